@@ -1,0 +1,289 @@
+/* ucid.h: the Urban Context Identifier in C. This header is the manual.
+ *
+ * A UCID names a place (an H3 cell), an hour (an ISO week key) and a context, with the grade and the confidence of that
+ * place in that context:
+ *
+ *     UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:
+ *
+ * Data flows one way. Street networks are compiled once into an immutable index; kernels turn arrays of places into
+ * arrays of identifiers, scores and aggregates:
+ *
+ *     extract.osm.pbf --ucid_index_build--> city.ucidx --ucid_index_open--> ucid_score, ucid_explain, ucid_aggregate
+ *
+ * Conventions, which every function below keeps:
+ *
+ *   units     in names: _deg degrees (WGS 84), _m metres, _e7 degrees times 1e7 as an integer, _hour hours since Monday
+ *             1969-12-29 00h (168 * week + hour).
+ *   errors    A fallible function returns a ucid_status and fills the caller's ucid_error, its last argument, which may
+ *             be NULL. On failure no output is touched.
+ *   rows      A bad row is not a failed call: it gives a null and a status for that row (uint8_t, one of ucid_status).
+ *             Calls fail for whole batches, files and memory.
+ *   arrays    Contiguous, [n] elements. A validity bitmap has one bit a row, least significant first, 1 = valid; NULL
+ *             means that all rows are valid.
+ *   memory    Callers own what they pass. Names tell: _open/_close, _new/_free, _get (borrowed).
+ *   threads   No thread starts unasked: options say how many. An opened index is immutable and may be shared by any
+ *             number of threads. Results do not depend on the number of threads, on batch sizes or on the processor.
+ *   options   Structs start with their own size; initialise them with their _INIT macro.
+ */
+#ifndef UCID_H
+#define UCID_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define UCID_VERSION_MAJOR 0
+#define UCID_VERSION_MINOR 1
+#define UCID_VERSION_PATCH 0
+#define UCID_VERSION "0.1.0"
+
+#if defined(UCID_STATIC) || !defined(__GNUC__)
+#define UCID_API
+#else
+#define UCID_API __attribute__((visibility("default")))
+#endif
+
+/* ---------------------------------------------------------------------------------------------------- 1. Status -- */
+
+/* Every status, of calls and of rows: X(name, number, exit code of the command line, Python class, meaning).
+ * The code of a status is its name ("INVALID_H3"); a status column shows it in lower case ("invalid_h3"). */
+#define UCID_STATUS_LIST(X)                                                                                            \
+    X(OK, 0, 0, None, "done")                                                                                          \
+    X(INTERNAL_ERROR, 1, 5, UCIDError, "a defect of this library")                                                     \
+    X(NO_MEMORY, 2, 5, MemoryError, "memory could not be allocated")                                                   \
+    X(INVALID_ARGUMENT, 3, 2, UCIDConfigError, "an argument of the call is out of its range")                          \
+    X(CANCELLED, 4, 5, UCIDError, "the caller's progress function asked to stop")                                      \
+    X(PARSE_ERROR, 10, 3, UCIDParseError, "the text is not an identifier")                                             \
+    X(INVALID_PREFIX, 11, 3, UCIDParseError, "the text does not start with UCID-V")                                    \
+    X(UNSUPPORTED_VERSION, 12, 3, UCIDParseError, "the version is not V1")                                             \
+    X(MALFORMED_STRING, 13, 3, UCIDParseError, "the text has not 11 fields, or is over 255 bytes")                     \
+    X(FIELD_FORMAT, 14, 3, UCIDParseError, "a field does not match its grammar or range")                              \
+    X(INVALID_CITY, 20, 3, UCIDValidationError, "the city code is not in the registry")                                \
+    X(INVALID_H3, 21, 3, UCIDValidationError, "the cell is not a valid H3 cell")                                       \
+    X(H3_MISMATCH, 22, 3, UCIDValidationError, "cell, resolution and coordinates do not agree")                        \
+    X(INVALID_TIME, 23, 3, UCIDValidationError, "the week does not exist, or the key is out of range")                 \
+    X(INVALID_FIELD, 24, 3, UCIDValidationError, "a value given to create is out of its range")                        \
+    X(INVALID_STEP, 25, 3, UCIDValidationError, "a time range needs a positive step")                                  \
+    X(UNENCODABLE, 26, 3, UCIDValidationError, "the identifier has no binary form")                                    \
+    X(CITY_NOT_FOUND, 30, 3, UCIDRegistryError, "the registry has no such city")                                       \
+    X(REGISTRY_ERROR, 31, 3, UCIDRegistryError, "a city file is not valid")                                            \
+    X(CONTEXT_NOT_FOUND, 32, 2, UCIDContextError, "there is no such context")                                          \
+    X(COMPUTATION_FAILED, 33, 5, UCIDContextError, "a context could not be computed")                                  \
+    X(DATA_ERROR, 40, 3, UCIDDataError, "an input file is damaged or not of the expected kind")                        \
+    X(FILE_NOT_FOUND, 41, 3, UCIDDataError, "a file does not exist or may not be read")                                \
+    X(IO_ERROR, 42, 5, UCIDDataError, "reading or writing failed")                                                     \
+    X(UNSUPPORTED_FORMAT, 43, 3, UCIDDataError, "the file uses a feature that this build cannot read")                 \
+    X(INDEX_NOT_FOUND, 50, 4, UCIDDataError, "no index covers the place; `ucid index build` makes one")                \
+    X(INDEX_FORMAT, 51, 4, UCIDDataError, "the file is not an index, or of another format version")                    \
+    X(INDEX_CORRUPT, 52, 4, UCIDDataError, "the index is truncated or damaged")                                        \
+    X(NULL_INPUT, 60, 1, None, "row: a needed value is null")                                                          \
+    X(INVALID_COORDINATES, 61, 1, None, "row: a coordinate is not finite or out of range")                             \
+    X(OUTSIDE_INDEX, 62, 1, None, "row: the place is outside what the index reports")                                  \
+    X(OFF_NETWORK, 63, 1, None, "row: no walkable street within the snap limit")                                       \
+    X(ISLAND, 64, 0, None, "row: only a small unconnected piece of network is within the snap limit")                  \
+    X(NEAR_BOUNDARY, 65, 0, None, "row: the reach touches the end of the extract")
+
+typedef enum ucid_status {
+#define UCID_STATUS_ENUM(name, number, exit_code, python_class, meaning) UCID_##name = (number),
+    UCID_STATUS_LIST(UCID_STATUS_ENUM)
+#undef UCID_STATUS_ENUM
+} ucid_status;
+
+/* What went wrong, and where. Owned by the caller; no part of it points elsewhere. */
+typedef struct ucid_error {
+    ucid_status status;
+    int32_t byte;      /* offset in the text of the offending byte, or -1 */
+    int64_t row;       /* row of the batch, or -1 */
+    char message[240]; /* one line, UTF-8, ends with NUL */
+} ucid_error;
+
+/* Code of a status: "INVALID_H3"; never NULL, "INTERNAL_ERROR" for numbers outside the list.             since 0.1 */
+UCID_API const char *ucid_status_code(ucid_status status);
+/* Code in lower case, as a status column shows it: "invalid_h3".                                         since 0.1 */
+UCID_API const char *ucid_status_name(ucid_status status);
+/* One sentence about a status.                                                                           since 0.1 */
+UCID_API const char *ucid_status_meaning(ucid_status status);
+/* Exit code of the command line for a status: 0 done, 1 rows invalid, 2 usage, 3 input, 4 index, 5 resources. */
+UCID_API int ucid_status_exit_code(ucid_status status);
+
+/* "0.1.0", of the library that runs (UCID_VERSION is of the header).                                     since 0.1 */
+UCID_API const char *ucid_version(void);
+
+/* One function for all memory: fn(ctx, ptr, old_size, new_size) works as realloc; new_size 0 frees and returns NULL.
+ * It must be safe to call from several threads. NULL in an option struct means malloc and free. */
+typedef struct ucid_allocator {
+    void *(*fn)(void *ctx, void *ptr, size_t old_size, size_t new_size);
+    void *ctx;
+} ucid_allocator;
+
+/* Progress of long work: done of total units; stage is a short word ("read", "snap grid"). Return non-zero to cancel.
+ * Called from the thread that made the call, at most some ten times a second. */
+typedef int (*ucid_progress_fn)(void *ctx, const char *stage, uint64_t done, uint64_t total);
+
+/* ----------------------------------------------------------------------------------------------- 2. Identifiers -- */
+/* ------------------------------------------------------------------------------------------------- 3. Time keys -- */
+/* ---------------------------------------------------------------------------------------------------- 4. Cities -- */
+/* ----------------------------------------------------------------------------------------------------- 5. Cells -- */
+
+/* -------------------------------------------------------------------------------------------------- 6. Contexts -- */
+
+/* Grades of a score of 0..100: A+ from 95, A 85, B 70, C 55, D 40, else F. */
+enum { UCID_GRADE_F = 0, UCID_GRADE_D, UCID_GRADE_C, UCID_GRADE_B, UCID_GRADE_A, UCID_GRADE_A_PLUS };
+
+/* "F", "D", "C", "B", "A", "A+".                                                                         since 0.1 */
+UCID_API const char *ucid_grade_text(uint8_t grade);
+
+#define UCID_PARTS_MAX 8
+
+/* A context: what is scored, and how. Borrowed, static. */
+typedef struct ucid_context {
+    const char *id;          /* "15MIN" */
+    int validity_weeks;      /* how long data stays fresh */
+    int part_count;          /* components of the score */
+    const char *part_key[UCID_PARTS_MAX];  /* "grocery", ... */
+    const char *part_title[UCID_PARTS_MAX]; /* "Groceries", for people */
+    double part_weight[UCID_PARTS_MAX];    /* sum 1 */
+} ucid_context;
+
+/* Context by id; NULL where there is none.                                                               since 0.1 */
+UCID_API const ucid_context *ucid_context_get(const char *id);
+/* Contexts in table order; NULL past the end.                                                            since 0.1 */
+UCID_API const ucid_context *ucid_context_at(int position);
+
+/* ----------------------------------------------------------------------------------------------------- 7. Index -- */
+
+typedef struct ucid_index ucid_index;
+
+typedef struct ucid_build_options {
+    size_t size;
+    const ucid_allocator *allocator;
+    int threads;              /* >= 1 */
+    double cutoff_m;          /* reach on the network, 100..2000; 1200 */
+    double snap_limit_m;      /* farthest street a place may be snapped to, 10..1000; 300 */
+    double buffer_m;          /* network kept around the boundary, metres; 1500 */
+    const char *boundary_path; /* GeoJSON polygon whose inside is reported, or NULL: the whole extract */
+    ucid_progress_fn progress; /* or NULL */
+    void *progress_ctx;
+} ucid_build_options;
+#define UCID_BUILD_OPTIONS_INIT {sizeof(ucid_build_options), NULL, 1, 1200.0, 300.0, 1500.0, NULL, NULL, NULL}
+
+/* Compile an OpenStreetMap extract into an index file.
+ * in    pbf_path: .osm.pbf; options may be NULL
+ * out   out_path: written beside, synced, then renamed; on failure an older file stays as it was
+ * cost  linear in the extract; memory linear in the walkable network, not in the extract
+ * err   FILE_NOT_FOUND, DATA_ERROR (not a PBF, truncated, no street), UNSUPPORTED_FORMAT (compression not built in),
+ *       IO_ERROR, NO_MEMORY, CANCELLED
+ * safe  any number of builds at once
+ * ref   docs/index-format.md, docs/contexts.md          since 0.1 */
+UCID_API ucid_status ucid_index_build(const char *pbf_path, const char *out_path, const ucid_build_options *options,
+                                      ucid_error *error);
+
+/* Map an index read-only and check its header and every bound that the kernels rely on.
+ * in    allocator may be NULL
+ * out   *index: to be closed with ucid_index_close
+ * cost  <= 1 ms whatever the size; pages are read when they are first used
+ * err   FILE_NOT_FOUND, INDEX_FORMAT, INDEX_CORRUPT, NO_MEMORY
+ * safe  the opened index may be shared by threads and across fork          since 0.1 */
+UCID_API ucid_status ucid_index_open(const char *path, const ucid_allocator *allocator, ucid_index **index,
+                                     ucid_error *error);
+/* The same over bytes that the caller keeps alive and unchanged, aligned to 64.                          since 0.1 */
+UCID_API ucid_status ucid_index_open_memory(const void *bytes, size_t length, const ucid_allocator *allocator,
+                                            ucid_index **index, ucid_error *error);
+UCID_API void ucid_index_close(ucid_index *index); /* NULL is fine */
+
+/* Verify everything: all checksums and all invariants of docs/index-format.md. Reads the whole file.
+ * err   INDEX_CORRUPT, naming the section          since 0.1 */
+UCID_API ucid_status ucid_index_check(const ucid_index *index, ucid_error *error);
+
+/* What an index holds. Texts are borrowed from the index. */
+typedef struct ucid_index_info {
+    char id[65];               /* sha256 of the content, lower hex: names this index in outputs and catalogs */
+    uint32_t format;           /* version of the file format */
+    uint64_t byte_length;
+    uint32_t data_hour;        /* hour (section 3) of the newest object of the extract */
+    double min_lat_deg, min_lon_deg, max_lat_deg, max_lon_deg; /* of the network; min_lon > max_lon crosses 180 */
+    double cutoff_m, snap_limit_m;
+    uint64_t node_count, edge_count, segment_count, street_m; /* street_m: metres of walkable network */
+    uint64_t component_count, island_edge_count;
+    double largest_component;  /* share of the network's length, 0..1 */
+    uint64_t opportunity_count[UCID_PARTS_MAX]; /* of each part of 15MIN */
+    double area_km2;           /* of the boundary where there is one, else of the snap grid's covered cells */
+    const char *json;          /* all of this and more: inputs with sha256, options, versions, rules applied */
+} ucid_index_info;
+UCID_API void ucid_index_info_get(const ucid_index *index, ucid_index_info *info);
+
+/* ----------------------------------------------------------------------------------------------------- 8. Score -- */
+
+enum { UCID_FLAG_ESTIMATED = 1, UCID_FLAG_OUTDATED = 2 }; /* bits of ucid_scores.flags */
+
+typedef struct ucid_score_options {
+    size_t size;
+    const ucid_allocator *allocator;
+    int threads;         /* >= 1 */
+    const char *context; /* "15MIN" */
+    uint32_t hour;       /* time key of all rows; UINT32_MAX: the index's own week, so that its data are fresh */
+} ucid_score_options;
+#define UCID_SCORE_OPTIONS_INIT {sizeof(ucid_score_options), NULL, 1, "15MIN", UINT32_MAX}
+
+/* Output arrays of ucid_score, [n] each; any may be NULL. Rows whose status is an error (NULL_INPUT,
+ * INVALID_COORDINATES, OUTSIDE_INDEX) get NaN in every double, UCID_GRADE_F, and no flags; OFF_NETWORK gets score 0,
+ * confidence 0.10, parts 0. */
+typedef struct ucid_scores {
+    double *score;       /* 0..100, multiples of 0.01 */
+    uint8_t *grade;      /* UCID_GRADE_* of the score */
+    double *confidence;  /* 0..1, multiples of 0.01 */
+    uint8_t *status;     /* ucid_status of the row */
+    uint8_t *flags;      /* UCID_FLAG_* */
+    double *snap_m;      /* metres from the place to its street */
+    double *part[UCID_PARTS_MAX];      /* 0..100, each component by itself */
+    double *nearest_m[UCID_PARTS_MAX]; /* metres walked to the nearest of the component; NaN: none in reach */
+} ucid_scores;
+
+/* Score places in a context.
+ * in    lat_deg, lon_deg [n] degrees; validity [n] bits or NULL. Any value is allowed, NaN and infinities too.
+ * out   scores: the arrays that it names, each [n]
+ * cost  O(n); one scratch allocation a call and thread, none a row
+ * err   CONTEXT_NOT_FOUND, INVALID_ARGUMENT, NO_MEMORY; rows: NULL_INPUT, INVALID_COORDINATES, OUTSIDE_INDEX,
+ *       OFF_NETWORK, ISLAND, NEAR_BOUNDARY
+ * safe  any number of calls on one index at once
+ * ref   docs/contexts.md          since 0.1 */
+UCID_API ucid_status ucid_score(const ucid_index *index, int64_t n, const double *lat_deg, const double *lon_deg,
+                                const uint8_t *validity, const ucid_score_options *options, const ucid_scores *scores,
+                                ucid_error *error);
+
+/* One place that counts for a score. Texts are borrowed from the index. */
+typedef struct ucid_reason {
+    int part;            /* component of the context */
+    int counted;         /* 1: among the nearest that fill the component; 0: in reach, but the component is full */
+    char osm_type;       /* 'n', 'w', 'r' */
+    int64_t osm_id;
+    const char *name;    /* "" where it has none */
+    const char *tag;     /* "shop=bakery" */
+    double quality;      /* 0.75, ... */
+    double distance_m;   /* metres walked, both gaps included */
+    double lat_deg, lon_deg;
+} ucid_reason;
+
+typedef struct ucid_explanation ucid_explanation;
+
+/* Why a place has its score: a walk from the place over the street graph, not the precomputed lists.
+ * out   *explanation: to be freed with ucid_explanation_free; reasons sorted by part, distance, OSM type and id
+ * cost  O(streets in reach)
+ * err   as ucid_score; a bad place is an error here
+ * safe  any number of calls on one index at once; the explanation borrows from the index          since 0.1 */
+UCID_API ucid_status ucid_explain(const ucid_index *index, double lat_deg, double lon_deg,
+                                  const ucid_score_options *options, ucid_explanation **explanation, ucid_error *error);
+UCID_API void ucid_explanation_free(ucid_explanation *explanation);
+UCID_API int64_t ucid_explanation_reasons_get(const ucid_explanation *explanation, const ucid_reason **reasons);
+/* The score itself, as ucid_score gives it; pointers in *scores are borrowed arrays of one element. */
+UCID_API void ucid_explanation_scores_get(const ucid_explanation *explanation, ucid_scores *scores);
+
+/* ------------------------------------------------------------------------------------------------- 9. Aggregate -- */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

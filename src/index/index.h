@@ -1,0 +1,174 @@
+/* index.h: the layout of a .ucidx file, and the opened index that kernels read.
+ *
+ *     header | section table | section | section | ...        sections aligned to 64 bytes, little-endian, fixed width
+ *
+ * Coordinates are integers: degrees times 1e7, longitudes relative to frame.lon_origin_e7 so that a region may cross
+ * the antimeridian. Lengths on the network are integers in 1/32 m. docs/index-format.md is generated from nothing: it is
+ * this file in prose, and a test compares the numbers.
+ *
+ * How a place finds its street. The area is cut into rows of UCIDX_ROW_E7 (50 m) of latitude. A row has its own metres
+ * per degree of longitude, so that inside a row all geometry is plain: x = (lon - lon') * row.x_m_per_e7,
+ * y = (lat - lat') * UCIDX_Y_M_PER_E7. A row is cut into cells of row.cell_e7 longitude (50 m), 16 cells to a block; a
+ * block without streets in reach has no cells. A cell lists every segment that can be the nearest of any point in it.
+ *
+ *     row --first_block--> blocks[] --first cell--> cells[] --first candidate--> candidates[] --> segments[] --> edges[]
+ *
+ * How a street knows its places. Edge e has entry blocks [edges[e].first_entry, edges[e+1].first_entry): the nearest
+ * opportunities of each part as distances from both ends. Opportunities are nodes, so none lies inside an edge, and a
+ * point at offset o from end a, with gap g, walks min(a + o, b + length - o) + g. */
+#ifndef UCID_INDEX_H
+#define UCID_INDEX_H
+
+#include "ucid.h"
+
+#define UCIDX_MAGIC "UCIDX\r\n\032" /* 8 bytes, no NUL */
+#define UCIDX_FORMAT 1u
+#define UCIDX_ALIGN 64u
+#define UCIDX_UNITS_PER_M 32
+#define UCIDX_EARTH_RADIUS_M 6371000.0
+#define UCIDX_Y_M_PER_E7 0.011119492664455874 /* pi / 180 * radius * 1e-7 */
+#define UCIDX_ROW_E7 4497                     /* 50.0 m */
+#define UCIDX_CELL_M 50.0
+#define UCIDX_BLOCK_CELLS 16u
+#define UCIDX_NONE UINT32_MAX
+#define UCIDX_FAR 0xFFFFu                     /* distance of an entry: not reached from this end */
+
+enum ucidx_kind {
+    UCIDX_SUMMARY = 1,   /* ucidx_summary [1] */
+    UCIDX_ABOUT,         /* UTF-8 JSON, ends with NUL: provenance, options, rules, counts */
+    UCIDX_ROWS,          /* ucidx_row [summary.row_count] */
+    UCIDX_BLOCKS,        /* u32: first of UCIDX_BLOCK_CELLS cells in CELLS, or UCIDX_NONE */
+    UCIDX_CELLS,         /* u32 [16 * blocks with cells + 1]: first candidate; a cell ends where the next begins */
+    UCIDX_CANDIDATES,    /* u32: segment, bit 31 = on an island: used only where no other is within the limit */
+    UCIDX_SEGMENTS,      /* ucidx_segment, Hilbert order of their edges, consecutive along an edge */
+    UCIDX_EDGES,         /* ucidx_edge [edges + 1]; the last one only ends the others */
+    UCIDX_ENTRIES,       /* ucidx_entries: blocks of eight */
+    UCIDX_NODES,         /* ucidx_node [nodes + 1]; the last one only ends the others */
+    UCIDX_ARCS,          /* u32: edge ids around each node, from node.first_arc; a loop appears twice */
+    UCIDX_OPPORTUNITIES, /* ucidx_opportunity, by node, then part, OSM type and id */
+    UCIDX_NAMES,         /* UTF-8 texts, each ends with NUL; offset 0 is "" */
+    UCIDX_BOUNDARY,      /* ucidx_ring_point: rings of the reported area, or empty: everything is reported */
+    UCIDX_COVERAGE,      /* u64: H3 cells of resolution 7 that hold network, ascending */
+    UCIDX_KIND_END
+};
+
+typedef struct ucidx_header {
+    char magic[8];
+    uint32_t format;
+    uint32_t section_count;
+    uint64_t byte_length;
+    uint64_t table_checksum; /* XXH3-64 of the section table */
+    uint8_t id[32];          /* sha256 of the section table, which holds every section's checksum */
+} ucidx_header;
+
+typedef struct ucidx_section {
+    uint32_t kind;
+    uint32_t item_size;
+    uint64_t offset;
+    uint64_t byte_length; /* count * item_size, without padding */
+    uint64_t checksum;    /* XXH3-64 of the section's bytes */
+} ucidx_section;
+
+typedef struct ucidx_summary {
+    int32_t lat_origin_e7;   /* south edge of row 0 */
+    int32_t lon_origin_e7;   /* longitudes in the file are relative to this */
+    int32_t min_lat_e7, max_lat_e7, min_lon_e7, max_lon_e7; /* of the network; longitudes relative */
+    uint32_t row_count;
+    uint32_t data_hour;
+    uint32_t cutoff, snap_limit;             /* 1/32 m */
+    uint32_t component_count, flags;         /* flags: bit p: part p has enough objects to count as input */
+    uint64_t street_length, main_length;     /* 1/32 m: whole network, largest component */
+    uint64_t island_edge_count;
+    uint64_t opportunity_count[8];
+    uint64_t area_m2;
+    uint64_t reserved[4];
+} ucidx_summary;
+
+typedef struct ucidx_row {
+    double x_m_per_e7;     /* metres per 1e-7 degree of longitude in the middle of the row */
+    int32_t lon_e7;        /* west edge of the row's first block, relative */
+    uint32_t cell_e7;      /* width of a cell */
+    uint32_t block_count;
+    uint32_t first_block;
+} ucidx_row;
+
+typedef struct ucidx_segment {
+    int32_t ax_e7, ay_e7, bx_e7, by_e7; /* relative longitude, latitude of both ends */
+    uint32_t edge;
+    uint32_t offset; /* 1/32 m along the edge from its end a to this segment's a */
+    uint32_t length; /* 1/32 m; offsets and lengths of an edge's segments add up to the edge's length exactly */
+    uint32_t reserved;
+} ucidx_segment;
+
+enum { UCIDX_EDGE_ISLAND = 1u << 8, UCIDX_EDGE_CLASS_MASK = 0xFFu }; /* of ucidx_edge.flags */
+
+typedef struct ucidx_edge {
+    uint32_t a, b;          /* nodes */
+    uint32_t length;        /* 1/32 m */
+    uint32_t first_segment;
+    uint32_t first_entry;   /* block of ENTRIES */
+    uint32_t flags;         /* street class (enum ucidx_class), island */
+} ucidx_edge;
+
+/* Eight entries of an edge, sorted by part, then by min(a, b); the last block is filled up with a = b = UCIDX_FAR.
+ * what: bits 0..2 part (UCIDX_PART_END = the end of the extract), bit 3 the place has a name, bits 4..7 quality in
+ * quarters. */
+typedef struct ucidx_entries {
+    uint16_t a[8], b[8];
+    uint8_t what[8];
+} ucidx_entries;
+enum { UCIDX_PART_END = 6, UCIDX_NAMED = 8 };
+
+typedef struct ucidx_node {
+    int32_t x_e7, y_e7; /* relative longitude, latitude */
+    uint32_t first_arc;
+    uint32_t flags;     /* bit 0: the extract ends here */
+} ucidx_node;
+
+typedef struct ucidx_opportunity {
+    int64_t osm_id;
+    int32_t x_e7, y_e7;  /* the place itself */
+    uint32_t node;       /* its foot point */
+    uint32_t gap;        /* 1/32 m from place to foot point */
+    uint32_t name;       /* offset in NAMES */
+    uint32_t tag;        /* offset in NAMES of "shop=bakery" */
+    uint8_t osm_type;    /* 'n', 'w', 'r' */
+    uint8_t part;
+    uint8_t quality;     /* quarters */
+    uint8_t reserved[5];
+} ucidx_opportunity;
+
+typedef struct ucidx_ring_point {
+    int32_t x_e7, y_e7;
+    uint32_t ring;     /* number of the ring; even-odd over all rings */
+    uint32_t reserved;
+} ucidx_ring_point;
+
+/* An opened index: typed views into the mapped file. All counts were checked against the section sizes; every index
+ * that a kernel follows (row to block to cell to candidate to segment to edge to entries) is checked where it is
+ * followed or proven at open, so a forged file cannot cause a bad access. */
+struct ucid_index {
+    const uint8_t *bytes;
+    size_t length;
+    int mapped;
+    ucid_allocator allocator;
+    const ucidx_header *header;
+    const ucidx_section *sections;
+    const ucidx_summary *summary;
+    const char *about;
+    const ucidx_row *rows;
+    const uint32_t *blocks, *cells, *candidates;
+    const ucidx_segment *segments;
+    const ucidx_edge *edges;
+    const ucidx_entries *entries;
+    const ucidx_node *nodes;
+    const uint32_t *arcs;
+    const ucidx_opportunity *opportunities;
+    const char *names;
+    const ucidx_ring_point *boundary;
+    const uint64_t *coverage;
+    uint32_t block_count, cell_count, candidate_count, segment_count, edge_count, entry_count, node_count, arc_count;
+    uint32_t opportunity_count, name_bytes, boundary_count, coverage_count;
+};
+
+#endif

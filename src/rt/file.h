@@ -1,0 +1,36 @@
+/* file.h: files that are read whole, and files that appear whole or not at all. */
+#ifndef UCID_RT_FILE_H
+#define UCID_RT_FILE_H
+
+#include "ucid.h"
+
+/* A file mapped read-only. */
+typedef struct ucid_file_map {
+    const uint8_t *bytes; /* NULL for an empty file */
+    size_t length;
+} ucid_file_map;
+
+/* err   FILE_NOT_FOUND (missing, unreadable, a directory), IO_ERROR */
+ucid_status ucid_file_map_open(const char *path, ucid_file_map *map, ucid_error *error);
+void ucid_file_map_close(ucid_file_map *map);
+
+/* A file written beside its final name; commit syncs and renames it, close without commit removes it. */
+typedef struct ucid_file_writer {
+    int fd;
+    uint64_t position;
+    char *temporary; /* path being written */
+    char *path;
+    ucid_allocator allocator;
+} ucid_file_writer;
+
+ucid_status ucid_file_writer_open(const char *path, const ucid_allocator *allocator, ucid_file_writer *writer,
+                                  ucid_error *error);
+/* Appends; err IO_ERROR, with the system's reason (disk full, ...). */
+ucid_status ucid_file_writer_write(ucid_file_writer *writer, const void *bytes, size_t length, ucid_error *error);
+/* Overwrites bytes written before (headers, tables). */
+ucid_status ucid_file_writer_write_at(ucid_file_writer *writer, uint64_t position, const void *bytes, size_t length,
+                                      ucid_error *error);
+ucid_status ucid_file_writer_commit(ucid_file_writer *writer, ucid_error *error);
+void ucid_file_writer_close(ucid_file_writer *writer); /* always; harmless after commit */
+
+#endif

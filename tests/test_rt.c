@@ -1,0 +1,149 @@
+/* test_rt.c: statuses, digests against published vectors, files that appear whole, tasks that all run once. */
+#include "rt/digest.h"
+#include "rt/error.h"
+#include "rt/file.h"
+#include "rt/pool.h"
+
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void statuses_have_one_spelling(void **state)
+{
+    (void)state;
+#define CHECK(name, number, exit_code, python_class, meaning)                                                          \
+    {                                                                                                                  \
+        char lower[64] = #name;                                                                                        \
+        for (char *c = lower; *c; c++) *c = (char)tolower((unsigned char)*c);                                          \
+        assert_string_equal(ucid_status_name(UCID_##name), lower);                                                     \
+        assert_string_equal(ucid_status_code(UCID_##name), #name);                                                     \
+        assert_int_equal(ucid_status_exit_code(UCID_##name), exit_code);                                               \
+    }
+    UCID_STATUS_LIST(CHECK)
+#undef CHECK
+}
+
+static void messages_are_one_line_and_cut_between_characters(void **state)
+{
+    (void)state;
+    ucid_error error;
+    char text[400];
+    for (size_t i = 0; i + 2 < sizeof text; i += 2) memcpy(text + i, "\xC3\xA9", 2);
+    text[398] = '\0';
+    assert_int_equal(ucid_fail(&error, UCID_DATA_ERROR, "a\n%s", text), UCID_DATA_ERROR);
+    assert_int_equal(error.message[1], ' ');
+    size_t length = strlen(error.message);
+    assert_true(length >= sizeof error.message - 3);
+    assert_int_equal((length - 2) % 2, 0);
+    assert_int_equal(ucid_fail(NULL, UCID_IO_ERROR, "no error to fill"), UCID_IO_ERROR);
+}
+
+/* FIPS 180-4 examples, as published by NIST. */
+static void sha256_equals_published_vectors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *hex;
+    } vectors[] = {
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
+        for (size_t split = 0; split <= strlen(vectors[i].text); split++) {
+            ucid_sha256 digest;
+            uint8_t bytes[32];
+            char hex[65];
+            ucid_sha256_init(&digest);
+            ucid_sha256_update(&digest, vectors[i].text, split);
+            ucid_sha256_update(&digest, vectors[i].text + split, strlen(vectors[i].text) - split);
+            ucid_sha256_finish(&digest, bytes);
+            ucid_sha256_hex(bytes, hex);
+            assert_string_equal(hex, vectors[i].hex);
+        }
+    }
+    ucid_sha256 digest;
+    uint8_t bytes[32];
+    char hex[65], thousand[1000];
+    memset(thousand, 'a', sizeof thousand);
+    ucid_sha256_init(&digest);
+    for (int i = 0; i < 1000; i++) ucid_sha256_update(&digest, thousand, sizeof thousand);
+    ucid_sha256_finish(&digest, bytes);
+    ucid_sha256_hex(bytes, hex);
+    assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+static void an_uncommitted_file_leaves_the_old_one(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/ucid-test-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "old", 3), 3);
+    close(fd);
+    ucid_file_writer writer;
+    ucid_error error;
+    assert_int_equal(ucid_file_writer_open(path, NULL, &writer, &error), UCID_OK);
+    assert_int_equal(ucid_file_writer_write(&writer, "newer", 5, &error), UCID_OK);
+    ucid_file_writer_close(&writer);
+    ucid_file_map map;
+    assert_int_equal(ucid_file_map_open(path, &map, &error), UCID_OK);
+    assert_memory_equal(map.bytes, "old", 3);
+    ucid_file_map_close(&map);
+
+    assert_int_equal(ucid_file_writer_open(path, NULL, &writer, &error), UCID_OK);
+    assert_int_equal(ucid_file_writer_write(&writer, "newer", 5, &error), UCID_OK);
+    assert_int_equal(ucid_file_writer_write_at(&writer, 0, "N", 1, &error), UCID_OK);
+    assert_int_equal(ucid_file_writer_commit(&writer, &error), UCID_OK);
+    ucid_file_writer_close(&writer);
+    assert_int_equal(ucid_file_map_open(path, &map, &error), UCID_OK);
+    assert_int_equal(map.length, 5);
+    assert_memory_equal(map.bytes, "Newer", 5);
+    ucid_file_map_close(&map);
+    unlink(path);
+
+    assert_int_equal(ucid_file_map_open(path, &map, &error), UCID_FILE_NOT_FOUND);
+    assert_int_equal(ucid_file_map_open("/tmp", &map, &error), UCID_FILE_NOT_FOUND);
+    assert_int_equal(ucid_file_writer_open("/nowhere/at/all", NULL, &writer, &error), UCID_IO_ERROR);
+}
+
+enum { TASKS = 1000 };
+static _Atomic int task_runs[TASKS];
+
+static void run_task(void *ctx, int64_t task, int worker)
+{
+    int threads = *(const int *)ctx;
+    if (worker >= 0 && worker < threads) atomic_fetch_add(&task_runs[task], 1);
+}
+
+static void every_task_runs_once(void **state)
+{
+    (void)state;
+    int counts[] = {1, 2, 7, 300};
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+        for (int i = 0; i < TASKS; i++) task_runs[i] = 0;
+        ucid_parallel(counts[c], TASKS, run_task, &counts[c]);
+        for (int i = 0; i < TASKS; i++) assert_int_equal(task_runs[i], 1);
+    }
+    ucid_parallel(4, 0, run_task, &counts[0]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(statuses_have_one_spelling),
+        cmocka_unit_test(messages_are_one_line_and_cut_between_characters),
+        cmocka_unit_test(sha256_equals_published_vectors),
+        cmocka_unit_test(an_uncommitted_file_leaves_the_old_one),
+        cmocka_unit_test(every_task_runs_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
