@@ -128,6 +128,104 @@ typedef int (*ucid_progress_fn)(void *ctx, const char *stage, uint64_t done, uin
 /* ---------------------------------------------------------------------------------------------------- 4. Cities -- */
 /* ----------------------------------------------------------------------------------------------------- 5. Cells -- */
 
+/* Cells are those of H3 4 (https://h3geo.org): a 64-bit number for one of 2 + 120 * 7^r areas of resolution r, 0..15.
+ * The number 0 is no cell and stands for "none". The same coordinate gives the same cell on every machine. */
+
+/* Cell that holds a coordinate; 0 where it is not finite or out of +-90, +-180, or resolution is not 0..15.
+ * cost  some 50 ns; no allocation
+ * safe  any number of threads
+ * ref   docs/cells.md          since 0.1 */
+UCID_API uint64_t ucid_cell_at(double lat_deg, double lon_deg, int resolution);
+
+/* The same for columns.
+ * in    lat_deg, lon_deg [n] degrees, any value; validity [n] bits or NULL; resolution 0..15
+ * out   cells [n], 0 for a bad row; status [n]: OK, NULL_INPUT or INVALID_COORDINATES; may be NULL
+ * cost  O(n), some 20 ns a row; no allocation
+ * err   INVALID_ARGUMENT: resolution
+ * safe  any number of threads
+ * ref   docs/cells.md          since 0.1 */
+UCID_API ucid_status ucid_cells_at(int64_t n, const double *lat_deg, const double *lon_deg, const uint8_t *validity,
+                                   int resolution, uint64_t *cells, uint8_t *status, ucid_error *error);
+
+/* 1 for a cell, 0 for any other number (edges and vertices of H3 too).                                    since 0.1 */
+UCID_API int ucid_cell_is_valid(uint64_t cell);
+/* Resolution of a cell, 0..15; of another number, -1.                                                     since 0.1 */
+UCID_API int ucid_cell_resolution(uint64_t cell);
+
+/* 15 lower hexadecimal digits and a NUL.                                                                  since 0.1 */
+UCID_API void ucid_cell_format(uint64_t cell, char text[16]);
+/* Cell of its 15 hexadecimal digits, in either case; 0 where the text is not that of a cell.              since 0.1 */
+UCID_API uint64_t ucid_cell_parse(const char *text, size_t length);
+
+/* Centre of a cell, in degrees. err INVALID_H3                                                            since 0.1 */
+UCID_API ucid_status ucid_cell_centre(uint64_t cell, double *lat_deg, double *lon_deg, ucid_error *error);
+/* The same for columns; NaN for what is no cell.                                                          since 0.1 */
+UCID_API void ucid_cells_centres(int64_t n, const uint64_t *cells, double *lat_deg, double *lon_deg);
+
+#define UCID_CELL_CORNERS_MAX 10
+
+/* Corners of a cell, counter-clockwise, not closed; 5 to 10 of them (more than 6 where a cell lies across an edge of
+ * the icosahedron). err INVALID_H3                                                                        since 0.1 */
+UCID_API ucid_status ucid_cell_boundary(uint64_t cell, double lat_deg[UCID_CELL_CORNERS_MAX],
+                                        double lon_deg[UCID_CELL_CORNERS_MAX], int *count, ucid_error *error);
+
+/* Cell of a coarser or the same resolution that a cell belongs to; 0 where there is none.                 since 0.1 */
+UCID_API uint64_t ucid_cell_parent(uint64_t cell, int resolution);
+/* The same for columns.
+ * in    cells [n]; validity [n] bits or NULL
+ * out   parents [n], 0 for a bad row; status [n]: OK, NULL_INPUT or INVALID_H3 (no cell, or coarser); may be NULL
+ * err   INVALID_ARGUMENT: resolution          since 0.1 */
+UCID_API ucid_status ucid_cells_parents(int64_t n, const uint64_t *cells, const uint8_t *validity, int resolution,
+                                        uint64_t *parents, uint8_t *status, ucid_error *error);
+
+/* Number of cells of a finer or the same resolution inside a cell; 0 where there are none.                since 0.1 */
+UCID_API int64_t ucid_cell_children_count(uint64_t cell, int resolution);
+/* These cells, ascending.
+ * out   children [ucid_cell_children_count(cell, resolution)]
+ * err   INVALID_H3, INVALID_ARGUMENT: resolution          since 0.1 */
+UCID_API ucid_status ucid_cell_children(uint64_t cell, int resolution, uint64_t *children, ucid_error *error);
+
+/* Cells within k steps of a cell, itself among them, ascending: 3k(k+1) + 1 of them, fewer around a pentagon.
+ * in    k 0..1000
+ * out   cells [3k(k+1) + 1], *count
+ * cost  O(k^2); allocates where a pentagon is near
+ * err   INVALID_H3, INVALID_ARGUMENT: k, NO_MEMORY          since 0.1 */
+UCID_API ucid_status ucid_cell_disk(uint64_t cell, int k, uint64_t *cells, int64_t *count, ucid_error *error);
+
+/* Area of a cell on a sphere of 6,371,007 m, square metres; NaN for what is no cell. The last digits may differ
+ * between machines.                                                                                       since 0.1 */
+UCID_API double ucid_cell_area_m2(uint64_t cell);
+/* Mean length of a cell's edges at a resolution, metres; NaN where it is not 0..15.                       since 0.1 */
+UCID_API double ucid_cell_edge_m(int resolution);
+
+/* Cells whose centres lie in an area, in ascending order. */
+typedef struct ucid_grid ucid_grid;
+
+/* The area is a box: min_lat <= lat < max_lat and min_lon <= lon < max_lon; min_lon > max_lon crosses the antimeridian.
+ * A centre at longitude 180 counts as -180; max_lat 90 includes the pole.
+ * out   *grid: to be closed with ucid_grid_close
+ * cost  memory does not depend on the number of cells; time linear in it
+ * err   INVALID_ARGUMENT (a coordinate out of range, min_lat > max_lat, resolution), NO_MEMORY
+ * safe  one thread at a time for one grid          since 0.1 */
+UCID_API ucid_status ucid_grid_open_box(double min_lat_deg, double min_lon_deg, double max_lat_deg, double max_lon_deg,
+                                        int resolution, const ucid_allocator *allocator, ucid_grid **grid,
+                                        ucid_error *error);
+
+/* The area is a polygon: what an odd number of its rings holds. Edges are straight in latitude and longitude, and go
+ * the shorter way around in longitude. A ring around a pole holds the pole that is nearer to its mean latitude.
+ * in    ring_corners [ring_count]: corners of each ring, >= 3, not closed or closed; lat_deg, lon_deg [sum] corners
+ * err   INVALID_ARGUMENT (a ring of fewer than 3 corners, a coordinate out of range, resolution), NO_MEMORY
+ * cost, safe  as for a box; O(log) of the corners a cell          since 0.1 */
+UCID_API ucid_status ucid_grid_open_polygon(int64_t ring_count, const int64_t *ring_corners, const double *lat_deg,
+                                            const double *lon_deg, int resolution, const ucid_allocator *allocator,
+                                            ucid_grid **grid, ucid_error *error);
+
+/* The next cells.
+ * out   cells, and where not NULL lat_deg, lon_deg of their centres, [capacity]
+ * ret   how many; 0 at the end          since 0.1 */
+UCID_API int64_t ucid_grid_next(ucid_grid *grid, int64_t capacity, uint64_t *cells, double *lat_deg, double *lon_deg);
+UCID_API void ucid_grid_close(ucid_grid *grid); /* NULL is fine */
+
 /* -------------------------------------------------------------------------------------------------- 6. Contexts -- */
 
 /* Grades of a score of 0..100: A+ from 95, A 85, B 70, C 55, D 40, else F. */

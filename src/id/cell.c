@@ -1,0 +1,236 @@
+/* cell.c: the parts of section 5 of ucid.h that need no geometry of our own: libh3 asked, its errors and radians turned
+ * into ours, and the text of a cell. */
+#include "id/cell.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "id/cell_h3.h"
+#include "rt/error.h"
+
+int ucid_cell_is_valid(uint64_t cell) { return isValidCell(cell); }
+
+int ucid_cell_resolution(uint64_t cell) { return isValidCell(cell) ? getResolution(cell) : -1; }
+
+void ucid_cell_format(uint64_t cell, char text[16])
+{
+    for (int i = 14; i >= 0; i--) {
+        text[i] = "0123456789abcdef"[cell & 15];
+        cell >>= 4;
+    }
+    text[15] = '\0';
+}
+
+uint64_t ucid_cell_parse(const char *text, size_t length)
+{
+    if (length != 15) return 0;
+    uint64_t cell = 0;
+    for (int i = 0; i < 15; i++) {
+        unsigned digit = (unsigned)(unsigned char)text[i] - '0';
+        unsigned letter = ((unsigned)(unsigned char)text[i] | 32u) - 'a';
+        if (digit > 9) {
+            if (letter > 5) return 0;
+            digit = letter + 10;
+        }
+        cell = cell << 4 | digit;
+    }
+    return isValidCell(cell) ? cell : 0;
+}
+
+static ucid_status fail_cell(ucid_error *error, uint64_t cell)
+{
+    return ucid_fail(error, UCID_INVALID_H3, "%llx is not an H3 cell", (unsigned long long)cell);
+}
+
+static ucid_status check_resolution(int resolution, ucid_error *error)
+{
+    if (resolution >= 0 && resolution <= 15) return UCID_OK;
+    return ucid_fail(error, UCID_INVALID_ARGUMENT, "resolution %d is not in 0..15", resolution);
+}
+
+/* lat and lon of libh3 in degrees. */
+static void to_degrees(const LatLng *point, double *lat_deg, double *lon_deg)
+{
+    *lat_deg = radsToDegs(point->lat);
+    *lon_deg = radsToDegs(point->lng);
+}
+
+uint64_t ucid_cell_at(double lat_deg, double lon_deg, int resolution)
+{
+    if (!(fabs(lat_deg) <= 90.0 && fabs(lon_deg) <= 180.0) || resolution < 0 || resolution > 15) return 0;
+    LatLng point = {degsToRads(lat_deg), degsToRads(lon_deg)};
+    H3Index cell = 0;
+    return latLngToCell(&point, resolution, &cell) == E_SUCCESS ? cell : 0;
+}
+
+ucid_status ucid_cells_at(int64_t n, const double *lat_deg, const double *lon_deg, const uint8_t *validity,
+                          int resolution, uint64_t *cells, uint8_t *status, ucid_error *error)
+{
+    ucid_status bad = check_resolution(resolution, error);
+    if (bad != UCID_OK) return bad;
+    for (int64_t i = 0; i < n; i++) {
+        int valid = validity == NULL || (validity[i >> 3] >> (i & 7) & 1);
+        cells[i] = valid ? ucid_cell_at(lat_deg[i], lon_deg[i], resolution) : 0;
+        if (status != NULL) {
+            status[i] = (uint8_t)(!valid ? UCID_NULL_INPUT : cells[i] != 0 ? UCID_OK : UCID_INVALID_COORDINATES);
+        }
+    }
+    return UCID_OK;
+}
+
+ucid_status ucid_cell_centre(uint64_t cell, double *lat_deg, double *lon_deg, ucid_error *error)
+{
+    LatLng centre;
+    if (!isValidCell(cell) || cellToLatLng(cell, &centre) != E_SUCCESS) return fail_cell(error, cell);
+    to_degrees(&centre, lat_deg, lon_deg);
+    return UCID_OK;
+}
+
+void ucid_cells_centres(int64_t n, const uint64_t *cells, double *lat_deg, double *lon_deg)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (ucid_cell_centre(cells[i], &lat_deg[i], &lon_deg[i], NULL) != UCID_OK) lat_deg[i] = lon_deg[i] = NAN;
+    }
+}
+
+ucid_status ucid_cell_boundary(uint64_t cell, double lat_deg[UCID_CELL_CORNERS_MAX],
+                               double lon_deg[UCID_CELL_CORNERS_MAX], int *count, ucid_error *error)
+{
+    CellBoundary boundary;
+    if (!isValidCell(cell) || cellToBoundary(cell, &boundary) != E_SUCCESS) return fail_cell(error, cell);
+    for (int i = 0; i < boundary.numVerts; i++) to_degrees(&boundary.verts[i], &lat_deg[i], &lon_deg[i]);
+    *count = boundary.numVerts;
+    return UCID_OK;
+}
+
+uint64_t ucid_cell_parent(uint64_t cell, int resolution)
+{
+    H3Index parent = 0;
+    return isValidCell(cell) && cellToParent(cell, resolution, &parent) == E_SUCCESS ? parent : 0;
+}
+
+ucid_status ucid_cells_parents(int64_t n, const uint64_t *cells, const uint8_t *validity, int resolution,
+                               uint64_t *parents, uint8_t *status, ucid_error *error)
+{
+    ucid_status bad = check_resolution(resolution, error);
+    if (bad != UCID_OK) return bad;
+    for (int64_t i = 0; i < n; i++) {
+        int valid = validity == NULL || (validity[i >> 3] >> (i & 7) & 1);
+        parents[i] = valid ? ucid_cell_parent(cells[i], resolution) : 0;
+        if (status != NULL)
+            status[i] = (uint8_t)(!valid ? UCID_NULL_INPUT : parents[i] != 0 ? UCID_OK : UCID_INVALID_H3);
+    }
+    return UCID_OK;
+}
+
+int64_t ucid_cell_children_count(uint64_t cell, int resolution)
+{
+    int64_t count = 0;
+    return isValidCell(cell) && cellToChildrenSize(cell, resolution, &count) == E_SUCCESS ? count : 0;
+}
+
+ucid_status ucid_cell_children(uint64_t cell, int resolution, uint64_t *children, ucid_error *error)
+{
+    if (!isValidCell(cell)) return fail_cell(error, cell);
+    if (ucid_cell_children_count(cell, resolution) == 0) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "resolution %d is not in %d..15", resolution,
+                         getResolution(cell));
+    }
+    return cellToChildren(cell, resolution, children) == E_SUCCESS ? UCID_OK : fail_cell(error, cell);
+}
+
+static int compare_cells(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+ucid_status ucid_cell_disk(uint64_t cell, int k, uint64_t *cells, int64_t *count, ucid_error *error)
+{
+    if (!isValidCell(cell)) return fail_cell(error, cell);
+    if (k < 0 || k > 1000) return ucid_fail(error, UCID_INVALID_ARGUMENT, "k %d is not in 0..1000", k);
+    int64_t size = 3 * (int64_t)k * (k + 1) + 1, used = 0;
+    for (int64_t i = 0; i < size; i++) cells[i] = 0;
+    if (gridDisk(cell, k, cells) != E_SUCCESS) return ucid_fail_memory(error, "a disk of cells", (size_t)size * 8);
+    for (int64_t i = 0; i < size; i++) {
+        if (cells[i] != 0) cells[used++] = cells[i];
+    }
+    qsort(cells, (size_t)used, sizeof *cells, compare_cells);
+    *count = used;
+    return UCID_OK;
+}
+
+double ucid_cell_area_m2(uint64_t cell)
+{
+    double area = 0;
+    return isValidCell(cell) && cellAreaM2(cell, &area) == E_SUCCESS ? area : NAN;
+}
+
+double ucid_cell_edge_m(int resolution)
+{
+    double length = 0;
+    return getHexagonEdgeLengthAvgM(resolution, &length) == E_SUCCESS ? length : NAN;
+}
+
+/* ---------------------------------------------------------------------------------------------- a box and a cell -- */
+
+/* A point in the plane that touches the sphere at the box's centre; lines there are great circles, and near the centre
+ * the box's parallels are straight to within half_deg squared. */
+typedef struct plane_point {
+    double x, y;
+} plane_point;
+
+static plane_point project(const double frame[3], double lat_deg, double lon_deg)
+{
+    double lat = degsToRads(lat_deg), lon = degsToRads(lon_deg) - frame[2];
+    double scale = 1 / (frame[0] * sin(lat) + frame[1] * cos(lat) * cos(lon));
+    plane_point p = {scale * cos(lat) * sin(lon), scale * (frame[1] * sin(lat) - frame[0] * cos(lat) * cos(lon))};
+    return p;
+}
+
+static double turn(plane_point a, plane_point b, plane_point c)
+{
+    return (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x);
+}
+
+static int edges_cross(plane_point a, plane_point b, plane_point c, plane_point d)
+{
+    return turn(a, b, c) * turn(a, b, d) <= 0 && turn(c, d, a) * turn(c, d, b) <= 0;
+}
+
+int ucid_cell_meets_box(uint64_t cell, double lat_deg, double lon_deg, double half_deg)
+{
+    int resolution = ucid_cell_resolution(cell);
+    if (resolution < 0 || !(fabs(lat_deg) <= 90 && fabs(lon_deg) <= 180)) return 0;
+    double south = fmax(lat_deg - half_deg, -90), north = fmin(lat_deg + half_deg, 90);
+    double west = fmax(lon_deg - half_deg, -180), east = fmin(lon_deg + half_deg, 180);
+    double corner_lat[4] = {south, south, north, north}, corner_lon[4] = {west, east, east, west};
+
+    if (ucid_cell_at(lat_deg, lon_deg, resolution) == cell) return 1;
+    for (int i = 0; i < 4; i++) {
+        if (ucid_cell_at(corner_lat[i], corner_lon[i], resolution) == cell) return 1;
+    }
+
+    double lat[UCID_CELL_CORNERS_MAX + 1], lon[UCID_CELL_CORNERS_MAX + 1];
+    int count = 0;
+    if (ucid_cell_boundary(cell, lat, lon, &count, NULL) != UCID_OK) return 0;
+    ucid_cell_centre(cell, &lat[count], &lon[count], NULL);
+    for (int i = 0; i <= count; i++) {
+        if (lat[i] >= south && lat[i] <= north && lon[i] >= west && lon[i] <= east) return 1;
+    }
+    if (resolution < 6) return 0;
+
+    double frame[3] = {sin(degsToRads(lat_deg)), cos(degsToRads(lat_deg)), degsToRads(lon_deg)};
+    double far = frame[0] * sin(degsToRads(lat[count])) +
+                 frame[1] * cos(degsToRads(lat[count])) * cos(degsToRads(lon[count]) - frame[2]);
+    if (far < 0.99) return 0; /* over 8 degrees away: no cell of these resolutions reaches that far */
+    plane_point box[4], corners[UCID_CELL_CORNERS_MAX];
+    for (int i = 0; i < 4; i++) box[i] = project(frame, corner_lat[i], corner_lon[i]);
+    for (int i = 0; i < count; i++) corners[i] = project(frame, lat[i], lon[i]);
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j < 4; j++) {
+            if (edges_cross(corners[i], corners[(i + 1) % count], box[j], box[(j + 1) % 4])) return 1;
+        }
+    }
+    return 0;
+}
