@@ -2,14 +2,17 @@
  *
  *     header | section table | section | section | ...        sections aligned to 64 bytes, little-endian, fixed width
  *
- * Coordinates are integers: degrees times 1e7, longitudes relative to frame.lon_origin_e7 so that a region may cross
- * the antimeridian. Lengths on the network are integers in 1/32 m. docs/index-format.md is generated from nothing: it is
+ * Coordinates are integers: degrees times 1e7, longitudes relative to summary.lon_origin_e7 so that a region may cross
+ * the antimeridian: the origin is 0, or 1800000000 where that makes the region narrower, and a relative longitude is
+ * wrapped into -1800000000..1799999999. Lengths on the network are integers in 1/32 m. docs/index-format.md is generated from nothing: it is
  * this file in prose, and a test compares the numbers.
  *
  * How a place finds its street. The area is cut into rows of UCIDX_ROW_E7 (50 m) of latitude. A row has its own metres
  * per degree of longitude, so that inside a row all geometry is plain: x = (lon - lon') * row.x_m_per_e7,
  * y = (lat - lat') * UCIDX_Y_M_PER_E7. A row is cut into cells of row.cell_e7 longitude (50 m), 16 cells to a block; a
- * block without streets in reach has no cells. A cell lists every segment that can be the nearest of any point in it.
+ * block without streets in reach has no cells. A cell lists every segment that can be the nearest of any point in it,
+ * ascending: those of the main network, then islands (bit 31), and among equally near ones the first counts. What
+ * "near" means is src/index/snap.h, for the builder and for every reader.
  *
  *     row --first_block--> blocks[] --first cell--> cells[] --first candidate--> candidates[] --> segments[] --> edges[]
  *
@@ -39,7 +42,7 @@ enum ucidx_kind {
     UCIDX_ROWS,          /* ucidx_row [summary.row_count] */
     UCIDX_BLOCKS,        /* u32: first of UCIDX_BLOCK_CELLS cells in CELLS, or UCIDX_NONE */
     UCIDX_CELLS,         /* u32 [16 * blocks with cells + 1]: first candidate; a cell ends where the next begins */
-    UCIDX_CANDIDATES,    /* u32: segment, bit 31 = on an island: used only where no other is within the limit */
+    UCIDX_CANDIDATES,    /* u32: segment, bit 31 = on an island: counts only where no other is within the limit */
     UCIDX_SEGMENTS,      /* ucidx_segment, Hilbert order of their edges, consecutive along an edge */
     UCIDX_EDGES,         /* ucidx_edge [edges + 1]; the last one only ends the others */
     UCIDX_ENTRIES,       /* ucidx_entries: blocks of eight */
@@ -48,7 +51,7 @@ enum ucidx_kind {
     UCIDX_OPPORTUNITIES, /* ucidx_opportunity, by node, then part, OSM type and id */
     UCIDX_NAMES,         /* UTF-8 texts, each ends with NUL; offset 0 is "" */
     UCIDX_BOUNDARY,      /* ucidx_ring_point: rings of the reported area, or empty: everything is reported */
-    UCIDX_COVERAGE,      /* u64: H3 cells of resolution 7 that hold network, ascending */
+    UCIDX_COVERAGE,      /* u64: H3 cells of resolution 7 that hold a reported place with a street in reach, ascending */
     UCIDX_KIND_END
 };
 
@@ -99,6 +102,25 @@ typedef struct ucidx_segment {
     uint32_t length; /* 1/32 m; offsets and lengths of an edge's segments add up to the edge's length exactly */
     uint32_t reserved;
 } ucidx_segment;
+
+/* Street class of an edge: that of its longest part. */
+enum ucidx_class {
+    UCIDX_CLASS_ROAD = 0, /* highway=road, or none of the others */
+    UCIDX_CLASS_FOOTWAY,
+    UCIDX_CLASS_PEDESTRIAN,
+    UCIDX_CLASS_PATH, /* also bridleway, and cycleway open to feet */
+    UCIDX_CLASS_STEPS,
+    UCIDX_CLASS_LIVING_STREET,
+    UCIDX_CLASS_RESIDENTIAL,
+    UCIDX_CLASS_UNCLASSIFIED,
+    UCIDX_CLASS_SERVICE,
+    UCIDX_CLASS_TRACK,
+    UCIDX_CLASS_TERTIARY,
+    UCIDX_CLASS_SECONDARY,
+    UCIDX_CLASS_PRIMARY,
+    UCIDX_CLASS_TRUNK,
+    UCIDX_CLASS_COUNT
+};
 
 enum { UCIDX_EDGE_ISLAND = 1u << 8, UCIDX_EDGE_CLASS_MASK = 0xFFu }; /* of ucidx_edge.flags */
 
