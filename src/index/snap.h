@@ -18,8 +18,8 @@ typedef struct ucidx_near {
 static inline ucidx_near ucidx_near_segment(int32_t ax_e7, int32_t ay_e7, int32_t bx_e7, int32_t by_e7, int32_t x_e7,
                                             int32_t y_e7, double x_m_per_e7)
 {
-    double dx = (double)(bx_e7 - ax_e7) * x_m_per_e7, dy = (double)(by_e7 - ay_e7) * UCIDX_Y_M_PER_E7;
-    double px = (double)(x_e7 - ax_e7) * x_m_per_e7, py = (double)(y_e7 - ay_e7) * UCIDX_Y_M_PER_E7;
+    double dx = ((double)bx_e7 - (double)ax_e7) * x_m_per_e7, dy = ((double)by_e7 - (double)ay_e7) * UCIDX_Y_M_PER_E7;
+    double px = ((double)x_e7 - (double)ax_e7) * x_m_per_e7, py = ((double)y_e7 - (double)ay_e7) * UCIDX_Y_M_PER_E7;
     double square = dx * dx + dy * dy;
     double t = square > 0.0 ? (px * dx + py * dy) / square : 0.0;
     t = t > 0.0 ? t : 0.0;
