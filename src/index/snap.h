@@ -29,7 +29,11 @@ static inline ucidx_near ucidx_near_segment(int32_t ax_e7, int32_t ay_e7, int32_
 }
 
 /* A gap in 1/32 m from a squared distance; a place is in reach of a street where this is <= summary.snap_limit. */
-static inline uint32_t ucidx_gap(double square_m2) { return (uint32_t)(sqrt(square_m2) * UCIDX_UNITS_PER_M + 0.5); }
+static inline uint32_t ucidx_gap(double square_m2)
+{
+    double gap = sqrt(square_m2) * UCIDX_UNITS_PER_M + 0.5;
+    return gap < 4294967295.0 ? (uint32_t)gap : UINT32_MAX; /* a forged scale may give NaN */
+}
 
 /* Where the place's foot lies on the edge, in 1/32 m from its end a. */
 static inline uint32_t ucidx_foot(uint32_t segment_offset, uint32_t segment_length, double t)
