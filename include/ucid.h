@@ -313,6 +313,27 @@ typedef struct ucid_index_info {
 } ucid_index_info;
 UCID_API void ucid_index_info_get(const ucid_index *index, ucid_index_info *info);
 
+/* How wide a street is drawn: foot paths, steps and tracks; service and pedestrian streets; streets of quarters; tertiary
+ * and secondary roads; primary roads and wider. */
+enum {
+    UCID_STREET_PATH = 0,
+    UCID_STREET_LANE,
+    UCID_STREET_LOCAL,
+    UCID_STREET_ROAD,
+    UCID_STREET_MAIN,
+    UCID_STREET_RANKS
+};
+
+/* One street between two junctions, as a line to draw.
+ * in    street: 0 .. edge_count - 1
+ * out   lat_deg, lon_deg [capacity]: as many points as fit; longitudes run on beyond 180 where the region does; rank:
+ *       UCID_STREET_*
+ * cost  O(points), allocates nothing
+ * err   the number of the street's points, which may be more than fit; 0 and nothing set where there is no such street
+ * safe  any number of calls on one index at once          since 0.1 */
+UCID_API int64_t ucid_index_street_get(const ucid_index *index, uint64_t street, int64_t capacity, double *lat_deg,
+                                       double *lon_deg, int *rank);
+
 /* ----------------------------------------------------------------------------------------------------- 8. Score -- */
 
 enum { UCID_FLAG_ESTIMATED = 1, UCID_FLAG_OUTDATED = 2 }; /* bits of ucid_scores.flags */
