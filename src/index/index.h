@@ -45,7 +45,7 @@ enum ucidx_kind {
     UCIDX_CANDIDATES,    /* u32: segment, bit 31 = on an island: counts only where no other is within the limit */
     UCIDX_SEGMENTS,      /* ucidx_segment, Hilbert order of their edges, consecutive along an edge */
     UCIDX_EDGES,         /* ucidx_edge [edges + 1]; the last one only ends the others */
-    UCIDX_ENTRIES,       /* ucidx_entries: blocks of eight */
+    UCIDX_ENTRIES,       /* ucidx_entries: blocks of eight lanes */
     UCIDX_NODES,         /* ucidx_node [nodes + 1]; the last one only ends the others */
     UCIDX_ARCS,          /* u32: edge ids around each node, from node.first_arc; a loop appears twice */
     UCIDX_OPPORTUNITIES, /* ucidx_opportunity, by node, then part, OSM type and id */
@@ -132,9 +132,11 @@ typedef struct ucidx_edge {
     uint32_t flags;         /* street class (enum ucidx_class), island */
 } ucidx_edge;
 
-/* Eight entries of an edge, sorted by part, then by min(a, b); the last block is filled up with a = b = UCIDX_FAR.
- * what: bits 0..2 part (UCIDX_PART_END = the end of the extract), bit 3 the place has a name, bits 4..7 quality in
- * quarters. */
+/* Entries of an edge, one lane a part: lane 0..5 = part, UCIDX_PART_END = the end of the extract, lane 7 unused. Block i
+ * of an edge holds the i-th entry of each part, ascending by min(a, b), named ones first among equals; a lane without an
+ * i-th entry has a = b = UCIDX_FAR and what = 0. An edge has as many blocks as its longest part has entries. Lanes that
+ * do not depend on each other let a kernel work on a block in a dozen instructions.
+ * what: bit 3 the place has a name, bits 4..7 quality in quarters. */
 typedef struct ucidx_entries {
     uint16_t a[8], b[8];
     uint8_t what[8];
