@@ -1,0 +1,43 @@
+# What people type. CMake (CMakePresets.json) builds, scripts/setup installs what is needed, scripts/check runs tests.
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+
+help:
+	@echo 'make demo        score a real or generated city: out/scores.parquet, out/grid.parquet, out/map.html'
+	@echo 'make test        everything that a change must pass'
+	@echo 'make build       build/ucid and build/libucid.so'
+	@echo 'make install     into PREFIX ($(PREFIX))'
+	@echo 'make check       test, with the thread sanitizer and every allocation failing in turn'
+	@echo 'make check-long  check, and the exhaustive comparisons (hours)'
+	@echo 'make bench       the benchmarks'
+	@echo 'make fuzz        every fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS)) each'
+	@echo 'make coverage    lines that the tests reach: build-coverage/coverage.txt'
+	@echo 'make format      clang-format over the C sources'
+	@echo 'make clean       remove what was built and out/'
+
+setup:
+	@scripts/setup test
+
+build:
+	@scripts/setup build
+	@scripts/check build
+
+demo: build
+	@scripts/demo
+
+test check check-long bench coverage: setup
+	@scripts/check $@
+
+fuzz: setup
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check fuzz
+
+install: build
+	cmake --install build --prefix $(PREFIX)
+
+format:
+	@scripts/format --fix
+
+clean:
+	rm -rf build build-* out
+
+.PHONY: help setup build demo test check check-long bench coverage fuzz install format clean

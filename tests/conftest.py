@@ -1,0 +1,32 @@
+"""What every pytest file shares: where the tree, the build and the data are, and how a program is run."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parent.parent
+BUILD = Path(os.environ.get("UCID_BUILD", SOURCE / "build")).resolve()
+DATA = Path(os.environ.get("UCID_DATA", SOURCE.parent / "shared" / "data")).resolve()
+
+
+def run(*command, check=True, **options):
+    """Run a command with its output caught as text; a failure shows the command and all it said."""
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
+    if check and result.returncode != 0:
+        pytest.fail(f"{command} ended with {result.returncode}\n{result.stdout}\n{result.stderr}", pytrace=False)
+    return result
+
+
+def ucid(*arguments, **options):
+    """Run build/ucid."""
+    return run(BUILD / "ucid", *arguments, **options)
+
+
+def data(path):
+    """A file of the data folder; the test is skipped where it is missing."""
+    file = DATA / path
+    if not file.exists():
+        pytest.skip(f"{file} is missing")
+    return file
