@@ -1,7 +1,9 @@
 /* osm.h: read an OpenStreetMap extract (.osm.pbf), pushing objects into callbacks.
  *
- * Blobs are decoded one at a time, in several threads where asked, and delivered in the order that the caller chose;
- * memory is a few blobs, whatever the size of the file. */
+ * A pass decodes the blobs that hold what its visitor names, in several threads where asked, and delivers their objects
+ * in file order. Memory is a few blobs for each thread, whatever the size of the file. Three passes (relations, ways,
+ * nodes) cost little more than one: which blob holds which kind is remembered, and found by bisection in a sorted file.
+ */
 #ifndef UCID_READ_OSM_H
 #define UCID_READ_OSM_H
 
@@ -51,7 +53,8 @@ typedef struct osm_header {
 } osm_header;
 
 /* Callbacks return UCID_OK to go on; anything else ends the pass with that status (they fill the error themselves
- * through ctx). A NULL callback skips that type, without decoding it where the file allows. */
+ * through ctx). A NULL callback skips that type, without decoding it. With several threads a callback may be called
+ * from any of them, but never from two at a time, and always in file order. */
 typedef struct osm_visitor {
     void *ctx;
     ucid_status (*node)(void *ctx, const osm_node *node);
@@ -62,10 +65,14 @@ typedef struct osm_visitor {
 typedef struct osm_file osm_file;
 
 /* Open an extract and read its header and the positions of its blobs.
- * err   FILE_NOT_FOUND; DATA_ERROR: not a PBF (gzip, XML, empty: named), truncated; UNSUPPORTED_FORMAT: a required
- *       feature or a compression that was not built in; messages start with the path */
+ * err   FILE_NOT_FOUND; DATA_ERROR: not a PBF (gzip, bzip2, XML, empty, ...: named), truncated, damaged;
+ *       UNSUPPORTED_FORMAT: a required feature or a compression that this build does not read; IO_ERROR; NO_MEMORY.
+ *       Messages start with the path */
 ucid_status osm_open(const char *path, const ucid_allocator *allocator, osm_file **file, ucid_error *error);
-void osm_close(osm_file *file);
+/* The same over bytes that the caller keeps alive and unchanged; name stands for the path in messages. */
+ucid_status osm_open_memory(const char *name, const void *bytes, size_t length, const ucid_allocator *allocator,
+                            osm_file **file, ucid_error *error);
+void osm_close(osm_file *file); /* NULL is fine */
 const osm_header *osm_header_get(const osm_file *file);
 uint64_t osm_byte_length(const osm_file *file);
 
@@ -73,7 +80,10 @@ uint64_t osm_byte_length(const osm_file *file);
 int64_t osm_newest_timestamp(const osm_file *file);
 
 /* One pass over the objects that the visitor names, in file order.
- * progress may be NULL; done and total are bytes of the file. */
+ * progress may be NULL; done and total are bytes of the file.
+ * err   DATA_ERROR: damaged, an object outside the Earth, not sorted though its header says so; UNSUPPORTED_FORMAT;
+ *       IO_ERROR; NO_MEMORY; CANCELLED by progress; what a callback returned. The first in file order, whatever the
+ *       number of threads */
 ucid_status osm_read(osm_file *file, const osm_visitor *visitor, int threads, ucid_progress_fn progress,
                      void *progress_ctx, ucid_error *error);
 
