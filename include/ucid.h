@@ -97,7 +97,8 @@ typedef struct ucid_error {
     ucid_status status;
     int32_t byte;      /* offset in the text of the offending byte, or -1 */
     int64_t row;       /* row of the batch, or -1 */
-    char message[240]; /* one line, UTF-8, ends with NUL */
+    int32_t field;     /* field of the identifier, UCID_FIELD_*, or 0 */
+    char message[236]; /* one line, UTF-8, ends with NUL */
 } ucid_error;
 
 /* Code of a status: "INVALID_H3"; never NULL, "INTERNAL_ERROR" for numbers outside the list.             since 0.1 */
@@ -124,8 +125,256 @@ typedef struct ucid_allocator {
 typedef int (*ucid_progress_fn)(void *ctx, const char *stage, uint64_t done, uint64_t total);
 
 /* ----------------------------------------------------------------------------------------------- 2. Identifiers -- */
+
+/* A text of any bytes, NUL among them; length in bytes. data may be NULL where length is 0. */
+typedef struct ucid_text {
+    const char *data;
+    size_t length;
+} ucid_text;
+/* ucid_text of a string literal. */
+#define UCID_TEXT(literal) {(literal), sizeof(literal) - 1}
+
+#define UCID_LENGTH_MAX 255 /* bytes of the longest identifier */
+#define UCID_BINARY_SIZE 31 /* bytes of the binary form */
+
+/* Fields of an identifier, in their order; ucid_error.field holds one of them, or UCID_FIELD_NONE. */
+enum {
+    UCID_FIELD_NONE = 0,
+    UCID_FIELD_VERSION,
+    UCID_FIELD_CITY,
+    UCID_FIELD_LAT,
+    UCID_FIELD_LON,
+    UCID_FIELD_RESOLUTION,
+    UCID_FIELD_CELL,
+    UCID_FIELD_TIME,
+    UCID_FIELD_CONTEXT,
+    UCID_FIELD_GRADE,
+    UCID_FIELD_CONFIDENCE,
+    UCID_FIELD_FLAGS
+};
+/* "version", "city", "lat", "lon", "h3_res", "h3_index", "timestamp", "context", "grade", "confidence", "flags"; ""
+ * for UCID_FIELD_NONE.                                                                                   since 0.1 */
+UCID_API const char *ucid_field_name(int field);
+
+/* Bits of a mode argument. */
+enum {
+    UCID_LENIENT = 0,
+    UCID_STRICT = 1, /* the city is in the registry, the cell exists, has the stated resolution and meets the box that
+                        the printed coordinates stand for, the week exists: checked in this order */
+    UCID_SNAP = 2    /* create: the cell of the rounded coordinates, for readers that recompute it from the text */
+};
+
+/* What an identifier says. Texts end with NUL. */
+typedef struct ucid_fields {
+    double lat_deg, lon_deg; /* as given or read, not rounded */
+    double confidence;       /* 0..1, not rounded */
+    uint64_t cell;
+    int16_t year;            /* ISO week year 1..9999, week 1..53, hour 0..23 */
+    uint8_t week, hour;
+    uint8_t resolution;      /* 0..15, as stated */
+    uint8_t grade;           /* UCID_GRADE_* (section 6) */
+    uint8_t flag_count;
+    char city[4];            /* "IST" */
+    char context[17];        /* "15MIN" */
+    char flags[212];         /* a set in byte order, joined by ';' */
+} ucid_fields;
+
+/* A city registry (section 4); NULL stands for the one that is built in. */
+typedef struct ucid_registry ucid_registry;
+
+/* What create needs. */
+typedef struct ucid_values {
+    ucid_text city;          /* upper-cased; need not be registered, unless strict */
+    ucid_text time;          /* "2026W01T12" */
+    ucid_text context;       /* upper-cased; need not be known */
+    double lat_deg, lon_deg; /* within 90 and 180 degrees */
+    double confidence;       /* 0..1 */
+    int resolution;          /* 0..15 */
+    uint8_t grade;           /* UCID_GRADE_* */
+    const uint64_t *cell;    /* a cell to state, below 2^60; NULL: that of the coordinates */
+    const ucid_text *flags;  /* [flag_count], each [A-Z0-9]+, in any order */
+    size_t flag_count;
+} ucid_values;
+#define UCID_VALUES_INIT {{NULL, 0}, {NULL, 0}, {NULL, 0}, 0.0, 0.0, 0.0, 9, 0, NULL, NULL, 0}
+
+/* Make an identifier of values. What it makes, the strict parser accepts where the city is registered and the week
+ * exists.
+ * in    mode: UCID_STRICT, UCID_SNAP; registry is asked in strict mode only
+ * out   *fields
+ * err   INVALID_FIELD, naming the first bad field in field order; strict: INVALID_CITY, INVALID_H3, H3_MISMATCH,
+ *       INVALID_TIME
+ * safe  any number of threads
+ * ref   docs/identifier.md          since 0.1 */
+UCID_API ucid_status ucid_create(const ucid_values *values, unsigned mode, const ucid_registry *registry,
+                                 ucid_fields *fields, ucid_error *error);
+
+/* Write the canonical text and a NUL; returns its length. Texts inside fields must be those of create, parse or unpack.
+ * cost  some 15 ns          since 0.1 */
+UCID_API size_t ucid_format(const ucid_fields *fields, char text[UCID_LENGTH_MAX + 1]);
+
+/* Read an identifier.
+ * in    text: any bytes; mode: UCID_LENIENT, UCID_STRICT
+ * out   *fields
+ * err   in the order of the checks: INVALID_PREFIX, UNSUPPORTED_VERSION (and FIELD_FORMAT, version), MALFORMED_STRING
+ *       (number of fields, length, or a canonical form over 255 bytes), FIELD_FORMAT, and in strict mode INVALID_CITY,
+ *       INVALID_H3, H3_MISMATCH, INVALID_TIME; error->byte and error->field say where
+ * cost  some 100 ns; no allocation
+ * safe  any number of threads
+ * ref   docs/identifier.md          since 0.1 */
+UCID_API ucid_status ucid_parse(ucid_text text, unsigned mode, const ucid_registry *registry, ucid_fields *fields,
+                                ucid_error *error);
+
+/* One thing that is wrong with a text. */
+typedef struct ucid_defect {
+    ucid_status status;
+    int32_t field;       /* UCID_FIELD_* */
+    int32_t byte, bytes; /* the offending piece of the text */
+} ucid_defect;
+#define UCID_DEFECTS_MAX 16
+
+/* Everything that is wrong with a text: each malformed field, and what strict mode would refuse in the fields that can
+ * be read. A text without defects is what ucid_parse accepts in strict mode.
+ * out   defects, in field order of the checks; returns their number, <= UCID_DEFECTS_MAX          since 0.1 */
+UCID_API int ucid_validate(ucid_text text, const ucid_registry *registry, ucid_defect defects[UCID_DEFECTS_MAX]);
+/* One line about a defect, as ucid_error.message has it; returns its status.                             since 0.1 */
+UCID_API ucid_status ucid_defect_explain(ucid_text text, const ucid_defect *defect, ucid_error *error);
+
+/* Canonical text of a text that lenient mode reads after repair: blanks around it trimmed; letters in the right case;
+ * "UCID:" taken for "UCID-V1:"; one-digit weeks and hours. Idempotent.
+ * out   canonical, ends with NUL; *length may be NULL
+ * err   as ucid_parse in lenient mode          since 0.1 */
+UCID_API ucid_status ucid_canonicalize(ucid_text text, char canonical[UCID_LENGTH_MAX + 1], size_t *length,
+                                       ucid_error *error);
+
+/* Order of two identifiers: that of their canonical texts, byte by byte ('+' before '-', so not numeric). Negative, 0 or
+ * positive.                                                                                              since 0.1 */
+UCID_API int ucid_compare(const ucid_fields *a, const ucid_fields *b);
+/* XXH3-64 of the canonical text: equal identifiers have equal hashes, on every machine.                  since 0.1 */
+UCID_API uint64_t ucid_hash(const ucid_fields *fields);
+
+/* The binary form: 31 bytes, little-endian, no padding.
+ *
+ *      0 u8 version 1    1 city    4 f32 lat    8 f32 lon    12 u64 cell    20 u32 hour    24 u16 context
+ *     26 u8 grade       27 u16 confidence * 10000           29 u16 flags
+ *
+ * Coordinates hold the printed value, the resolution is the cell's. unpack(pack(x)) has the canonical text of x.
+ * err   INVALID_H3; H3_MISMATCH: the cell is not of the stated resolution; UNENCODABLE: a time before 1970W01 or in a
+ *       week that does not exist, a context or a flag without a number          since 0.1 */
+UCID_API ucid_status ucid_pack(const ucid_fields *fields, uint8_t binary[UCID_BINARY_SIZE], ucid_error *error);
+/* err   MALFORMED_STRING: not 31 bytes; UNSUPPORTED_VERSION; FIELD_FORMAT; INVALID_H3                       since 0.1 */
+UCID_API ucid_status ucid_unpack(const void *binary, size_t length, ucid_fields *fields, ucid_error *error);
+
+/* Number of 15 lower hexadecimal digits, of a cell or not: 1 and *cell, or 0.                              since 0.1 */
+UCID_API int ucid_cell_read(ucid_text text, uint64_t *cell);
+/* UCID_GRADE_* of "A+", "A", "B", "C", "D", "F"; -1 of other texts.                                       since 0.1 */
+UCID_API int ucid_grade_parse(ucid_text text);
+
 /* ------------------------------------------------------------------------------------------------- 3. Time keys -- */
+
+/* A time key, "2026W01T12", is an ISO 8601 week and an hour of the day, in the city's local time, without a weekday. As
+ * a number it is its Monday's: 168 * week + hour, counted from Monday 1969-12-29 00h, with hour 0..23, so that equal
+ * keys are equal numbers; 1970W01T00 is 0. Years are 1..9999. */
+
+#define UCID_TIME_LENGTH 10
+#define UCID_HOUR_MIN (-17259816) /* 0001W01T00 */
+#define UCID_HOUR_MAX 70389503    /* 9999W52T23 */
+
+/* 53 or 52; 0 for a year outside 1..9999.                                                                since 0.1 */
+UCID_API int ucid_year_weeks(int year);
+
+/* Key of a text. err FIELD_FORMAT; INVALID_TIME: the year has no week 53                                  since 0.1 */
+UCID_API ucid_status ucid_time_parse(ucid_text text, int32_t *hour, ucid_error *error);
+/* Text of a key; 0, and nothing written, where the number is no key.                                      since 0.1 */
+UCID_API int ucid_time_format(int32_t hour, char text[UCID_TIME_LENGTH + 1]);
+
+/* Key some hours later or earlier; the weekday is dropped, so 2026W01T18 + 12 h is 2026W01T06. err INVALID_TIME: outside
+ * the years 1..9999, or hour is no key                                                                    since 0.1 */
+UCID_API ucid_status ucid_time_add_hours(int32_t hour, int64_t hours, int32_t *later, ucid_error *error);
+UCID_API ucid_status ucid_time_add_weeks(int32_t hour, int64_t weeks, int32_t *later, ucid_error *error);
+
+/* The distinct keys of first, first + step, ... up to last, ascending.
+ * out   hours [capacity], those that fit; *count: how many there are
+ * err   INVALID_STEP, INVALID_TIME: first or last is no key          since 0.1 */
+UCID_API ucid_status ucid_time_range(int32_t first, int32_t last, int64_t step_hours, int32_t *hours, int64_t capacity,
+                                     int64_t *count, ucid_error *error);
+
+/* Key of a moment: seconds since 1970-01-01 00h, of whatever clock the key shall show. err INVALID_TIME    since 0.1 */
+UCID_API ucid_status ucid_time_from_seconds(int64_t seconds, int32_t *hour, ucid_error *error);
+/* Seconds since 1970-01-01 00h of the key's hour on its Monday.                                           since 0.1 */
+UCID_API int64_t ucid_time_to_seconds(int32_t hour);
+
+/* 1 - |hour - now| / validity, not below 0.
+ * in    validity_weeks >= 1          since 0.1 */
+UCID_API double ucid_time_freshness(int32_t hour, int32_t now, int validity_weeks);
+/* Weeks for which a score of a context stays valid, as the standard publishes it; 0 where it says nothing.  since 0.1 */
+UCID_API int ucid_time_validity_weeks(ucid_text context);
+
+/* A time zone of the IANA database. */
+typedef struct ucid_zone ucid_zone;
+
+/* Open a zone by name ("Europe/Istanbul").
+ * in    folder: the database's folder; NULL: TZDIR, else /usr/share/zoneinfo and its usual other places
+ * err   FILE_NOT_FOUND: no such zone; DATA_ERROR: not a TZif file; NO_MEMORY
+ * safe  an opened zone may be shared by threads          since 0.1 */
+UCID_API ucid_status ucid_zone_open(const char *name, const char *folder, const ucid_allocator *allocator,
+                                    ucid_zone **zone, ucid_error *error);
+UCID_API void ucid_zone_close(ucid_zone *zone); /* NULL is fine */
+/* Seconds that the zone is ahead of UTC at a moment of UTC.                                               since 0.1 */
+UCID_API int32_t ucid_zone_offset(const ucid_zone *zone, int64_t seconds);
+/* Key in UTC of a local key: the hour is shifted inside its week, modulo 24, by the zone's offset on Thursday noon in
+ * whole hours, halves away from zero; ucid_time_from_utc takes it back.
+ * err   INVALID_TIME: hour is no key          since 0.1 */
+UCID_API ucid_status ucid_time_to_utc(int32_t hour, const ucid_zone *zone, int32_t *utc, ucid_error *error);
+UCID_API ucid_status ucid_time_from_utc(int32_t utc, const ucid_zone *zone, int32_t *hour, ucid_error *error);
+
 /* ---------------------------------------------------------------------------------------------------- 4. Cities -- */
+
+/* A city. Texts are borrowed from the registry. */
+typedef struct ucid_city {
+    char code[4];         /* "IST" */
+    char country[3];      /* ISO 3166 alpha-2; "XX" for none */
+    const char *name;     /* UTF-8 */
+    const char *region;   /* "" where unknown */
+    const char *timezone; /* IANA name */
+    int64_t population;
+    double lat_deg, lon_deg;
+    double min_lat_deg, min_lon_deg, max_lat_deg, max_lon_deg; /* min_lon > max_lon crosses the antimeridian */
+    int box_estimated;    /* 1: a square about the centre, sqrt(population / 3000) km wide, within 10..100 km */
+} ucid_city;
+
+/* Read a file of cities over the built-in ones: its rows add or replace. CSV with the header
+ * code,name,country,region,lat,lon,bbox,population,tz; region, bbox ("min_lat min_lon max_lat max_lon") and population
+ * may be empty.
+ * err   FILE_NOT_FOUND, REGISTRY_ERROR (naming the line), NO_MEMORY
+ * safe  an opened registry may be shared by threads
+ * ref   docs/cities.md          since 0.1 */
+UCID_API ucid_status ucid_registry_open(const char *path, const ucid_allocator *allocator, ucid_registry **registry,
+                                        ucid_error *error);
+/* The same of bytes in memory, which may go afterwards.                                                   since 0.1 */
+UCID_API ucid_status ucid_registry_open_memory(const void *bytes, size_t length, const ucid_allocator *allocator,
+                                               ucid_registry **registry, ucid_error *error);
+UCID_API void ucid_registry_close(ucid_registry *registry); /* NULL is fine */
+
+/* Number of cities. NULL here and below: the built-in registry.                                           since 0.1 */
+UCID_API int64_t ucid_registry_count(const ucid_registry *registry);
+/* City at a position, 0..count-1, ascending by code. 0, and nothing written, past the end.                since 0.1 */
+UCID_API int ucid_city_at(const ucid_registry *registry, int64_t position, ucid_city *city);
+/* City of a code in any case; city may be NULL. err CITY_NOT_FOUND                                        since 0.1 */
+UCID_API ucid_status ucid_city_get(const ucid_registry *registry, ucid_text code, ucid_city *city, ucid_error *error);
+
+/* Cities that a text fits: the code itself, then names that start with it, then names that hold it, each by falling
+ * population. Case and accents of Latin letters do not count. Empty: all cities, by code.
+ * in    country: only of this one; empty: of all
+ * out   positions [capacity], those that fit; returns how many there are          since 0.1 */
+UCID_API int64_t ucid_city_search(const ucid_registry *registry, ucid_text text, ucid_text country, int64_t *positions,
+                                  int64_t capacity);
+
+/* City whose centre is nearest to a coordinate, and how far it is. Codes of country XX are no places.
+ * out   city, dist_m: may be NULL
+ * err   INVALID_COORDINATES          since 0.1 */
+UCID_API ucid_status ucid_city_nearest(const ucid_registry *registry, double lat_deg, double lon_deg, ucid_city *city,
+                                       double *dist_m, ucid_error *error);
+
 /* ----------------------------------------------------------------------------------------------------- 5. Cells -- */
 
 /* Cells are those of H3 4 (https://h3geo.org): a 64-bit number for one of 2 + 120 * 7^r areas of resolution r, 0..15.
@@ -401,119 +650,6 @@ UCID_API int64_t ucid_explanation_reasons_get(const ucid_explanation *explanatio
 UCID_API void ucid_explanation_scores_get(const ucid_explanation *explanation, ucid_scores *scores);
 
 /* ------------------------------------------------------------------------------------------------- 9. Aggregate -- */
-
-/* Groups of scored rows, by parent cell or by a text key (a city, a region, a country), as partial states that merge:
- * sums of integers (scores and confidences in hundredths, weights in 1/1024). Whatever the split, the order and the
- * number of threads, the same rows give the same bytes.
- *
- *     rows --add_cells, add_keys--> aggregate --finish--> one row a group
- *                                    |     ^
- *                            states_get   add_states        the same groups as int64 columns, to be stored or sent
- */
-typedef struct ucid_aggregate ucid_aggregate;
-
-enum { UCID_AGGREGATE_TEXT = -1, UCID_AGGREGATE_TEXT_MAX = 16 }; /* bytes of a text key */
-
-typedef struct ucid_aggregate_options {
-    size_t size;
-    const ucid_allocator *allocator;
-    int threads;    /* >= 1 */
-    int resolution; /* 0..15: groups are cells of it; UCID_AGGREGATE_TEXT: groups are text keys */
-} ucid_aggregate_options;
-#define UCID_AGGREGATE_OPTIONS_INIT {sizeof(ucid_aggregate_options), NULL, 1, 7}
-
-/* Rows to be added. A row without a value (validity bit 0, score NaN or outside 0..100, confidence NaN or outside 0..1,
- * weight NaN, negative or above 2^30) only counts as a null of its group. */
-typedef struct ucid_aggregate_rows {
-    const double *score;      /* [n] 0..100, taken to hundredths */
-    const double *confidence; /* [n] 0..1, taken to hundredths; or NULL: 0 */
-    const uint8_t *grade;     /* [n] UCID_GRADE_*; or NULL: of the score */
-    const double *weight;     /* [n] taken to 1/1024; or NULL: 1 */
-    const uint8_t *validity;  /* [n] bits; or NULL */
-} ucid_aggregate_rows;
-#define UCID_AGGREGATE_ROWS_INIT {NULL, NULL, NULL, NULL, NULL}
-
-/* Columns of the state of a group: X(name, meaning). 128-bit sums are two columns, low half first. */
-#define UCID_AGGREGATE_COLUMN_LIST(X)                                                                                  \
-    X(ROWS, "rows", "rows with a value")                                                                               \
-    X(NULLS, "nulls", "rows without")                                                                                  \
-    X(MIN, "min", "least score, hundredths; 10001 where there is none")                                                \
-    X(MAX, "max", "greatest score, hundredths; -1 where there is none")                                                \
-    X(GRADE_F, "grade_f", "rows of grade F")                                                                           \
-    X(GRADE_D, "grade_d", "rows of grade D")                                                                           \
-    X(GRADE_C, "grade_c", "rows of grade C")                                                                           \
-    X(GRADE_B, "grade_b", "rows of grade B")                                                                           \
-    X(GRADE_A, "grade_a", "rows of grade A")                                                                           \
-    X(GRADE_A_PLUS, "grade_a_plus", "rows of grade A+")                                                                \
-    X(WEIGHT, "weight_low", "sum of weights, 1/1024")                                                                  \
-    X(WEIGHT_HIGH, "weight_high", "its upper 64 bits")                                                                 \
-    X(SCORE, "score_low", "sum of weight times score")                                                                 \
-    X(SCORE_HIGH, "score_high", "its upper 64 bits")                                                                   \
-    X(SQUARE, "square_low", "sum of weight times score squared")                                                       \
-    X(SQUARE_HIGH, "square_high", "its upper 64 bits")                                                                 \
-    X(CONFIDENCE, "confidence_low", "sum of weight times confidence")                                                  \
-    X(CONFIDENCE_HIGH, "confidence_high", "its upper 64 bits")
-
-typedef enum ucid_aggregate_column {
-#define UCID_AGGREGATE_COLUMN_ENUM(name, text, meaning) UCID_AGGREGATE_##name,
-    UCID_AGGREGATE_COLUMN_LIST(UCID_AGGREGATE_COLUMN_ENUM)
-#undef UCID_AGGREGATE_COLUMN_ENUM
-        UCID_AGGREGATE_COLUMNS
-} ucid_aggregate_column;
-
-/* Name of a state column: "score_low"; NULL past the end.                                                since 0.1 */
-UCID_API const char *ucid_aggregate_column_name(int column);
-
-/* An empty aggregate. err INVALID_ARGUMENT, NO_MEMORY. safe one thread at a time on one aggregate.       since 0.1 */
-UCID_API ucid_status ucid_aggregate_new(const ucid_aggregate_options *options, ucid_aggregate **aggregate,
-                                        ucid_error *error);
-UCID_API void ucid_aggregate_free(ucid_aggregate *aggregate); /* NULL is fine */
-
-/* Add rows to the groups of their cells' parents.
- * in    cells [n]; one that is no cell, or is coarser than the groups, makes a null of group 0
- * cost  O(n); neighbouring rows of one group cost one look-up, so ascending cells are nearly free
- * err   INVALID_ARGUMENT (an aggregate by text), NO_MEMORY: some rows may have been added, free the aggregate
- * since 0.1 */
-UCID_API ucid_status ucid_aggregate_add_cells(ucid_aggregate *aggregate, int64_t n, const uint64_t *cells,
-                                              const ucid_aggregate_rows *rows, ucid_error *error);
-/* Add rows to the groups of their texts: row i has text[offsets[i]..offsets[i + 1]), as Arrow has them.
- * err   INVALID_ARGUMENT: an aggregate by cells; a text of over 16 bytes or with a NUL (the row is named, nothing was
- *       added); NO_MEMORY as above          since 0.1 */
-UCID_API ucid_status ucid_aggregate_add_keys(ucid_aggregate *aggregate, int64_t n, const char *text,
-                                             const int32_t *offsets, const ucid_aggregate_rows *rows,
-                                             ucid_error *error);
-/* Add states of groups, of equal or finer cells, or of texts (padded with NULs): [n] of each column.
- * err   INVALID_ARGUMENT: wrong kind of key; a negative count (the row is named); NO_MEMORY          since 0.1 */
-UCID_API ucid_status ucid_aggregate_add_states(ucid_aggregate *aggregate, int64_t n, const uint64_t *cells,
-                                               const char (*text)[UCID_AGGREGATE_TEXT_MAX],
-                                               const int64_t *const columns[UCID_AGGREGATE_COLUMNS],
-                                               ucid_error *error);
-/* Add all groups of another aggregate: of the same kind, of equal or finer resolution (so a roll-up is a merge into a
- * coarser aggregate). `from` keeps its groups.          since 0.1 */
-UCID_API ucid_status ucid_aggregate_merge(ucid_aggregate *aggregate, ucid_aggregate *from, ucid_error *error);
-
-/* Put the groups in order and tell their number; needed before the two functions below.                  since 0.1 */
-UCID_API ucid_status ucid_aggregate_sort(ucid_aggregate *aggregate, int64_t *groups, ucid_error *error);
-/* States of all groups, ascending by key: [groups] each, any may be NULL.                                since 0.1 */
-UCID_API void ucid_aggregate_states_get(const ucid_aggregate *aggregate, uint64_t *cells,
-                                        char (*text)[UCID_AGGREGATE_TEXT_MAX],
-                                        int64_t *const columns[UCID_AGGREGATE_COLUMNS]);
-
-/* One row a group, [groups] each, any may be NULL. A group without weight has NaN in mean, std and confidence, one
- * without rows also in min and max. */
-typedef struct ucid_aggregates {
-    uint64_t *cell; /* 0: rows without a cell */
-    char (*text)[UCID_AGGREGATE_TEXT_MAX]; /* padded with NULs */
-    int64_t *rows, *nulls;
-    double *weight;
-    double *mean, *std, *min, *max; /* of the score; std over all rows, not of a sample */
-    double *confidence;             /* mean, of the same weights */
-    uint8_t *grade;                 /* of the mean, taken to hundredths */
-    int64_t *grade_rows[6];         /* by UCID_GRADE_* */
-} ucid_aggregates;
-
-/* Results of all groups, ascending by key.                                                               since 0.1 */
-UCID_API void ucid_aggregate_finish(const ucid_aggregate *aggregate, const ucid_aggregates *out);
 
 #ifdef __cplusplus
 }

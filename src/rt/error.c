@@ -85,6 +85,7 @@ ucid_status ucid_fail_at(ucid_error *error, ucid_status status, int64_t row, int
     error->status = status;
     error->row = row;
     error->byte = byte;
+    error->field = 0;
     va_list arguments;
     va_start(arguments, format);
     int length = vsnprintf(error->message, sizeof error->message, format, arguments);

@@ -1,0 +1,83 @@
+/* decimal.h: the decimal numbers of an identifier, exact both ways and the same on every machine and in every locale.
+ *
+ * Writing: a double is m * 2^-s with an integer m below 2^53, so x * 1000 rounded to nearest, ties to even, is the
+ * integer m * 1000 shifted right by s bits: no rounding happens before the last one. That is what "%.3f" gives.
+ *
+ * Reading: up to 18 digits make an integer d and a power of ten; where d is below 2^53 one division is exact (both
+ * operands are), else the quotient is taken to 56 bits or more with 128-bit integers, what is left over is or-ed into
+ * the last bit, and the conversion to double rounds once. */
+#ifndef UCID_ID_DECIMAL_H
+#define UCID_ID_DECIMAL_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* |x| * scale rounded to nearest, ties to even; |x| * scale < 2^40, scale < 2^11. */
+static inline uint32_t ucid_decimal_round(double x, uint32_t scale)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    unsigned exponent = bits >> 52 & 0x7FF;
+    if (exponent < 1075 - 63) return 0; /* below 2^-11 / 2: nothing is left of it */
+    uint64_t product = ((bits & 0xFFFFFFFFFFFFF) | 1ull << 52) * scale;
+    unsigned shift = 1075 - exponent;
+    uint64_t whole = product >> shift, rest = product & ((1ull << shift) - 1), half = 1ull << (shift - 1);
+    return (uint32_t)(whole + (rest > half || (rest == half && (whole & 1))));
+}
+
+/* digits / 10^places, correctly rounded; digits < 10^18, places <= 15. */
+static inline double ucid_decimal_scale(uint64_t digits, unsigned places)
+{
+    static const uint64_t ten[16] = {1,
+                                     10,
+                                     100,
+                                     1000,
+                                     10000,
+                                     100000,
+                                     1000000,
+                                     10000000,
+                                     100000000,
+                                     1000000000,
+                                     10000000000,
+                                     100000000000,
+                                     1000000000000,
+                                     10000000000000,
+                                     100000000000000,
+                                     1000000000000000};
+    if (digits < 1ull << 53) return (double)digits / (double)ten[places];
+    __extension__ typedef unsigned __int128 wide;
+    wide shifted = (wide)digits << 53;
+    uint64_t quotient = (uint64_t)(shifted / ten[places]); /* digits < 1000 * 10^places: below 2^63 */
+    if (shifted % ten[places] != 0) quotient |= 1;
+    return (double)quotient * 0x1p-53;
+}
+
+/* [0-9]{1,3}(\.[0-9]{1,15})? from text to end: 1 and *value, or 0 and *bad, where the text breaks the grammar. */
+static inline int ucid_decimal_parse(const char *text, const char *end, double *value, const char **bad)
+{
+    const char *p = text;
+    uint64_t digits = 0;
+    unsigned places = 0;
+    for (; p < end && (unsigned char)(*p - '0') <= 9; p++) {
+        if (p - text == 3) goto no;
+        digits = digits * 10 + (uint64_t)(*p - '0');
+    }
+    if (p == text) goto no;
+    if (p < end) {
+        if (*p++ != '.') {
+            p--;
+            goto no;
+        }
+        for (; p < end && (unsigned char)(*p - '0') <= 9 && places < 15; p++, places++) {
+            digits = digits * 10 + (uint64_t)(*p - '0');
+        }
+        if (places == 0 || p < end) goto no;
+    }
+    *value = ucid_decimal_scale(digits, places);
+    return 1;
+no:
+    *bad = p;
+    return 0;
+}
+
+#endif

@@ -1,0 +1,63 @@
+/* grammar.h: the text of an identifier, taken apart and put together. */
+#ifndef UCID_ID_GRAMMAR_H
+#define UCID_ID_GRAMMAR_H
+
+#include "ucid.h"
+
+/* Fields of a text; context and flags point into it. */
+typedef struct ucid_parts {
+    double lat_deg, lon_deg, confidence;
+    uint64_t cell;
+    const char *context, *flags; /* flags as written: any order, empty and repeated ones among them */
+    int16_t year;
+    uint8_t week, hour;
+    uint8_t resolution, grade;
+    uint8_t context_length, flags_length;
+    char city[3];
+    uint8_t canonical; /* 1: the text is its own canonical form; 0: it may be */
+} ucid_parts;
+
+/* Where a text breaks a rule. */
+typedef struct ucid_place {
+    ucid_status status;
+    int32_t field;
+    int32_t byte, bytes;
+} ucid_place;
+
+/* Grammar and ranges; repaired: weeks and hours may have one digit. On failure *place says where, parts are undefined.
+ */
+ucid_status ucid_parts_read(const char *text, size_t length, int repaired, ucid_parts *parts, ucid_place *place);
+/* What strict mode adds; bytes of place are -1: it does not know the text. */
+ucid_status ucid_parts_check(const ucid_parts *parts, const ucid_registry *registry, ucid_place *place);
+/* The same but for cell against coordinates, which a batch answers for many rows at once. */
+ucid_status ucid_parts_check_alone(const ucid_parts *parts, const ucid_registry *registry, ucid_place *place);
+
+/* The place of every broken rule of the grammar; where there is none, parts are filled. Returns how many. */
+int ucid_parts_read_all(const char *text, size_t length, ucid_parts *parts, ucid_place *places, int capacity);
+/* Start and length of a field of a text that has 10 or 11 fields. */
+void ucid_field_find(const char *text, size_t length, int field, int32_t *byte, int32_t *bytes);
+
+/* The set of flags in canonical form; returns its length, <= length; *count: its members. */
+size_t ucid_flags_sort(const char *flags, size_t length, char *out, uint8_t *count);
+
+/* What a text of UCID_LENGTH_MAX bytes may need besides its own bytes while it is written. */
+#define UCID_WRITE_SLACK 8
+/* Canonical text of parts whose flags are canonical; up to UCID_WRITE_SLACK bytes after it are overwritten. */
+size_t ucid_parts_write(const ucid_parts *parts, char *text);
+/* Pieces of it: "+41.015:", "891ec90243bffff", "0.95:". They return the end, and overwrite some bytes after it. */
+char *ucid_write_coordinate(char *text, double deg);
+char *ucid_write_cell(char *text, uint64_t cell);
+char *ucid_write_confidence(char *text, double confidence);
+char *ucid_write_grade(char *text, uint8_t grade);
+
+void ucid_parts_of_fields(const ucid_fields *fields, ucid_parts *parts);
+void ucid_fields_of_parts(const ucid_parts *parts, ucid_fields *fields);
+
+/* The binary form (section 2 of ucid.h); the caller has checked length and version. parts point into flags. */
+ucid_status ucid_parts_pack(const ucid_parts *parts, uint8_t binary[UCID_BINARY_SIZE], ucid_place *place);
+ucid_status ucid_parts_unpack(const uint8_t *binary, ucid_parts *parts, char flags[64], ucid_place *place);
+
+/* The sentence for a broken rule. text may be NULL, where create was given values. */
+ucid_status ucid_place_explain(const char *text, size_t length, const ucid_place *place, ucid_error *error);
+
+#endif

@@ -1,0 +1,275 @@
+/* identifier.c: one identifier at a time; grammar.c knows the text, cell.h the cells, city.c the codes. */
+#include "id/cell.h"
+#include "id/decimal.h"
+#include "id/grammar.h"
+#include "id/weeks.h"
+#include "rt/digest.h"
+#include "rt/error.h"
+
+#include <math.h>
+#include <string.h>
+
+static ucid_status invalid(ucid_place *place, int field)
+{
+    place->field = field;
+    place->byte = place->bytes = -1;
+    return place->status = UCID_INVALID_FIELD;
+}
+
+/* text in upper case if it is [A-Za-z0-9]{least,most} (letters alone where digits is 0). */
+static int read_word(ucid_text text, size_t least, size_t most, int digits, char *out)
+{
+    if (text.length < least || text.length > most) return 0;
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.data[i];
+        if ((unsigned char)(c - 'a') <= 25) c = (char)(c - 32);
+        if ((unsigned char)(c - 'A') > 25 && !(digits && (unsigned char)(c - '0') <= 9)) return 0;
+        out[i] = c;
+    }
+    out[text.length] = '\0';
+    return 1;
+}
+
+/* YYYYWwwThh; a week 53 that the year lacks passes. */
+static int read_key(ucid_text text, ucid_fields *fields)
+{
+    int32_t hour;
+    ucid_status status = ucid_time_parse(text, &hour, NULL);
+    if (status == UCID_FIELD_FORMAT) return 0;
+    const char *t = text.data;
+    fields->year = (int16_t)((t[0] - '0') * 1000 + (t[1] - '0') * 100 + (t[2] - '0') * 10 + (t[3] - '0'));
+    fields->week = (uint8_t)((t[5] - '0') * 10 + (t[6] - '0'));
+    fields->hour = (uint8_t)((t[8] - '0') * 10 + (t[9] - '0'));
+    return 1;
+}
+
+static int read_flags(const ucid_values *values, ucid_fields *fields)
+{
+    char joined[UCID_LENGTH_MAX + 1];
+    size_t length = 0;
+    for (size_t i = 0; i < values->flag_count; i++) {
+        ucid_text flag = values->flags[i];
+        if (flag.length == 0 || length + flag.length + 1 >= sizeof fields->flags) return 0;
+        if (length > 0) joined[length++] = ';';
+        for (size_t j = 0; j < flag.length; j++) {
+            char c = flag.data[j];
+            if ((unsigned char)(c - 'A') > 25 && (unsigned char)(c - '0') > 9) return 0;
+            joined[length++] = c;
+        }
+    }
+    length = ucid_flags_sort(joined, length, fields->flags, &fields->flag_count);
+    fields->flags[length] = '\0';
+    return 1;
+}
+
+static double rounded(double deg) { return copysign(ucid_decimal_round(deg, 1000) / 1000.0, deg); }
+
+static ucid_status create(const ucid_values *values, unsigned mode, const ucid_registry *registry, ucid_fields *fields,
+                          ucid_place *place)
+{
+    if (!read_word(values->city, 3, 3, 0, fields->city)) return invalid(place, UCID_FIELD_CITY);
+    if (!(fabs(values->lat_deg) <= 90.0)) return invalid(place, UCID_FIELD_LAT);
+    if (!(fabs(values->lon_deg) <= 180.0)) return invalid(place, UCID_FIELD_LON);
+    if (values->resolution < 0 || values->resolution > 15) return invalid(place, UCID_FIELD_RESOLUTION);
+    if (values->cell != NULL && *values->cell >> 60 != 0) return invalid(place, UCID_FIELD_CELL);
+    if (!read_key(values->time, fields)) return invalid(place, UCID_FIELD_TIME);
+    if (!read_word(values->context, 1, 16, 1, fields->context)) return invalid(place, UCID_FIELD_CONTEXT);
+    if (values->grade > UCID_GRADE_A_PLUS) return invalid(place, UCID_FIELD_GRADE);
+    if (!(values->confidence >= 0.0 && values->confidence <= 1.0)) return invalid(place, UCID_FIELD_CONFIDENCE);
+    if (!read_flags(values, fields)) return invalid(place, UCID_FIELD_FLAGS);
+    fields->lat_deg = values->lat_deg;
+    fields->lon_deg = values->lon_deg;
+    fields->confidence = values->confidence;
+    fields->resolution = (uint8_t)values->resolution;
+    fields->grade = values->grade;
+    if (values->cell != NULL) {
+        fields->cell = *values->cell;
+    } else if (mode & UCID_SNAP) {
+        fields->cell = ucid_cell_at(rounded(values->lat_deg), rounded(values->lon_deg), values->resolution);
+    } else {
+        fields->cell = ucid_cell_at(values->lat_deg, values->lon_deg, values->resolution);
+    }
+    ucid_parts parts;
+    ucid_parts_of_fields(fields, &parts);
+    if (parts.flags_length > UCID_LENGTH_MAX - 84) {
+        char text[512 + UCID_WRITE_SLACK];
+        if (ucid_parts_write(&parts, text) > UCID_LENGTH_MAX) return invalid(place, UCID_FIELD_FLAGS);
+    }
+    return mode & UCID_STRICT ? ucid_parts_check(&parts, registry, place) : UCID_OK;
+}
+
+ucid_status ucid_create(const ucid_values *values, unsigned mode, const ucid_registry *registry, ucid_fields *fields,
+                        ucid_error *error)
+{
+    ucid_fields made;
+    ucid_place place;
+    if (create(values, mode, registry, &made, &place) != UCID_OK) return ucid_place_explain(NULL, 0, &place, error);
+    *fields = made;
+    return UCID_OK;
+}
+
+size_t ucid_format(const ucid_fields *fields, char text[UCID_LENGTH_MAX + 1])
+{
+    char longer[UCID_LENGTH_MAX + 1 + UCID_WRITE_SLACK];
+    ucid_parts parts;
+    ucid_parts_of_fields(fields, &parts);
+    size_t length = ucid_parts_write(&parts, longer);
+    memcpy(text, longer, length);
+    text[length] = '\0';
+    return length;
+}
+
+ucid_status ucid_parse(ucid_text text, unsigned mode, const ucid_registry *registry, ucid_fields *fields,
+                       ucid_error *error)
+{
+    ucid_parts parts;
+    ucid_place place;
+    ucid_status status = ucid_parts_read(text.data, text.length, 0, &parts, &place);
+    if (status == UCID_OK && (mode & UCID_STRICT)) status = ucid_parts_check(&parts, registry, &place);
+    if (status != UCID_OK) return ucid_place_explain(text.data, text.length, &place, error);
+    ucid_fields_of_parts(&parts, fields);
+    return UCID_OK;
+}
+
+/* Defects of the strict rules, one by one; a field that could not be read raises none. */
+static int check_all(const ucid_parts *parts, const ucid_registry *registry, unsigned unread, ucid_place *places)
+{
+    int n = 0;
+    ucid_text code = {parts->city, 3};
+    unsigned cell_known = !(unread >> UCID_FIELD_CELL & 1);
+    if (!(unread >> UCID_FIELD_CITY & 1) && ucid_city_get(registry, code, NULL, NULL) != UCID_OK) {
+        places[n++] = (ucid_place){UCID_INVALID_CITY, UCID_FIELD_CITY, -1, -1};
+    }
+    if (cell_known && !ucid_cell_is_valid(parts->cell)) {
+        places[n++] = (ucid_place){UCID_INVALID_H3, UCID_FIELD_CELL, -1, -1};
+        cell_known = 0;
+    }
+    unsigned placed = !(unread >> UCID_FIELD_LAT & 1) && !(unread >> UCID_FIELD_LON & 1);
+    if (cell_known && !(unread >> UCID_FIELD_RESOLUTION & 1) && (parts->cell >> 52 & 15) != parts->resolution) {
+        places[n++] = (ucid_place){UCID_H3_MISMATCH, UCID_FIELD_RESOLUTION, -1, -1};
+    } else if (cell_known && placed &&
+               !ucid_cell_meets_box(parts->cell, rounded(parts->lat_deg), rounded(parts->lon_deg),
+                                    UCID_CELL_PRINTED_HALF_DEG)) {
+        places[n++] = (ucid_place){UCID_H3_MISMATCH, UCID_FIELD_CELL, -1, -1};
+    }
+    if (!(unread >> UCID_FIELD_TIME & 1) && parts->week == 53 && ucid_year_weeks(parts->year) == 52) {
+        places[n++] = (ucid_place){UCID_INVALID_TIME, UCID_FIELD_TIME, -1, -1};
+    }
+    return n;
+}
+
+int ucid_validate(ucid_text text, const ucid_registry *registry, ucid_defect defects[UCID_DEFECTS_MAX])
+{
+    ucid_parts parts;
+    ucid_place places[UCID_DEFECTS_MAX];
+    int n = ucid_parts_read_all(text.data, text.length, &parts, places, UCID_DEFECTS_MAX);
+    unsigned unread = 0;
+    int readable = 1;
+    for (int i = 0; i < n; i++) {
+        unread |= 1u << places[i].field;
+        readable &= places[i].status == UCID_FIELD_FORMAT && places[i].field > UCID_FIELD_VERSION;
+    }
+    if (readable) n += check_all(&parts, registry, unread, places + n);
+    for (int i = 0; i < n; i++) {
+        defects[i].status = places[i].status;
+        defects[i].field = places[i].field;
+        defects[i].byte = places[i].byte;
+        defects[i].bytes = places[i].bytes;
+        if (places[i].byte < 0) {
+            ucid_field_find(text.data, text.length, places[i].field, &defects[i].byte, &defects[i].bytes);
+        }
+    }
+    return n;
+}
+
+ucid_status ucid_defect_explain(ucid_text text, const ucid_defect *defect, ucid_error *error)
+{
+    ucid_place place = {defect->status, defect->field, defect->byte, defect->bytes};
+    return ucid_place_explain(text.data, text.length, &place, error);
+}
+
+/* -------------------------------------------------------------------------------------------------- canonicalize -- */
+
+static int is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+/* text with its letters in the right case and its prefix complete, into out; returns its length. What is too long stays
+ * too long, but is cut. *shift: how many bytes were put in before byte 5. */
+static size_t repair(const char *text, size_t length, char out[UCID_LENGTH_MAX + 8], size_t *shift)
+{
+    *shift = 0;
+    size_t n = 0, field = 0;
+    for (size_t i = 0; i < length && n < UCID_LENGTH_MAX + 4; i++) {
+        char c = text[i];
+        unsigned char letter = (unsigned char)((c | 32) - 'a');
+        if (c == ':') field++;
+        if (letter <= 25) c = field == 5 ? (char)(c | 32) : (char)(c & ~32);
+        if (i == 4 && c == ':' && memcmp(out, "UCID", 4) == 0) {
+            memcpy(out + 4, "-V1", 3);
+            n += *shift = 3;
+        }
+        out[n++] = c;
+    }
+    return n;
+}
+
+ucid_status ucid_canonicalize(ucid_text text, char canonical[UCID_LENGTH_MAX + 1], size_t *length, ucid_error *error)
+{
+    const char *start = text.data, *end = text.length > 0 ? start + text.length : start;
+    while (start < end && is_blank(*start)) start++;
+    while (start < end && is_blank(end[-1])) end--;
+    size_t bytes = (size_t)(end - start), shift = 0;
+    ucid_parts parts;
+    ucid_place place;
+    char repaired[UCID_LENGTH_MAX + 8], flags[UCID_LENGTH_MAX];
+    ucid_status status = ucid_parts_read(start, bytes, 0, &parts, &place);
+    if (status == UCID_OK && parts.canonical) {
+        memcpy(canonical, start, bytes);
+        canonical[bytes] = '\0';
+        if (length != NULL) *length = bytes;
+        return UCID_OK;
+    }
+    if (status != UCID_OK) {
+        size_t n = repair(start, bytes, repaired, &shift);
+        status = ucid_parts_read(repaired, n, 1, &parts, &place);
+        if (status != UCID_OK) {
+            if (place.byte >= 4) place.byte -= (int32_t)shift < place.byte - 4 ? (int32_t)shift : place.byte - 4;
+            place.byte += (int32_t)(start - text.data);
+            return ucid_place_explain(text.data, text.length, &place, error);
+        }
+    }
+    uint8_t count;
+    parts.flags_length = (uint8_t)ucid_flags_sort(parts.flags, parts.flags_length, flags, &count);
+    parts.flags = flags;
+    char longer[UCID_LENGTH_MAX + 1 + UCID_WRITE_SLACK];
+    size_t n = ucid_parts_write(&parts, longer);
+    memcpy(canonical, longer, n);
+    canonical[n] = '\0';
+    if (length != NULL) *length = n;
+    return UCID_OK;
+}
+
+/* ----------------------------------------------------------------------------------------------- order and hash -- */
+
+int ucid_compare(const ucid_fields *a, const ucid_fields *b)
+{
+    char one[UCID_LENGTH_MAX + 1], two[UCID_LENGTH_MAX + 1];
+    ucid_format(a, one);
+    ucid_format(b, two);
+    return strcmp(one, two);
+}
+
+uint64_t ucid_hash(const ucid_fields *fields)
+{
+    char text[UCID_LENGTH_MAX + 1];
+    size_t length = ucid_format(fields, text);
+    return ucid_xxh3(text, length);
+}
+
+int ucid_grade_parse(ucid_text text)
+{
+    static const char *const grades[] = {"F", "D", "C", "B", "A", "A+"};
+    for (int grade = 0; grade <= UCID_GRADE_A_PLUS; grade++) {
+        if (strlen(grades[grade]) == text.length && memcmp(grades[grade], text.data, text.length) == 0) return grade;
+    }
+    return -1;
+}

@@ -1,0 +1,18 @@
+/* weeks.h: ISO week years. */
+#ifndef UCID_ID_WEEKS_H
+#define UCID_ID_WEEKS_H
+
+#include <stdint.h>
+
+/* Weeks from 1970W01 to W01 of a year 1..10000. */
+int32_t ucid_weeks_before(int year);
+/* Year and week of a week counted from 1970W01, which must be of the years 1..9999. */
+void ucid_week_split(int32_t week, int *year, int *week_of_year);
+/* Day number since 1970-01-01 of a civil date. */
+int64_t ucid_day_of_date(int year, int month, int day);
+/* 1 where a number is a key. */
+int ucid_hour_is_key(int32_t hour);
+/* YYYYWwwThh of parts that are in range. */
+void ucid_time_write(int year, int week, int hour, char text[10]);
+
+#endif
