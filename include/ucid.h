@@ -651,6 +651,119 @@ UCID_API void ucid_explanation_scores_get(const ucid_explanation *explanation, u
 
 /* ------------------------------------------------------------------------------------------------- 9. Aggregate -- */
 
+/* Groups of scored rows, by parent cell or by a text key (a city, a region, a country), as partial states that merge:
+ * sums of integers (scores and confidences in hundredths, weights in 1/1024). Whatever the split, the order and the
+ * number of threads, the same rows give the same bytes.
+ *
+ *     rows --add_cells, add_keys--> aggregate --finish--> one row a group
+ *                                    |     ^
+ *                            states_get   add_states        the same groups as int64 columns, to be stored or sent
+ */
+typedef struct ucid_aggregate ucid_aggregate;
+
+enum { UCID_AGGREGATE_TEXT = -1, UCID_AGGREGATE_TEXT_MAX = 16 }; /* bytes of a text key */
+
+typedef struct ucid_aggregate_options {
+    size_t size;
+    const ucid_allocator *allocator;
+    int threads;    /* >= 1 */
+    int resolution; /* 0..15: groups are cells of it; UCID_AGGREGATE_TEXT: groups are text keys */
+} ucid_aggregate_options;
+#define UCID_AGGREGATE_OPTIONS_INIT {sizeof(ucid_aggregate_options), NULL, 1, 7}
+
+/* Rows to be added. A row without a value (validity bit 0, score NaN or outside 0..100, confidence NaN or outside 0..1,
+ * weight NaN, negative or above 2^30) only counts as a null of its group. */
+typedef struct ucid_aggregate_rows {
+    const double *score;      /* [n] 0..100, taken to hundredths */
+    const double *confidence; /* [n] 0..1, taken to hundredths; or NULL: 0 */
+    const uint8_t *grade;     /* [n] UCID_GRADE_*; or NULL: of the score */
+    const double *weight;     /* [n] taken to 1/1024; or NULL: 1 */
+    const uint8_t *validity;  /* [n] bits; or NULL */
+} ucid_aggregate_rows;
+#define UCID_AGGREGATE_ROWS_INIT {NULL, NULL, NULL, NULL, NULL}
+
+/* Columns of the state of a group: X(name, meaning). 128-bit sums are two columns, low half first. */
+#define UCID_AGGREGATE_COLUMN_LIST(X)                                                                                  \
+    X(ROWS, "rows", "rows with a value")                                                                               \
+    X(NULLS, "nulls", "rows without")                                                                                  \
+    X(MIN, "min", "least score, hundredths; 10001 where there is none")                                                \
+    X(MAX, "max", "greatest score, hundredths; -1 where there is none")                                                \
+    X(GRADE_F, "grade_f", "rows of grade F")                                                                           \
+    X(GRADE_D, "grade_d", "rows of grade D")                                                                           \
+    X(GRADE_C, "grade_c", "rows of grade C")                                                                           \
+    X(GRADE_B, "grade_b", "rows of grade B")                                                                           \
+    X(GRADE_A, "grade_a", "rows of grade A")                                                                           \
+    X(GRADE_A_PLUS, "grade_a_plus", "rows of grade A+")                                                                \
+    X(WEIGHT, "weight_low", "sum of weights, 1/1024")                                                                  \
+    X(WEIGHT_HIGH, "weight_high", "its upper 64 bits")                                                                 \
+    X(SCORE, "score_low", "sum of weight times score")                                                                 \
+    X(SCORE_HIGH, "score_high", "its upper 64 bits")                                                                   \
+    X(SQUARE, "square_low", "sum of weight times score squared")                                                       \
+    X(SQUARE_HIGH, "square_high", "its upper 64 bits")                                                                 \
+    X(CONFIDENCE, "confidence_low", "sum of weight times confidence")                                                  \
+    X(CONFIDENCE_HIGH, "confidence_high", "its upper 64 bits")
+
+typedef enum ucid_aggregate_column {
+#define UCID_AGGREGATE_COLUMN_ENUM(name, text, meaning) UCID_AGGREGATE_##name,
+    UCID_AGGREGATE_COLUMN_LIST(UCID_AGGREGATE_COLUMN_ENUM)
+#undef UCID_AGGREGATE_COLUMN_ENUM
+        UCID_AGGREGATE_COLUMNS
+} ucid_aggregate_column;
+
+/* Name of a state column: "score_low"; NULL past the end.                                                since 0.1 */
+UCID_API const char *ucid_aggregate_column_name(int column);
+
+/* An empty aggregate. err INVALID_ARGUMENT, NO_MEMORY. safe one thread at a time on one aggregate.       since 0.1 */
+UCID_API ucid_status ucid_aggregate_new(const ucid_aggregate_options *options, ucid_aggregate **aggregate,
+                                        ucid_error *error);
+UCID_API void ucid_aggregate_free(ucid_aggregate *aggregate); /* NULL is fine */
+
+/* Add rows to the groups of their cells' parents.
+ * in    cells [n]; one that is no cell, or is coarser than the groups, makes a null of group 0
+ * cost  O(n); neighbouring rows of one group cost one look-up, so ascending cells are nearly free
+ * err   INVALID_ARGUMENT (an aggregate by text), NO_MEMORY: some rows may have been added, free the aggregate
+ * since 0.1 */
+UCID_API ucid_status ucid_aggregate_add_cells(ucid_aggregate *aggregate, int64_t n, const uint64_t *cells,
+                                              const ucid_aggregate_rows *rows, ucid_error *error);
+/* Add rows to the groups of their texts: row i has text[offsets[i]..offsets[i + 1]), as Arrow has them.
+ * err   INVALID_ARGUMENT: an aggregate by cells; a text of over 16 bytes or with a NUL (the row is named, nothing was
+ *       added); NO_MEMORY as above          since 0.1 */
+UCID_API ucid_status ucid_aggregate_add_keys(ucid_aggregate *aggregate, int64_t n, const char *text,
+                                             const int32_t *offsets, const ucid_aggregate_rows *rows,
+                                             ucid_error *error);
+/* Add states of groups, of equal or finer cells, or of texts (padded with NULs): [n] of each column.
+ * err   INVALID_ARGUMENT: wrong kind of key; a negative count (the row is named); NO_MEMORY          since 0.1 */
+UCID_API ucid_status ucid_aggregate_add_states(ucid_aggregate *aggregate, int64_t n, const uint64_t *cells,
+                                               const char (*text)[UCID_AGGREGATE_TEXT_MAX],
+                                               const int64_t *const columns[UCID_AGGREGATE_COLUMNS],
+                                               ucid_error *error);
+/* Add all groups of another aggregate: of the same kind, of equal or finer resolution (so a roll-up is a merge into a
+ * coarser aggregate). `from` keeps its groups.          since 0.1 */
+UCID_API ucid_status ucid_aggregate_merge(ucid_aggregate *aggregate, ucid_aggregate *from, ucid_error *error);
+
+/* Put the groups in order and tell their number; needed before the two functions below.                  since 0.1 */
+UCID_API ucid_status ucid_aggregate_sort(ucid_aggregate *aggregate, int64_t *groups, ucid_error *error);
+/* States of all groups, ascending by key: [groups] each, any may be NULL.                                since 0.1 */
+UCID_API void ucid_aggregate_states_get(const ucid_aggregate *aggregate, uint64_t *cells,
+                                        char (*text)[UCID_AGGREGATE_TEXT_MAX],
+                                        int64_t *const columns[UCID_AGGREGATE_COLUMNS]);
+
+/* One row a group, [groups] each, any may be NULL. A group without weight has NaN in mean, std and confidence, one
+ * without rows also in min and max. */
+typedef struct ucid_aggregates {
+    uint64_t *cell; /* 0: rows without a cell */
+    char (*text)[UCID_AGGREGATE_TEXT_MAX]; /* padded with NULs */
+    int64_t *rows, *nulls;
+    double *weight;
+    double *mean, *std, *min, *max; /* of the score; std over all rows, not of a sample */
+    double *confidence;             /* mean, of the same weights */
+    uint8_t *grade;                 /* of the mean, taken to hundredths */
+    int64_t *grade_rows[6];         /* by UCID_GRADE_* */
+} ucid_aggregates;
+
+/* Results of all groups, ascending by key.                                                               since 0.1 */
+UCID_API void ucid_aggregate_finish(const ucid_aggregate *aggregate, const ucid_aggregates *out);
+
 #ifdef __cplusplus
 }
 #endif

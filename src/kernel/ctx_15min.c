@@ -1,0 +1,177 @@
+/* ctx_15min.c: what is within fifteen minutes' walk.
+ *
+ * An edge knows the nearest places of each part as distances from both its ends, one lane a part, nearest first, so a
+ * place on the edge reads a few lines of memory and merges nothing:
+ *
+ *     lane        0 grocery   1 healthcare   ...   6 end of the extract
+ *     block 0     a b q       a b q                a b
+ *     block 1     a b q       far                  far
+ *
+ *     walked = min(a + way to end a, b + way to end b);   counted where walked <= cutoff
+ *
+ * All of it is 16-bit integers with saturation: a distance of 0xFFFF is beyond every cutoff. Scores are sums of whole
+ * hundredths; confidence is one fraction, rounded once. */
+#include "kernel/ctx_15min.h"
+
+#include "kernel/score.h"
+
+#include <math.h>
+
+const ucid_context fifteen_context = {
+    .id = "15MIN",
+    .validity_weeks = 4,
+    .part_count = FIFTEEN_PARTS,
+    .part_key = {"grocery", "healthcare", "education", "public_space", "transit", "cultural"},
+    .part_title = {"Groceries", "Health care", "Education", "Public space", "Transit", "Culture"},
+    .part_weight = {0.20, 0.20, 0.20, 0.15, 0.15, 0.10},
+};
+
+/* Quarters that fill a part; its weight in percent. 10000 * weight / full is whole: a quarter's worth in hundredths. */
+static const uint32_t full[FIFTEEN_PARTS] = {8, 8, 8, 4, 12, 8};
+static const uint32_t percent[FIFTEEN_PARTS] = {20, 20, 20, 15, 15, 10};
+static const uint32_t worth[FIFTEEN_PARTS] = {250, 250, 250, 375, 125, 125};
+
+enum { HOURS_A_WEEK = 168 };
+
+uint32_t fifteen_full(int part) { return full[part]; }
+
+/* Weight in percent of the parts whose bits are set. */
+static uint32_t weight_of(uint32_t parts)
+{
+    uint32_t sum = 0;
+    for (int p = 0; p < FIFTEEN_PARTS; p++) sum += (parts >> p & 1) * percent[p];
+    return sum;
+}
+
+fifteen_setup fifteen_prepare(const ucid_index *index, uint32_t hour)
+{
+    uint32_t data = index->summary->data_hour;
+    fifteen_setup setup = {.coverage = weight_of(index->summary->flags)};
+    if (data != 0) {
+        uint32_t apart = hour == UINT32_MAX ? 0 : hour > data ? hour - data : data - hour;
+        uint32_t valid = (uint32_t)fifteen_context.validity_weeks * HOURS_A_WEEK;
+        setup.recency = apart < valid ? ((valid - apart) * 20000 + valid) / (2 * valid) : 0;
+    }
+    return setup;
+}
+
+static inline uint16_t saturate(uint64_t length) { return (uint16_t)(length < UCIDX_FAR ? length : UCIDX_FAR); }
+
+void fifteen_reach_scalar(const ucid_index *index, const fifteen_stand *stands, int n, fifteen_reached *reached)
+{
+    uint16_t cutoff = fifteen_cutoff(index);
+    for (int i = 0; i < n; i++) {
+        const fifteen_stand *s = &stands[i];
+        fifteen_reached r = {.in_reach = 0};
+        uint16_t named[8];
+        for (int lane = 0; lane < 8; lane++) r.nearest[lane] = named[lane] = UCIDX_FAR;
+        for (uint32_t block = s->first; block < s->end; block++) {
+            const ucidx_entries *e = &index->entries[block];
+            for (int lane = 0; lane < 8; lane++) {
+                uint16_t by_a = saturate((uint64_t)e->a[lane] + s->to_a),
+                         by_b = saturate((uint64_t)e->b[lane] + s->to_b);
+                uint16_t walked = by_a < by_b ? by_a : by_b;
+                if (walked > cutoff) continue;
+                r.quality[lane] = (uint16_t)(r.quality[lane] + (e->what[lane] >> 4));
+                if (walked < r.nearest[lane]) r.nearest[lane] = walked;
+                if (walked < named[lane] && (e->what[lane] & UCIDX_NAMED)) named[lane] = walked;
+            }
+        }
+        for (int lane = 0; lane < 8; lane++) {
+            uint32_t in_reach = r.nearest[lane] != UCIDX_FAR;
+            r.in_reach = (uint8_t)(r.in_reach | in_reach << lane);
+            r.named = (uint8_t)(r.named | (in_reach & (named[lane] == r.nearest[lane])) << lane);
+        }
+        reached[i] = r;
+    }
+}
+
+/* Confidence in hundredths: .40 C + .30 Q + .20 R + .10, halves up. C = coverage / 200, Q = named / in_reach. */
+static uint32_t confidence_of(uint32_t coverage, uint32_t named, uint32_t in_reach, uint32_t recency)
+{
+    if (in_reach == 0) return coverage == 200 ? 80 : (coverage * 100 + recency + 5000 + 250) / 500;
+    uint32_t below = 500 * in_reach, above = in_reach * (coverage * 100 + recency + 5000) + 15000 * named;
+    return (2 * above + below) / (2 * below);
+}
+
+static uint8_t grade_of(uint32_t score)
+{
+    return (uint8_t)((score >= 4000) + (score >= 5500) + (score >= 7000) + (score >= 8500) + (score >= 9500));
+}
+
+void fifteen_write(const fifteen_setup *setup, const fifteen_reached *r, uint32_t gap, int island,
+                   const ucid_scores *out, int64_t row)
+{
+    uint32_t filled[FIFTEEN_PARTS], score = 0;
+    for (int p = 0; p < FIFTEEN_PARTS; p++) {
+        filled[p] = r->quality[p] < full[p] ? r->quality[p] : full[p];
+        score += filled[p] * worth[p];
+    }
+    int near_boundary = r->in_reach >> UCIDX_PART_END & 1;
+    uint32_t coverage = near_boundary ? setup->coverage : 2 * setup->coverage;
+    if (out->score != NULL) out->score[row] = (double)score / 100.0;
+    if (out->grade != NULL) out->grade[row] = grade_of(score);
+    if (out->confidence != NULL) {
+        uint32_t in_reach = r->in_reach & ((1u << FIFTEEN_PARTS) - 1);
+        uint32_t hundredths = confidence_of(coverage, weight_of(r->named), weight_of(in_reach), setup->recency);
+        out->confidence[row] = (double)hundredths / 100.0;
+    }
+    if (out->status != NULL) {
+        out->status[row] = (uint8_t)(island ? UCID_ISLAND : near_boundary ? UCID_NEAR_BOUNDARY : UCID_OK);
+    }
+    if (out->flags != NULL) {
+        out->flags[row] =
+            (uint8_t)((coverage < 200 ? UCID_FLAG_ESTIMATED : 0) | (setup->recency == 0 ? UCID_FLAG_OUTDATED : 0));
+    }
+    if (out->snap_m != NULL) out->snap_m[row] = (double)gap / UCIDX_UNITS_PER_M;
+    for (int p = 0; p < FIFTEEN_PARTS; p++) {
+        if (out->part[p] != NULL) out->part[p][row] = (double)((filled[p] * 20000 + full[p]) / (2 * full[p])) / 100.0;
+        if (out->nearest_m[p] != NULL) {
+            out->nearest_m[p][row] =
+                r->nearest[p] != UCIDX_FAR ? (double)r->nearest[p] / UCIDX_UNITS_PER_M : (double)NAN;
+        }
+    }
+}
+
+void fifteen_write_off_network(const ucid_scores *out, int64_t row)
+{
+    if (out->score != NULL) out->score[row] = 0.0;
+    if (out->grade != NULL) out->grade[row] = UCID_GRADE_F;
+    if (out->confidence != NULL) out->confidence[row] = 0.10;
+    if (out->status != NULL) out->status[row] = UCID_OFF_NETWORK;
+    if (out->flags != NULL) out->flags[row] = 0;
+    if (out->snap_m != NULL) out->snap_m[row] = (double)NAN;
+    for (int p = 0; p < FIFTEEN_PARTS; p++) {
+        if (out->part[p] != NULL) out->part[p][row] = 0.0;
+        if (out->nearest_m[p] != NULL) out->nearest_m[p][row] = (double)NAN;
+    }
+}
+
+void fifteen_score(const score_job *job, int64_t first_row, const place *places, const snap_foot *feet, int n)
+{
+    const ucid_index *index = job->index;
+    fifteen_stand stands[SNAP_GROUP] = {{0, 0, 0, 0}};
+    fifteen_reached reached[SNAP_GROUP];
+    for (int i = 0; i < n; i++) {
+        stands[i] = (fifteen_stand){UCIDX_FAR, UCIDX_FAR, 0, 0};
+        if (feet[i].edge >= index->edge_count) continue; /* off network, or a damaged index */
+        const ucidx_edge *edge = &index->edges[feet[i].edge];
+        uint64_t gap = feet[i].gap, offset = feet[i].offset;
+        uint64_t rest = edge->length > offset ? edge->length - offset : 0;
+        stands[i] =
+            (fifteen_stand){saturate(offset + gap), saturate(rest + gap), edge->first_entry, edge[1].first_entry};
+        if (stands[i].end > index->entry_count || stands[i].first > stands[i].end) stands[i].end = stands[i].first;
+        for (uint32_t block = stands[i].first; block < stands[i].end && block < stands[i].first + 4; block++) {
+            __builtin_prefetch(&index->entries[block]);
+        }
+    }
+    job->kernels->reach(index, stands, n, reached);
+    for (int i = 0; i < n; i++) {
+        int64_t row = first_row + places[i].row;
+        if (feet[i].segment == UCIDX_NONE) {
+            fifteen_write_off_network(&job->out, row);
+        } else {
+            fifteen_write(&job->setup, &reached[i], feet[i].gap, feet[i].island != 0, &job->out, row);
+        }
+    }
+}

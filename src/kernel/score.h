@@ -1,0 +1,41 @@
+/* score.h: one call of ucid_score, as the contexts see it. */
+#ifndef UCID_KERNEL_SCORE_H
+#define UCID_KERNEL_SCORE_H
+
+#include "kernel/boundary.h"
+#include "kernel/context.h"
+#include "kernel/ctx_15min.h"
+#include "kernel/snap.h"
+
+/* The kernels that exist in several widths. All of them give the same bits. */
+typedef struct score_kernels {
+    const char *name; /* "avx2", "scalar" */
+    snap_fn snap;
+    fifteen_reach_fn reach;
+} score_kernels;
+
+/* Kernels by name, NULL where this processor has none such; the fastest for NULL. */
+const score_kernels *score_kernels_find(const char *name);
+
+void snap_avx2(const ucid_index *index, const place *places, const place_range *ranges, int n, snap_foot *feet);
+void fifteen_reach_avx2(const ucid_index *index, const fifteen_stand *stands, int n, fifteen_reached *reached);
+
+typedef struct score_job {
+    const ucid_index *index;
+    const context_row *context;
+    const score_kernels *kernels;
+    fifteen_setup setup;
+    int64_t n;
+    const double *lat_deg, *lon_deg;
+    const uint8_t *validity;
+    ucid_scores out;
+    boundary inside;
+    struct score_scratch *scratch; /* [threads] */
+} score_job;
+
+/* ucid_score with the kernels of a name. */
+ucid_status score_with(const score_kernels *kernels, const ucid_index *index, int64_t n, const double *lat_deg,
+                       const double *lon_deg, const uint8_t *validity, const ucid_score_options *options,
+                       const ucid_scores *scores, ucid_error *error);
+
+#endif

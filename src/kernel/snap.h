@@ -1,0 +1,30 @@
+/* snap.h: the nearest point of the nearest street. */
+#ifndef UCID_KERNEL_SNAP_H
+#define UCID_KERNEL_SNAP_H
+
+#include "index/snap.h"
+#include "kernel/place.h"
+
+enum { SNAP_GROUP = 32 }; /* places that are worked on together */
+
+/* Where a place stands on the network. Lengths in 1/32 m. */
+typedef struct snap_foot {
+    uint32_t segment; /* UCIDX_NONE: no street within the limit */
+    uint32_t edge;
+    uint32_t offset; /* along the edge from its end a */
+    uint32_t gap;    /* from the place to the street */
+    uint32_t island;
+} snap_foot;
+
+/* Make the foot of a place on a segment; 0 where it is beyond the limit. */
+int snap_stand(const ucid_index *index, uint32_t segment, const place *p, snap_foot *foot);
+
+/* Snap n places, 1..SNAP_GROUP, to the nearest of their candidates: the main network first, islands where nothing else
+ * is within the limit; of equally near ones the lowest segment. */
+typedef void (*snap_fn)(const ucid_index *index, const place *places, const place_range *ranges, int n,
+                        snap_foot *feet);
+void snap_scalar(const ucid_index *index, const place *places, const place_range *ranges, int n, snap_foot *feet);
+/* One place; the scalar kernel's body, and what the others do where vectors do not fit. */
+void snap_place(const ucid_index *index, const place *p, place_range range, snap_foot *foot);
+
+#endif
