@@ -132,7 +132,10 @@ typedef struct ucid_text {
     size_t length;
 } ucid_text;
 /* ucid_text of a string literal. */
-#define UCID_TEXT(literal) {(literal), sizeof(literal) - 1}
+#define UCID_TEXT(literal)                                                                                             \
+    {                                                                                                                  \
+        (literal), sizeof(literal) - 1                                                                                 \
+    }
 
 #define UCID_LENGTH_MAX 255 /* bytes of the longest identifier */
 #define UCID_BINARY_SIZE 31 /* bytes of the binary form */
@@ -169,14 +172,14 @@ typedef struct ucid_fields {
     double lat_deg, lon_deg; /* as given or read, not rounded */
     double confidence;       /* 0..1, not rounded */
     uint64_t cell;
-    int16_t year;            /* ISO week year 1..9999, week 1..53, hour 0..23 */
+    int16_t year; /* ISO week year 1..9999, week 1..53, hour 0..23 */
     uint8_t week, hour;
-    uint8_t resolution;      /* 0..15, as stated */
-    uint8_t grade;           /* UCID_GRADE_* (section 6) */
+    uint8_t resolution; /* 0..15, as stated */
+    uint8_t grade;      /* UCID_GRADE_* (section 6) */
     uint8_t flag_count;
-    char city[4];            /* "IST" */
-    char context[17];        /* "15MIN" */
-    char flags[212];         /* a set in byte order, joined by ';' */
+    char city[4];     /* "IST" */
+    char context[17]; /* "15MIN" */
+    char flags[212];  /* a set in byte order, joined by ';' */
 } ucid_fields;
 
 /* A city registry (section 4); NULL stands for the one that is built in. */
@@ -195,7 +198,10 @@ typedef struct ucid_values {
     const ucid_text *flags;  /* [flag_count], each [A-Z0-9]+, in any order */
     size_t flag_count;
 } ucid_values;
-#define UCID_VALUES_INIT {{NULL, 0}, {NULL, 0}, {NULL, 0}, 0.0, 0.0, 0.0, 9, 0, NULL, NULL, 0}
+#define UCID_VALUES_INIT                                                                                               \
+    {                                                                                                                  \
+        {NULL, 0}, {NULL, 0}, {NULL, 0}, 0.0, 0.0, 0.0, 9, 0, NULL, NULL, 0                                            \
+    }
 
 /* Make an identifier of values. What it makes, the strict parser accepts where the city is registered and the week
  * exists.
@@ -246,8 +252,9 @@ UCID_API ucid_status ucid_defect_explain(ucid_text text, const ucid_defect *defe
 UCID_API ucid_status ucid_canonicalize(ucid_text text, char canonical[UCID_LENGTH_MAX + 1], size_t *length,
                                        ucid_error *error);
 
-/* Order of two identifiers: that of their canonical texts, byte by byte ('+' before '-', so not numeric). Negative, 0 or
- * positive.                                                                                              since 0.1 */
+/* Order of two identifiers: that of their canonical texts, byte by byte ('+' before '-', so not numeric). Negative, 0
+ * or positive.                                                                                              since 0.1
+ */
 UCID_API int ucid_compare(const ucid_fields *a, const ucid_fields *b);
 /* XXH3-64 of the canonical text: equal identifiers have equal hashes, on every machine.                  since 0.1 */
 UCID_API uint64_t ucid_hash(const ucid_fields *fields);
@@ -261,7 +268,8 @@ UCID_API uint64_t ucid_hash(const ucid_fields *fields);
  * err   INVALID_H3; H3_MISMATCH: the cell is not of the stated resolution; UNENCODABLE: a time before 1970W01 or in a
  *       week that does not exist, a context or a flag without a number          since 0.1 */
 UCID_API ucid_status ucid_pack(const ucid_fields *fields, uint8_t binary[UCID_BINARY_SIZE], ucid_error *error);
-/* err   MALFORMED_STRING: not 31 bytes; UNSUPPORTED_VERSION; FIELD_FORMAT; INVALID_H3                       since 0.1 */
+/* err   MALFORMED_STRING: not 31 bytes; UNSUPPORTED_VERSION; FIELD_FORMAT; INVALID_H3                       since 0.1
+ */
 UCID_API ucid_status ucid_unpack(const void *binary, size_t length, ucid_fields *fields, ucid_error *error);
 
 /* Number of 15 lower hexadecimal digits, of a cell or not: 1 and *cell, or 0.                              since 0.1 */
@@ -287,8 +295,9 @@ UCID_API ucid_status ucid_time_parse(ucid_text text, int32_t *hour, ucid_error *
 /* Text of a key; 0, and nothing written, where the number is no key.                                      since 0.1 */
 UCID_API int ucid_time_format(int32_t hour, char text[UCID_TIME_LENGTH + 1]);
 
-/* Key some hours later or earlier; the weekday is dropped, so 2026W01T18 + 12 h is 2026W01T06. err INVALID_TIME: outside
- * the years 1..9999, or hour is no key                                                                    since 0.1 */
+/* Key some hours later or earlier; the weekday is dropped, so 2026W01T18 + 12 h is 2026W01T06. err INVALID_TIME:
+ * outside the years 1..9999, or hour is no key                                                                    since
+ * 0.1 */
 UCID_API ucid_status ucid_time_add_hours(int32_t hour, int64_t hours, int32_t *later, ucid_error *error);
 UCID_API ucid_status ucid_time_add_weeks(int32_t hour, int64_t weeks, int32_t *later, ucid_error *error);
 
@@ -306,7 +315,8 @@ UCID_API int64_t ucid_time_to_seconds(int32_t hour);
 /* 1 - |hour - now| / validity, not below 0.
  * in    validity_weeks >= 1          since 0.1 */
 UCID_API double ucid_time_freshness(int32_t hour, int32_t now, int validity_weeks);
-/* Weeks for which a score of a context stays valid, as the standard publishes it; 0 where it says nothing.  since 0.1 */
+/* Weeks for which a score of a context stays valid, as the standard publishes it; 0 where it says nothing.  since 0.1
+ */
 UCID_API int ucid_time_validity_weeks(ucid_text context);
 
 /* A time zone of the IANA database. */
@@ -339,7 +349,7 @@ typedef struct ucid_city {
     int64_t population;
     double lat_deg, lon_deg;
     double min_lat_deg, min_lon_deg, max_lat_deg, max_lon_deg; /* min_lon > max_lon crosses the antimeridian */
-    int box_estimated;    /* 1: a square about the centre, sqrt(population / 3000) km wide, within 10..100 km */
+    int box_estimated; /* 1: a square about the centre, sqrt(population / 3000) km wide, within 10..100 km */
 } ucid_city;
 
 /* Read a file of cities over the built-in ones: its rows add or replace. CSV with the header
@@ -487,12 +497,12 @@ UCID_API const char *ucid_grade_text(uint8_t grade);
 
 /* A context: what is scored, and how. Borrowed, static. */
 typedef struct ucid_context {
-    const char *id;          /* "15MIN" */
-    int validity_weeks;      /* how long data stays fresh */
-    int part_count;          /* components of the score */
-    const char *part_key[UCID_PARTS_MAX];  /* "grocery", ... */
+    const char *id;                         /* "15MIN" */
+    int validity_weeks;                     /* how long data stays fresh */
+    int part_count;                         /* components of the score */
+    const char *part_key[UCID_PARTS_MAX];   /* "grocery", ... */
     const char *part_title[UCID_PARTS_MAX]; /* "Groceries", for people */
-    double part_weight[UCID_PARTS_MAX];    /* sum 1 */
+    double part_weight[UCID_PARTS_MAX];     /* sum 1 */
 } ucid_context;
 
 /* Context by id; NULL where there is none.                                                               since 0.1 */
@@ -507,15 +517,18 @@ typedef struct ucid_index ucid_index;
 typedef struct ucid_build_options {
     size_t size;
     const ucid_allocator *allocator;
-    int threads;              /* >= 1 */
-    double cutoff_m;          /* reach on the network, 100..2000; 1200 */
-    double snap_limit_m;      /* farthest street a place may be snapped to, 10..1000; 300 */
-    double buffer_m;          /* network kept around the boundary, metres; 1500 */
+    int threads;               /* >= 1 */
+    double cutoff_m;           /* reach on the network, 100..2000; 1200 */
+    double snap_limit_m;       /* farthest street a place may be snapped to, 10..1000; 300 */
+    double buffer_m;           /* network kept around the boundary, metres; 1500 */
     const char *boundary_path; /* GeoJSON polygon whose inside is reported, or NULL: the whole extract */
     ucid_progress_fn progress; /* or NULL */
     void *progress_ctx;
 } ucid_build_options;
-#define UCID_BUILD_OPTIONS_INIT {sizeof(ucid_build_options), NULL, 1, 1200.0, 300.0, 1500.0, NULL, NULL, NULL}
+#define UCID_BUILD_OPTIONS_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(ucid_build_options), NULL, 1, 1200.0, 300.0, 1500.0, NULL, NULL, NULL                                   \
+    }
 
 /* Compile an OpenStreetMap extract into an index file.
  * in    pbf_path: .osm.pbf; options may be NULL
@@ -547,23 +560,23 @@ UCID_API ucid_status ucid_index_check(const ucid_index *index, ucid_error *error
 
 /* What an index holds. Texts are borrowed from the index. */
 typedef struct ucid_index_info {
-    char id[65];               /* sha256 of the content, lower hex: names this index in outputs and catalogs */
-    uint32_t format;           /* version of the file format */
+    char id[65];     /* sha256 of the content, lower hex: names this index in outputs and catalogs */
+    uint32_t format; /* version of the file format */
     uint64_t byte_length;
-    uint32_t data_hour;        /* hour (section 3) of the newest object of the extract */
+    uint32_t data_hour; /* hour (section 3) of the newest object of the extract */
     double min_lat_deg, min_lon_deg, max_lat_deg, max_lon_deg; /* of the network; min_lon > max_lon crosses 180 */
     double cutoff_m, snap_limit_m;
     uint64_t node_count, edge_count, segment_count, street_m; /* street_m: metres of walkable network */
     uint64_t component_count, island_edge_count;
-    double largest_component;  /* share of the network's length, 0..1 */
+    double largest_component;                   /* share of the network's length, 0..1 */
     uint64_t opportunity_count[UCID_PARTS_MAX]; /* of each part of 15MIN */
-    double area_km2;           /* of the boundary where there is one, else of the snap grid's covered cells */
-    const char *json;          /* all of this and more: inputs with sha256, options, versions, rules applied */
+    double area_km2;  /* of the boundary where there is one, else of the snap grid's covered cells */
+    const char *json; /* all of this and more: inputs with sha256, options, versions, rules applied */
 } ucid_index_info;
 UCID_API void ucid_index_info_get(const ucid_index *index, ucid_index_info *info);
 
-/* How wide a street is drawn: foot paths, steps and tracks; service and pedestrian streets; streets of quarters; tertiary
- * and secondary roads; primary roads and wider. */
+/* How wide a street is drawn: foot paths, steps and tracks; service and pedestrian streets; streets of quarters;
+ * tertiary and secondary roads; primary roads and wider. */
 enum {
     UCID_STREET_PATH = 0,
     UCID_STREET_LANE,
@@ -594,18 +607,21 @@ typedef struct ucid_score_options {
     const char *context; /* "15MIN" */
     uint32_t hour;       /* time key of all rows; UINT32_MAX: the index's own week, so that its data are fresh */
 } ucid_score_options;
-#define UCID_SCORE_OPTIONS_INIT {sizeof(ucid_score_options), NULL, 1, "15MIN", UINT32_MAX}
+#define UCID_SCORE_OPTIONS_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(ucid_score_options), NULL, 1, "15MIN", UINT32_MAX                                                       \
+    }
 
 /* Output arrays of ucid_score, [n] each; any may be NULL. Rows whose status is an error (NULL_INPUT,
  * INVALID_COORDINATES, OUTSIDE_INDEX) get NaN in every double, UCID_GRADE_F, and no flags; OFF_NETWORK gets score 0,
  * confidence 0.10, parts 0. */
 typedef struct ucid_scores {
-    double *score;       /* 0..100, multiples of 0.01 */
-    uint8_t *grade;      /* UCID_GRADE_* of the score */
-    double *confidence;  /* 0..1, multiples of 0.01 */
-    uint8_t *status;     /* ucid_status of the row */
-    uint8_t *flags;      /* UCID_FLAG_* */
-    double *snap_m;      /* metres from the place to its street */
+    double *score;                     /* 0..100, multiples of 0.01 */
+    uint8_t *grade;                    /* UCID_GRADE_* of the score */
+    double *confidence;                /* 0..1, multiples of 0.01 */
+    uint8_t *status;                   /* ucid_status of the row */
+    uint8_t *flags;                    /* UCID_FLAG_* */
+    double *snap_m;                    /* metres from the place to its street */
     double *part[UCID_PARTS_MAX];      /* 0..100, each component by itself */
     double *nearest_m[UCID_PARTS_MAX]; /* metres walked to the nearest of the component; NaN: none in reach */
 } ucid_scores;
@@ -624,14 +640,14 @@ UCID_API ucid_status ucid_score(const ucid_index *index, int64_t n, const double
 
 /* One place that counts for a score. Texts are borrowed from the index. */
 typedef struct ucid_reason {
-    int part;            /* component of the context */
-    int counted;         /* 1: among the nearest that fill the component; 0: in reach, but the component is full */
-    char osm_type;       /* 'n', 'w', 'r' */
+    int part;      /* component of the context */
+    int counted;   /* 1: among the nearest that fill the component; 0: in reach, but the component is full */
+    char osm_type; /* 'n', 'w', 'r' */
     int64_t osm_id;
-    const char *name;    /* "" where it has none */
-    const char *tag;     /* "shop=bakery" */
-    double quality;      /* 0.75, ... */
-    double distance_m;   /* metres walked, both gaps included */
+    const char *name;  /* "" where it has none */
+    const char *tag;   /* "shop=bakery" */
+    double quality;    /* 0.75, ... */
+    double distance_m; /* metres walked, both gaps included */
     double lat_deg, lon_deg;
 } ucid_reason;
 
@@ -669,7 +685,10 @@ typedef struct ucid_aggregate_options {
     int threads;    /* >= 1 */
     int resolution; /* 0..15: groups are cells of it; UCID_AGGREGATE_TEXT: groups are text keys */
 } ucid_aggregate_options;
-#define UCID_AGGREGATE_OPTIONS_INIT {sizeof(ucid_aggregate_options), NULL, 1, 7}
+#define UCID_AGGREGATE_OPTIONS_INIT                                                                                    \
+    {                                                                                                                  \
+        sizeof(ucid_aggregate_options), NULL, 1, 7                                                                     \
+    }
 
 /* Rows to be added. A row without a value (validity bit 0, score NaN or outside 0..100, confidence NaN or outside 0..1,
  * weight NaN, negative or above 2^30) only counts as a null of its group. */
@@ -680,7 +699,10 @@ typedef struct ucid_aggregate_rows {
     const double *weight;     /* [n] taken to 1/1024; or NULL: 1 */
     const uint8_t *validity;  /* [n] bits; or NULL */
 } ucid_aggregate_rows;
-#define UCID_AGGREGATE_ROWS_INIT {NULL, NULL, NULL, NULL, NULL}
+#define UCID_AGGREGATE_ROWS_INIT                                                                                       \
+    {                                                                                                                  \
+        NULL, NULL, NULL, NULL, NULL                                                                                   \
+    }
 
 /* Columns of the state of a group: X(name, meaning). 128-bit sums are two columns, low half first. */
 #define UCID_AGGREGATE_COLUMN_LIST(X)                                                                                  \
@@ -735,8 +757,7 @@ UCID_API ucid_status ucid_aggregate_add_keys(ucid_aggregate *aggregate, int64_t 
  * err   INVALID_ARGUMENT: wrong kind of key; a negative count (the row is named); NO_MEMORY          since 0.1 */
 UCID_API ucid_status ucid_aggregate_add_states(ucid_aggregate *aggregate, int64_t n, const uint64_t *cells,
                                                const char (*text)[UCID_AGGREGATE_TEXT_MAX],
-                                               const int64_t *const columns[UCID_AGGREGATE_COLUMNS],
-                                               ucid_error *error);
+                                               const int64_t *const columns[UCID_AGGREGATE_COLUMNS], ucid_error *error);
 /* Add all groups of another aggregate: of the same kind, of equal or finer resolution (so a roll-up is a merge into a
  * coarser aggregate). `from` keeps its groups.          since 0.1 */
 UCID_API ucid_status ucid_aggregate_merge(ucid_aggregate *aggregate, ucid_aggregate *from, ucid_error *error);
@@ -751,7 +772,7 @@ UCID_API void ucid_aggregate_states_get(const ucid_aggregate *aggregate, uint64_
 /* One row a group, [groups] each, any may be NULL. A group without weight has NaN in mean, std and confidence, one
  * without rows also in min and max. */
 typedef struct ucid_aggregates {
-    uint64_t *cell; /* 0: rows without a cell */
+    uint64_t *cell;                        /* 0: rows without a cell */
     char (*text)[UCID_AGGREGATE_TEXT_MAX]; /* padded with NULs */
     int64_t *rows, *nulls;
     double *weight;
