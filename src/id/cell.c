@@ -55,29 +55,6 @@ static void to_degrees(const LatLng *point, double *lat_deg, double *lon_deg)
     *lon_deg = radsToDegs(point->lng);
 }
 
-uint64_t ucid_cell_at(double lat_deg, double lon_deg, int resolution)
-{
-    if (!(fabs(lat_deg) <= 90.0 && fabs(lon_deg) <= 180.0) || resolution < 0 || resolution > 15) return 0;
-    LatLng point = {degsToRads(lat_deg), degsToRads(lon_deg)};
-    H3Index cell = 0;
-    return latLngToCell(&point, resolution, &cell) == E_SUCCESS ? cell : 0;
-}
-
-ucid_status ucid_cells_at(int64_t n, const double *lat_deg, const double *lon_deg, const uint8_t *validity,
-                          int resolution, uint64_t *cells, uint8_t *status, ucid_error *error)
-{
-    ucid_status bad = check_resolution(resolution, error);
-    if (bad != UCID_OK) return bad;
-    for (int64_t i = 0; i < n; i++) {
-        int valid = validity == NULL || (validity[i >> 3] >> (i & 7) & 1);
-        cells[i] = valid ? ucid_cell_at(lat_deg[i], lon_deg[i], resolution) : 0;
-        if (status != NULL) {
-            status[i] = (uint8_t)(!valid ? UCID_NULL_INPUT : cells[i] != 0 ? UCID_OK : UCID_INVALID_COORDINATES);
-        }
-    }
-    return UCID_OK;
-}
-
 ucid_status ucid_cell_centre(uint64_t cell, double *lat_deg, double *lon_deg, ucid_error *error)
 {
     LatLng centre;

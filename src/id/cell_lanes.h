@@ -1,0 +1,192 @@
+/* cell_lanes.h: the kernel of cell_at.c for LANES coordinates at once; included by one file for each instruction set,
+ * which defines LANES, the vectors vd of doubles and vu of integers, and what compares, picks and gathers. What a lane
+ * is not certain of, and what is no coordinate, is left to the scalar kernel. The steps and their reasons are those of
+ * cell_at.c.
+ *
+ * Places come in clusters: the face of the last place is tried first, with its constants at hand; only where some lane
+ * lies on another face are faces searched, and constants gathered, lane by lane. */
+#include <string.h>
+
+#include "id/cell_at.h"
+#include "id/cell_tables.h"
+#include "rt/trig.h"
+
+static inline vd all(double x) { return x - (vd){0}; }
+static inline vu all_u(uint64_t x) { return x + (vu){0}; }
+static inline vd absolute(vd x) { return (vd)((vu)x & UINT64_C(0x7FFFFFFFFFFFFFFF)); }
+static inline vd nearest(vd x) { return (x + 0x1.8p52) - 0x1.8p52; }
+static inline vd below(vd x) { return nearest(x - 0.5); }
+
+static inline void sine_cosine_deg(vd deg, vd *sine, vd *cosine)
+{
+    vd shifted = deg * (1.0 / 90) + 0x1.8p52;
+    vu quadrant = (vu)shifted;
+    vd x = (deg - (shifted - 0x1.8p52) * 90.0) * (UCID_PI / 180), s = x * x;
+    vd p = s * 0x1.5d93013bcc2ffp-33 - 0x1.ae5e663b86afbp-26;
+    p = p * s + 0x1.71de3577b8043p-19;
+    p = p * s - 0x1.a01a019c119b4p-13;
+    p = p * s + 0x1.111111110f87ap-7;
+    p = p * s - 0x1.5555555555549p-3;
+    p = x + x * s * p;
+    vd q = s * -0x1.8fa467f0b5cadp-37 + 0x1.1ee9d756d40d2p-29;
+    q = q * s - 0x1.27e4f7ea3e917p-22;
+    q = q * s + 0x1.a01a019c839bfp-16;
+    q = q * s - 0x1.6c16c16c14f8ap-10;
+    q = q * s + 0x1.555555555554bp-5;
+    q = 1.0 - s * (0.5 - s * q);
+    mask swap = bit_set(quadrant, 0);
+    *sine = (vd)((vu)pick(swap, q, p) ^ (quadrant & 2) << 62);
+    *cosine = (vd)((vu)pick(swap, p, q) ^ ((quadrant + 1) & 2) << 62);
+}
+
+/* The plane of a face, for each lane: c, to_a, to_b of the resolution's class, and where top[face] starts. */
+typedef struct face_plane {
+    vd c[3], to_a[3], to_b[3];
+    vu top;
+} face_plane;
+
+static inline vd dot(const vd u[3], const vd v[3]) { return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]; }
+
+/* The nearest face of each lane; certain: no other is as near. */
+static inline mask search_faces(const vd v[3], int odd, face_plane *out)
+{
+    vd best = all(-1), second = all(-1), side = all(0), face = all(0);
+    for (int f = 0; f < UCID_CELL_FACES / 2; f++) {
+        const double *c = ucid_cell_table.face[f].c;
+        vd d = v[0] * c[0] + v[1] * c[1] + v[2] * c[2], near = absolute(d);
+        mask wins = greater(near, best);
+        second = larger(second, pick(wins, best, near));
+        best = larger(near, best), side = pick(wins, d, side), face = pick(wins, all(f), face);
+    }
+    vu number = ((vu)(face + 0x1p52) & 31) + ((vu)side >> 63) * 10;
+    const double *base = ucid_cell_table.face[0].c;
+    const uint64_t a = 3 + 3 * (uint64_t)odd, b = 9 + 3 * (uint64_t)odd; /* of to_a and to_b in ucid_cell_face */
+    vu at = multiply_32(number, all_u(sizeof(ucid_cell_face) / sizeof(double)));
+    for (uint64_t k = 0; k < 3; k++) {
+        out->c[k] = gather_double(base, at + k);
+        out->to_a[k] = gather_double(base, at + a + k), out->to_b[k] = gather_double(base, at + b + k);
+    }
+    out->top = multiply_32(number, all_u(UCID_CELL_TOP * UCID_CELL_TOP));
+    return greater(best - second, all(1e-13));
+}
+
+static inline vu turned(vu digits, vu steps)
+{
+    const uint64_t ones = UINT64_C(0x1249249249249249);
+    vu odd = -(steps & 1), some = (digits | digits >> 1 | digits >> 2) & ones;
+    digits ^= ((some << 3) - some) & odd;
+    steps += odd & 3; /* 3 is now 6, none; 1 is 4; 5 is 8, two */
+    vu right = (digits >> 1 & ones * 3) | (digits & ones) << 2, left = (digits << 1 & ones * 6) | (digits >> 2 & ones);
+    vu none = keep(equal(steps, all_u(0)), digits) | keep(equal(steps, all_u(6)), digits);
+    return none | keep(equal(steps, all_u(4)), left) | keep(equal(steps, all_u(2)), right) |
+           keep(equal(steps, all_u(8)), right);
+}
+
+/* Cells of LANES directions on known planes, 0 where not certain. */
+static inline vu cells_on_planes(const vd v[3], const face_plane *plane, const ucid_cell_plan *plan)
+{
+    vd stretch = plan->scale / dot(v, plane->c);
+    vd a = dot(v, plane->to_a) * stretch, b = dot(v, plane->to_b) * stretch;
+    vd p = a + a - b, q = a + b, r = q - p;
+    vd q_floor = below(q) + 1.0;
+    vd cell_a = nearest((below(p) + q_floor) * (1.0 / 3)), cell_b = nearest((below(r) + q_floor) * (1.0 / 3));
+    vd da = a - cell_a, db = b - cell_b;
+    vd inside = 1.0 - larger(larger(absolute(da + da - db), absolute(da + db)), absolute(db + db - da));
+    vd distance = larger(absolute(a), absolute(b));
+    mask certain = greater(inside * distance, distance * plan->far_margin + plan->near_margin);
+
+    const double to_integer = 0x1p52; /* leaves a whole number below 2^52 in the low bits */
+    const double bias = (double)plan->bias + to_integer;
+    vu x = (vu)(cell_a * plan->pad[0] + cell_b * plan->pad[1] + bias) & UINT64_C(0xFFFFFFFF);
+    vu y = (vu)(cell_a * plan->pad[2] + cell_b * plan->pad[3] + bias) & UINT64_C(0xFFFFFFFF);
+    vu digits = {0};
+    for (int k = 0; k < plan->lookups; k++) {
+        const vu inverse = all_u(UINT64_C(2804876602)), by = all_u(49); /* 2^37 / 49 rounded up: exact below 2^32 */
+        vu x_up = multiply_32(x, inverse) >> 37, y_up = multiply_32(y, inverse) >> 37;
+        vu row = multiply_32(x - multiply_32(x_up, by), by),
+           step = gather_16(ucid_cell_table.up, row + y - multiply_32(y_up, by));
+        digits |= (step & 4095) << (12 * k);
+        x = x_up + (step >> 12 & 3) - 1, y = y_up + (step >> 14) - 1;
+    }
+    vu top = gather_32(ucid_cell_table.top, plane->top + multiply_32(x, all_u(UCID_CELL_TOP)) + y);
+    /* The leading digit that is not zero decides the turn on pentagons alone; elsewhere any digit's turn will do. */
+    vu shift = all_u(8 + 3 * 1);
+    if (in_any(equal(top & 128, all_u(128)))) {
+        vu exponent = (((vu)((vd)(digits | UINT64_C(0x4330000000000000)) - to_integer)) >> 52) - 1023;
+        vu group = multiply_32(exponent & 63, all_u(43)) >> 7; /* a third of it */
+        vu leading = drop(equal(digits, all_u(0)), (digits >> group * 3) & 7);
+        shift = leading * 3 + 8;
+    }
+    vu turns = top >> shift & 7;
+    if (!in_all(equal(turns, all_u(0)))) digits = turned(digits, turns);
+    return drop(equal(turns, all_u(7)),
+                keep(certain, plan->head | (top & 127) << 45 | digits >> plan->drop << plan->lift));
+}
+
+/* State of a column: the face of the last place, and its constants. */
+typedef struct near_face {
+    int face;
+    face_plane plane;
+    vd lead[3][3];
+} near_face;
+
+static void plane_of_face(int face, int odd, near_face *out)
+{
+    const ucid_cell_face *f = &ucid_cell_table.face[face];
+    out->face = face;
+    for (int k = 0; k < 3; k++) {
+        out->plane.c[k] = all(f->c[k]), out->plane.to_a[k] = all(f->to_a[odd][k]),
+        out->plane.to_b[k] = all(f->to_b[odd][k]);
+        for (int m = 0; m < 3; m++) out->lead[m][k] = all(f->lead[m][k]);
+    }
+    out->plane.top = all_u((uint64_t)face * (UCID_CELL_TOP * UCID_CELL_TOP));
+}
+
+static inline vu cells_of_lanes(vd lat, vd lon, const ucid_cell_plan *plan, near_face *near)
+{
+    const vd lat_end = all(0x1.6800000000001p+6), lon_end = all(0x1.6800000000001p+7); /* next after 90 and 180 */
+    mask good = both(greater(lat_end, absolute(lat)), greater(lon_end, absolute(lon)));
+    lat = (vd)keep(good, (vu)lat), lon = (vd)keep(good, (vu)lon);
+    vd lat_sine, lat_cosine, lon_sine, lon_cosine;
+    sine_cosine_deg(lat, &lat_sine, &lat_cosine);
+    sine_cosine_deg(lon, &lon_sine, &lon_cosine);
+    const vd v[3] = {lat_cosine * lon_cosine, lat_cosine * lon_sine, lat_sine}, doubt = all(1e-13);
+
+    vd lead = dot(v, near->lead[0]);
+    lead = smaller(lead, smaller(dot(v, near->lead[1]), dot(v, near->lead[2])));
+    if (in_all(greater(lead, doubt))) return keep(good, cells_on_planes(v, &near->plane, plan));
+
+    face_plane searched;
+    mask alone = search_faces(v, plan->odd, &searched);
+    vu cells = keep(both(good, alone), cells_on_planes(v, &searched, plan));
+    int last = (int)(searched.top[LANES - 1] / (UCID_CELL_TOP * UCID_CELL_TOP));
+    if (last != near->face) plane_of_face(last, plan->odd, near);
+    return cells;
+}
+
+static inline void cells_at(int64_t n, const double *lat_deg, const double *lon_deg, int resolution, uint64_t *cells)
+{
+    const ucid_cell_plan *plan = &ucid_cell_plans[resolution];
+    near_face near;
+    plane_of_face(0, plan->odd, &near);
+    for (int64_t i = 0; i < n; i += LANES) {
+        int64_t count = n - i < LANES ? n - i : LANES;
+        vd lat = {0}, lon = {0};
+        if (count == LANES) {
+            memcpy(&lat, lat_deg + i, sizeof lat);
+            memcpy(&lon, lon_deg + i, sizeof lon);
+        } else {
+            for (int64_t k = 0; k < count; k++) lat[k] = lat_deg[i + k], lon[k] = lon_deg[i + k];
+        }
+        vu found = cells_of_lanes(lat, lon, plan, &near);
+        if (count == LANES) {
+            memcpy(cells + i, &found, sizeof found);
+        } else {
+            for (int64_t k = 0; k < count; k++) cells[i + k] = found[k];
+        }
+        if (!in_any(equal(found, all_u(0)))) continue;
+        for (int64_t k = i; k < i + count; k++) {
+            if (cells[k] == 0) cells[k] = ucid_cell_at(lat_deg[k], lon_deg[k], resolution);
+        }
+    }
+}
