@@ -1,0 +1,563 @@
+/* aggregate.c: groups in an array, found through a hash table of their numbers.
+ *
+ *     rows -> keys -> runs of equal keys -> group -> sums
+ *
+ * A run costs one look-up, so rows that come sorted (as a grid gives them) cost their sums alone; for rows in any order
+ * the look-ups of a block of 64 are fetched ahead. Each thread fills a table of its own. Everything that is kept is a
+ * sum, a minimum or a maximum of integers: no order, split or merge can change it. Means and deviations are divided out
+ * at the very end. Cost: O(rows); 200 bytes a group. */
+#include "id/cell.h"
+#include "rt/error.h"
+#include "rt/memory.h"
+#include "rt/pool.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+typedef unsigned __int128 u128;
+
+enum { BLOCK = 64, ROWS_A_THREAD = 16384, WEIGHT_BITS = 10, HUNDRED = 10000, NO_MINIMUM = HUNDRED + 1 };
+
+static const double WEIGHT_MAX = 1073741824.0; /* 2^30 */
+
+/* A cell is low alone; a text is both, its bytes from the highest down, so that numbers sort as texts do. */
+typedef struct group_key {
+    uint64_t high, low;
+} group_key;
+
+typedef struct group {
+    group_key key;
+    int64_t rows, nulls;
+    int32_t min, max; /* hundredths */
+    int64_t grades[6];
+    u128 weight, score, square, confidence;
+} group;
+
+typedef struct table {
+    group *groups;
+    size_t count, capacity;
+    uint32_t *slots;   /* number of a group + 1; 0: free */
+    size_t slot_count; /* a power of two, at least twice count */
+} table;
+
+struct ucid_aggregate {
+    ucid_allocator allocator;
+    int threads, resolution;
+    table *tables;   /* [threads] */
+    uint32_t *order; /* groups of tables[0], ascending by key */
+    size_t order_count, order_capacity;
+    int sorted; /* all groups are in tables[0] and order is theirs */
+};
+
+static const char *const column_names[] = {
+#define COLUMN_NAME(name, text, meaning) text,
+    UCID_AGGREGATE_COLUMN_LIST(COLUMN_NAME)
+#undef COLUMN_NAME
+};
+
+const char *ucid_aggregate_column_name(int column)
+{
+    return column >= 0 && column < UCID_AGGREGATE_COLUMNS ? column_names[column] : NULL;
+}
+
+static int same_key(group_key a, group_key b) { return ((a.high ^ b.high) | (a.low ^ b.low)) == 0; }
+
+static uint64_t hash_of(group_key key)
+{
+    uint64_t x = (key.low ^ key.high * 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
+    return (x ^ x >> 32) * 0xd6e8feb86659fd93u >> 20;
+}
+
+static int grow_slots(const ucid_allocator *allocator, table *t)
+{
+    size_t count = t->slot_count != 0 ? 2 * t->slot_count : 256;
+    uint32_t *slots = ucid_allocate_zero(allocator, count, sizeof *slots);
+    if (slots == NULL) return 0;
+    for (size_t i = 0; i < t->count; i++) {
+        size_t at = hash_of(t->groups[i].key) & (count - 1);
+        while (slots[at] != 0) at = (at + 1) & (count - 1);
+        slots[at] = (uint32_t)i + 1;
+    }
+    ucid_release(allocator, t->slots, t->slot_count, sizeof *slots);
+    t->slots = slots;
+    t->slot_count = count;
+    return 1;
+}
+
+/* The group of a key, made where there is none; NULL where memory is out. */
+static group *find(const ucid_allocator *allocator, table *t, group_key key)
+{
+    size_t at = 0;
+    if (t->slot_count != 0) {
+        at = hash_of(key) & (t->slot_count - 1);
+        for (; t->slots[at] != 0; at = (at + 1) & (t->slot_count - 1)) {
+            group *g = &t->groups[t->slots[at] - 1];
+            if (same_key(g->key, key)) return g;
+        }
+    }
+    if (t->count >= UINT32_MAX - 1) return NULL;
+    if (2 * (t->count + 1) > t->slot_count) {
+        if (!grow_slots(allocator, t)) return NULL;
+        at = hash_of(key) & (t->slot_count - 1);
+        while (t->slots[at] != 0) at = (at + 1) & (t->slot_count - 1);
+    }
+    void *groups = t->groups;
+    if (!ucid_grow(allocator, &groups, &t->capacity, t->count + 1, sizeof *t->groups)) return NULL;
+    t->groups = groups;
+    t->groups[t->count] = (group){.key = key, .min = NO_MINIMUM, .max = -1};
+    t->slots[at] = (uint32_t)t->count + 1;
+    return &t->groups[t->count++];
+}
+
+static void merge_group(group *into, const group *from)
+{
+    into->rows += from->rows;
+    into->nulls += from->nulls;
+    for (int g = 0; g < 6; g++) into->grades[g] += from->grades[g];
+    if (from->min < into->min) into->min = from->min;
+    if (from->max > into->max) into->max = from->max;
+    into->weight += from->weight;
+    into->score += from->score;
+    into->square += from->square;
+    into->confidence += from->confidence;
+}
+
+static int grade_of(uint32_t score)
+{
+    return (score >= 4000) + (score >= 5500) + (score >= 7000) + (score >= 8500) + (score >= 9500);
+}
+
+/* Sums of rows [first, end) into a group. Values are whole before they are added; within a run of BLOCK rows the sums
+ * without weights fit into 64 bits. */
+static void accumulate(group *g, const ucid_aggregate_rows *rows, int64_t first, int64_t end)
+{
+    uint64_t score = 0, square = 0, confidence = 0, weight = 0;
+    for (int64_t i = first; i < end; i++) {
+        double s = rows->score[i], c = rows->confidence != NULL ? rows->confidence[i] : 0.0;
+        double w = rows->weight != NULL ? rows->weight[i] : 1.0;
+        int valid = rows->validity == NULL || (rows->validity[i >> 3] >> (i & 7) & 1);
+        if (!valid || !(s >= 0.0 && s <= 100.0) || !(c >= 0.0 && c <= 1.0) || !(w >= 0.0 && w <= WEIGHT_MAX)) {
+            g->nulls++;
+            continue;
+        }
+        uint32_t whole = (uint32_t)(s * 100.0 + 0.5), part = (uint32_t)(c * 100.0 + 0.5);
+        int grade = rows->grade != NULL && rows->grade[i] < 6 ? rows->grade[i] : grade_of(whole);
+        g->rows++;
+        g->grades[grade]++;
+        if ((int32_t)whole < g->min) g->min = (int32_t)whole;
+        if ((int32_t)whole > g->max) g->max = (int32_t)whole;
+        if (rows->weight == NULL) {
+            weight++;
+            score += whole;
+            square += (uint64_t)whole * whole;
+            confidence += part;
+        } else {
+            u128 scaled = (uint64_t)(w * (1 << WEIGHT_BITS) + 0.5);
+            g->weight += scaled;
+            g->score += scaled * whole;
+            g->square += scaled * ((uint64_t)whole * whole);
+            g->confidence += scaled * part;
+        }
+    }
+    g->weight += (u128)weight << WEIGHT_BITS;
+    g->score += (u128)score << WEIGHT_BITS;
+    g->square += (u128)square << WEIGHT_BITS;
+    g->confidence += (u128)confidence << WEIGHT_BITS;
+}
+
+typedef struct add_job {
+    ucid_aggregate *aggregate;
+    int64_t n;
+    int ranges;
+    const uint64_t *cells; /* or */
+    const char *text;
+    const int32_t *offsets;
+    const ucid_aggregate_rows *rows;
+    int *failed; /* [ranges] */
+} add_job;
+
+static group_key text_key(const char *text, size_t length)
+{
+    uint8_t bytes[UCID_AGGREGATE_TEXT_MAX] = {0};
+    group_key key = {0, 0};
+    if (length > 0) memcpy(bytes, text, length);
+    for (int i = 0; i < 8; i++) {
+        key.high = key.high << 8 | bytes[i];
+        key.low = key.low << 8 | bytes[8 + i];
+    }
+    return key;
+}
+
+static void text_of(group_key key, char text[UCID_AGGREGATE_TEXT_MAX])
+{
+    for (int i = 0; i < 8; i++) {
+        text[i] = (char)(uint8_t)(key.high >> (56 - 8 * i));
+        text[8 + i] = (char)(uint8_t)(key.low >> (56 - 8 * i));
+    }
+}
+
+static group_key row_key(const add_job *job, int64_t row)
+{
+    if (job->cells != NULL) return (group_key){0, ucid_cell_parent_bits(job->cells[row], job->aggregate->resolution)};
+    return text_key(job->text + job->offsets[row], (size_t)(job->offsets[row + 1] - job->offsets[row]));
+}
+
+/* Blocks of rows: keys, then where to look, then the groups, each step fetching ahead for the next. */
+static void add_range(void *ctx, int64_t range, int worker)
+{
+    (void)worker;
+    const add_job *job = ctx;
+    table *t = &job->aggregate->tables[range];
+    int64_t first = job->n / job->ranges * range,
+            end = range + 1 == job->ranges ? job->n : first + job->n / job->ranges;
+    group_key keys[BLOCK];
+    int starts[BLOCK + 1];
+    for (; first < end; first += BLOCK) {
+        int n = (int)(end - first < BLOCK ? end - first : BLOCK), runs = 0;
+        for (int i = 0; i < n; i++) {
+            keys[i] = row_key(job, first + i);
+            if (i > 0 && same_key(keys[i], keys[i - 1])) continue;
+            starts[runs++] = i;
+            if (t->slot_count != 0) __builtin_prefetch(&t->slots[hash_of(keys[i]) & (t->slot_count - 1)]);
+        }
+        starts[runs] = n;
+        for (int r = 0; t->slot_count != 0 && r < runs; r++) {
+            uint32_t number = t->slots[hash_of(keys[starts[r]]) & (t->slot_count - 1)];
+            const char *g = (const char *)&t->groups[number != 0 ? number - 1 : 0];
+            __builtin_prefetch(g);
+            __builtin_prefetch(g + 64);
+            __builtin_prefetch(g + 128);
+        }
+        for (int r = 0; r < runs; r++) {
+            group *g = find(&job->aggregate->allocator, t, keys[starts[r]]);
+            if (g == NULL) {
+                job->failed[range] = 1;
+                return;
+            }
+            if (job->cells != NULL && g->key.low == 0) {
+                g->nulls += starts[r + 1] - starts[r];
+            } else {
+                accumulate(g, job->rows, first + starts[r], first + starts[r + 1]);
+            }
+        }
+    }
+}
+
+static ucid_status add_rows(add_job *job, ucid_error *error)
+{
+    ucid_aggregate *a = job->aggregate;
+    int failed[256] = {0}, any = 0;
+    job->failed = failed;
+    job->ranges = job->n / ROWS_A_THREAD + 1 < a->threads ? (int)(job->n / ROWS_A_THREAD + 1) : a->threads;
+    a->sorted = 0;
+    ucid_parallel(job->ranges, job->ranges, add_range, job);
+    for (int i = 0; i < job->ranges; i++) any |= failed[i];
+    return any ? ucid_fail_memory(error, "groups", a->tables[0].count * sizeof(group)) : UCID_OK;
+}
+
+static ucid_status check_rows(const ucid_aggregate *a, int text, int64_t n, const void *keys,
+                              const ucid_aggregate_rows *rows, ucid_error *error)
+{
+    if (n < 0 || (n > 0 && (keys == NULL || rows == NULL || rows->score == NULL))) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "rows to aggregate need keys and scores");
+    }
+    if ((a->resolution == UCID_AGGREGATE_TEXT) != text) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "this aggregate's groups are %s", text ? "cells" : "texts");
+    }
+    return UCID_OK;
+}
+
+ucid_status ucid_aggregate_new(const ucid_aggregate_options *options, ucid_aggregate **aggregate, ucid_error *error)
+{
+    static const ucid_aggregate_options standard = UCID_AGGREGATE_OPTIONS_INIT;
+    if (options == NULL) options = &standard;
+    if (options->size != sizeof *options || options->threads < 1 || options->resolution < UCID_AGGREGATE_TEXT ||
+        options->resolution > 15) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "aggregate options: threads %d (>= 1), resolution %d (-1..15)",
+                         options->threads, options->resolution);
+    }
+    ucid_allocator allocator = ucid_allocator_or_default(options->allocator);
+    ucid_aggregate *a = ucid_allocate_zero(&allocator, 1, sizeof *a);
+    int threads = options->threads < 256 ? options->threads : 256;
+    table *tables = ucid_allocate_zero(&allocator, (size_t)threads, sizeof *tables);
+    if (a == NULL || tables == NULL) {
+        ucid_release(&allocator, a, 1, sizeof *a);
+        ucid_release(&allocator, tables, (size_t)threads, sizeof *tables);
+        return ucid_fail_memory(error, "an aggregate", sizeof *a);
+    }
+    *a = (ucid_aggregate){
+        .allocator = allocator, .threads = threads, .resolution = options->resolution, .tables = tables};
+    *aggregate = a;
+    return UCID_OK;
+}
+
+static void table_close(const ucid_allocator *allocator, table *t)
+{
+    ucid_release(allocator, t->groups, t->capacity, sizeof *t->groups);
+    ucid_release(allocator, t->slots, t->slot_count, sizeof *t->slots);
+    *t = (table){0};
+}
+
+void ucid_aggregate_free(ucid_aggregate *a)
+{
+    if (a == NULL) return;
+    ucid_allocator allocator = a->allocator;
+    for (int i = 0; i < a->threads; i++) table_close(&allocator, &a->tables[i]);
+    ucid_release(&allocator, a->tables, (size_t)a->threads, sizeof *a->tables);
+    ucid_release(&allocator, a->order, a->order_capacity, sizeof *a->order);
+    ucid_release(&allocator, a, 1, sizeof *a);
+}
+
+ucid_status ucid_aggregate_add_cells(ucid_aggregate *aggregate, int64_t n, const uint64_t *cells,
+                                     const ucid_aggregate_rows *rows, ucid_error *error)
+{
+    ucid_status status = check_rows(aggregate, 0, n, cells, rows, error);
+    if (status != UCID_OK || n == 0) return status;
+    add_job job = {.aggregate = aggregate, .n = n, .cells = cells, .rows = rows};
+    return add_rows(&job, error);
+}
+
+ucid_status ucid_aggregate_add_keys(ucid_aggregate *aggregate, int64_t n, const char *text, const int32_t *offsets,
+                                    const ucid_aggregate_rows *rows, ucid_error *error)
+{
+    ucid_status status = check_rows(aggregate, 1, n, offsets, rows, error);
+    if (status != UCID_OK || n == 0) return status;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t length = offsets[i + 1] - offsets[i];
+        if (offsets[i] < 0 || length < 0 || length > UCID_AGGREGATE_TEXT_MAX ||
+            (length > 0 && memchr(text + offsets[i], '\0', (size_t)length) != NULL)) {
+            return ucid_fail_at(error, UCID_INVALID_ARGUMENT, i, -1, "row %lld: a key has at most %d bytes and no NUL",
+                                (long long)i, UCID_AGGREGATE_TEXT_MAX);
+        }
+    }
+    add_job job = {.aggregate = aggregate, .n = n, .text = text, .offsets = offsets, .rows = rows};
+    return add_rows(&job, error);
+}
+
+static int64_t half(u128 value, int high) { return (int64_t)(uint64_t)(high ? value >> 64 : value); }
+static u128 whole(int64_t low, int64_t high) { return (u128)(uint64_t)high << 64 | (uint64_t)low; }
+
+/* One group of states; 0 where a number cannot be. */
+static int read_state(const int64_t *const *columns, int64_t i, group *g)
+{
+#define COLUMN(name) columns[UCID_AGGREGATE_##name][i]
+    *g = (group){.rows = COLUMN(ROWS), .nulls = COLUMN(NULLS)};
+    int64_t sum = 0;
+    for (int grade = 0; grade < 6; grade++) {
+        g->grades[grade] = columns[UCID_AGGREGATE_GRADE_F + grade][i];
+        if (g->grades[grade] < 0 || g->grades[grade] > g->rows - sum) return 0;
+        sum += g->grades[grade];
+    }
+    if (g->rows < 0 || g->nulls < 0 || sum != g->rows) return 0;
+    if (COLUMN(MIN) < 0 || COLUMN(MIN) > NO_MINIMUM || COLUMN(MAX) < -1 || COLUMN(MAX) > HUNDRED) return 0;
+    g->min = (int32_t)COLUMN(MIN);
+    g->max = (int32_t)COLUMN(MAX);
+    g->weight = whole(COLUMN(WEIGHT), COLUMN(WEIGHT_HIGH));
+    g->score = whole(COLUMN(SCORE), COLUMN(SCORE_HIGH));
+    g->square = whole(COLUMN(SQUARE), COLUMN(SQUARE_HIGH));
+    g->confidence = whole(COLUMN(CONFIDENCE), COLUMN(CONFIDENCE_HIGH));
+#undef COLUMN
+    return 1;
+}
+
+ucid_status ucid_aggregate_add_states(ucid_aggregate *a, int64_t n, const uint64_t *cells,
+                                      const char (*text)[UCID_AGGREGATE_TEXT_MAX],
+                                      const int64_t *const columns[UCID_AGGREGATE_COLUMNS], ucid_error *error)
+{
+    int by_text = a->resolution == UCID_AGGREGATE_TEXT;
+    if (n < 0 || (n > 0 && (columns == NULL || (by_text ? (const void *)text : (const void *)cells) == NULL))) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "states need keys, of the aggregate's kind, and all columns");
+    }
+    group g;
+    for (int64_t i = 0; i < n; i++) {
+        int fits = read_state(columns, i, &g);
+        if (fits && !by_text && cells[i] != 0) fits = ucid_cell_parent_bits(cells[i], a->resolution) != 0;
+        if (!fits) {
+            return ucid_fail_at(error, UCID_INVALID_ARGUMENT, i, -1, "row %lld is not a state of this aggregate",
+                                (long long)i);
+        }
+    }
+    a->sorted = 0;
+    for (int64_t i = 0; i < n; i++) {
+        read_state(columns, i, &g);
+        group_key key = by_text ? text_key(text[i], UCID_AGGREGATE_TEXT_MAX)
+                                : (group_key){0, ucid_cell_parent_bits(cells[i], a->resolution)};
+        group *into = find(&a->allocator, &a->tables[0], key);
+        if (into == NULL) return ucid_fail_memory(error, "groups", a->tables[0].count * sizeof(group));
+        merge_group(into, &g);
+    }
+    return UCID_OK;
+}
+
+static int merge_table(ucid_aggregate *a, const table *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        const group *g = &from->groups[i];
+        group_key key = g->key;
+        if (a->resolution != UCID_AGGREGATE_TEXT) key.low = ucid_cell_parent_bits(key.low, a->resolution);
+        group *into = find(&a->allocator, &a->tables[0], key);
+        if (into == NULL) return 0;
+        merge_group(into, g);
+    }
+    return 1;
+}
+
+ucid_status ucid_aggregate_merge(ucid_aggregate *a, ucid_aggregate *from, ucid_error *error)
+{
+    if (a == from || (a->resolution == UCID_AGGREGATE_TEXT) != (from->resolution == UCID_AGGREGATE_TEXT) ||
+        from->resolution < a->resolution) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "groups of resolution %d cannot be merged into resolution %d",
+                         from->resolution, a->resolution);
+    }
+    a->sorted = 0;
+    for (int i = 0; i < from->threads; i++) {
+        if (!merge_table(a, &from->tables[i])) {
+            return ucid_fail_memory(error, "groups", a->tables[0].count * sizeof(group));
+        }
+    }
+    return UCID_OK;
+}
+
+/* Order of keys by radix, a byte a pass, bytes that all keys share left out. */
+static void sort_groups(const group *groups, size_t count, uint32_t *order, uint32_t *spare)
+{
+    uint32_t *from = order, *to = spare;
+    for (int byte = 0; byte < 16; byte++) {
+        size_t first[257] = {0};
+        for (size_t i = 0; i < count; i++) {
+            uint64_t part = byte < 8 ? groups[from[i]].key.low : groups[from[i]].key.high;
+            first[(part >> 8 * (byte & 7) & 255) + 1]++;
+        }
+        int shared = 0;
+        for (int b = 0; b < 256; b++) shared |= first[b + 1] == count;
+        if (shared) continue;
+        for (int b = 0; b < 256; b++) first[b + 1] += first[b];
+        for (size_t i = 0; i < count; i++) {
+            uint64_t part = byte < 8 ? groups[from[i]].key.low : groups[from[i]].key.high;
+            to[first[part >> 8 * (byte & 7) & 255]++] = from[i];
+        }
+        uint32_t *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != order) memcpy(order, from, count * sizeof *order);
+}
+
+static int is_before(group_key a, group_key b) { return a.high != b.high ? a.high < b.high : a.low < b.low; }
+
+ucid_status ucid_aggregate_sort(ucid_aggregate *a, int64_t *groups, ucid_error *error)
+{
+    table *all = &a->tables[0];
+    for (int i = 1; !a->sorted && i < a->threads; i++) {
+        if (!merge_table(a, &a->tables[i])) return ucid_fail_memory(error, "groups", all->count * sizeof(group));
+        table_close(&a->allocator, &a->tables[i]);
+    }
+    if (!a->sorted) {
+        ucid_release(&a->allocator, a->order, a->order_capacity, sizeof *a->order);
+        a->order_capacity = 0;
+        a->order = ucid_allocate(&a->allocator, 2 * all->count, sizeof *a->order);
+        if (a->order == NULL) return ucid_fail_memory(error, "the order of groups", 2 * all->count * sizeof *a->order);
+        a->order_capacity = 2 * all->count;
+        a->order_count = all->count;
+        int ascending = 1;
+        for (size_t i = 0; i < all->count; i++) {
+            a->order[i] = (uint32_t)i;
+            if (i > 0 && is_before(all->groups[i].key, all->groups[i - 1].key)) ascending = 0;
+        }
+        if (!ascending) sort_groups(all->groups, all->count, a->order, a->order + all->count);
+        a->sorted = 1;
+    }
+    *groups = (int64_t)a->order_count;
+    return UCID_OK;
+}
+
+static void key_get(group_key key, size_t i, uint64_t *cells, char (*text)[UCID_AGGREGATE_TEXT_MAX])
+{
+    if (cells != NULL) cells[i] = key.low;
+    if (text != NULL) text_of(key, text[i]);
+}
+
+void ucid_aggregate_states_get(const ucid_aggregate *a, uint64_t *cells, char (*text)[UCID_AGGREGATE_TEXT_MAX],
+                               int64_t *const columns[UCID_AGGREGATE_COLUMNS])
+{
+    assert(a->sorted);
+    for (size_t i = 0; i < a->order_count; i++) {
+        const group *g = &a->tables[0].groups[a->order[i]];
+        key_get(g->key, i, cells, text);
+        int64_t values[UCID_AGGREGATE_COLUMNS];
+        values[UCID_AGGREGATE_ROWS] = g->rows;
+        values[UCID_AGGREGATE_NULLS] = g->nulls;
+        values[UCID_AGGREGATE_MIN] = g->min;
+        values[UCID_AGGREGATE_MAX] = g->max;
+        for (int grade = 0; grade < 6; grade++) values[UCID_AGGREGATE_GRADE_F + grade] = g->grades[grade];
+        u128 sums[] = {g->weight, g->score, g->square, g->confidence};
+        for (int s = 0; s < 8; s++) values[UCID_AGGREGATE_WEIGHT + s] = half(sums[s / 2], s % 2);
+        for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) {
+            if (columns[c] != NULL) columns[c][i] = values[c];
+        }
+    }
+}
+
+typedef struct u256 {
+    uint64_t limb[4]; /* lowest first */
+} u256;
+
+static u256 product(u128 a, u128 b)
+{
+    uint64_t x[2] = {(uint64_t)a, (uint64_t)(a >> 64)}, y[2] = {(uint64_t)b, (uint64_t)(b >> 64)};
+    u256 p = {{0, 0, 0, 0}};
+    for (int i = 0; i < 2; i++) {
+        u128 carry = 0;
+        for (int j = 0; j < 2; j++) {
+            carry += (u128)x[i] * y[j] + p.limb[i + j];
+            p.limb[i + j] = (uint64_t)carry;
+            carry >>= 64;
+        }
+        p.limb[i + 2] = (uint64_t)carry;
+    }
+    return p;
+}
+
+/* Standard deviation: sqrt(weight * square - score^2) / weight. The difference is exact before it becomes a double, so
+ * nothing cancels; it is not negative for the sums of any rows. */
+static double deviation(const group *g)
+{
+    u256 a = product(g->weight, g->square), b = product(g->score, g->score);
+    u128 borrow = 0;
+    for (int i = 0; i < 4; i++) {
+        u128 difference = (u128)a.limb[i] - b.limb[i] - borrow;
+        a.limb[i] = (uint64_t)difference;
+        borrow = difference >> 64 != 0;
+    }
+    double value = 0.0;
+    for (int i = 3; i >= 0; i--) value = value * 18446744073709551616.0 + (double)a.limb[i];
+    return sqrt(value) / (double)g->weight / 100.0;
+}
+
+void ucid_aggregate_finish(const ucid_aggregate *a, const ucid_aggregates *out)
+{
+    assert(a->sorted);
+    const double none = (double)NAN;
+    for (size_t i = 0; i < a->order_count; i++) {
+        const group *g = &a->tables[0].groups[a->order[i]];
+        double weight = (double)g->weight;
+        key_get(g->key, i, out->cell, out->text);
+        if (out->rows != NULL) out->rows[i] = g->rows;
+        if (out->nulls != NULL) out->nulls[i] = g->nulls;
+        if (out->weight != NULL) out->weight[i] = weight / (1 << WEIGHT_BITS);
+        if (out->mean != NULL) out->mean[i] = g->weight != 0 ? (double)g->score / weight / 100.0 : none;
+        if (out->std != NULL) out->std[i] = g->weight != 0 ? deviation(g) : none;
+        if (out->min != NULL) out->min[i] = g->rows != 0 ? g->min / 100.0 : none;
+        if (out->max != NULL) out->max[i] = g->rows != 0 ? g->max / 100.0 : none;
+        if (out->confidence != NULL)
+            out->confidence[i] = g->weight != 0 ? (double)g->confidence / weight / 100.0 : none;
+        if (out->grade != NULL) {
+            u128 mean = g->weight != 0 ? (2 * g->score + g->weight) / (2 * g->weight) : 0;
+            out->grade[i] = (uint8_t)grade_of(mean < HUNDRED ? (uint32_t)mean : HUNDRED);
+        }
+        for (int grade = 0; grade < 6; grade++) {
+            if (out->grade_rows[grade] != NULL) out->grade_rows[grade][i] = g->grades[grade];
+        }
+    }
+}

@@ -1,0 +1,373 @@
+/* test_aggregate.c: groups against a naive computation; any split, merge, order and number of threads, same bytes. */
+#include "id/cell.h"
+#include "lattice.h"
+#include "rt/memory.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 60000 };
+
+static uint64_t cells[ROWS];
+static double score[ROWS], confidence[ROWS], weight[ROWS];
+static uint8_t grade[ROWS], validity[ROWS / 8 + 1];
+static const ucid_aggregate_rows all_rows = {score, confidence, grade, weight, validity};
+
+static int make_rows(void **state)
+{
+    (void)state;
+    uint64_t seed = 3;
+    for (int i = 0; i < ROWS; i++) {
+        double lat = 40.0 + lattice_uniform(&seed), lon = 28.0 + lattice_uniform(&seed);
+        cells[i] = ucid_cell_at(lat, lon, 9 + (int)(lattice_random(&seed) % 3));
+        uint32_t hundredths = (uint32_t)(lattice_random(&seed) % 10001);
+        score[i] = hundredths / 100.0;
+        confidence[i] = (double)(lattice_random(&seed) % 101) / 100.0;
+        weight[i] = (double)(lattice_random(&seed) % 5000000) / 1024.0;
+        grade[i] = (uint8_t)(lattice_random(&seed) % 6);
+        switch (lattice_random(&seed) % 300) {
+        case 0: cells[i] = 0; break;
+        case 1: cells[i] = ucid_cell_at(lat, lon, 4); break;
+        case 2: score[i] = (double)NAN; break;
+        case 3: score[i] = 100.01; break;
+        case 4: confidence[i] = -0.01; break;
+        case 5: weight[i] = -1.0; break;
+        case 6: weight[i] = 1073741824.0; break;
+        case 7: weight[i] = 1073741825.0; break;
+        case 8: weight[i] = 0.0; break;
+        }
+    }
+    for (size_t i = 0; i < sizeof validity; i++) {
+        validity[i] = (uint8_t)(lattice_random(&seed) | lattice_random(&seed) | lattice_random(&seed));
+    }
+    return 0;
+}
+
+static ucid_aggregate *aggregate_of(int threads, int resolution)
+{
+    ucid_aggregate_options options = UCID_AGGREGATE_OPTIONS_INIT;
+    options.threads = threads;
+    options.resolution = resolution;
+    ucid_aggregate *a = NULL;
+    assert_int_equal(ucid_aggregate_new(&options, &a, NULL), UCID_OK);
+    return a;
+}
+
+typedef struct states {
+    int64_t n;
+    uint64_t *cells;
+    char (*text)[UCID_AGGREGATE_TEXT_MAX];
+    int64_t *columns[UCID_AGGREGATE_COLUMNS];
+} states;
+
+static states states_of(ucid_aggregate *a)
+{
+    states s;
+    assert_int_equal(ucid_aggregate_sort(a, &s.n, NULL), UCID_OK);
+    s.cells = calloc((size_t)s.n + 1, sizeof *s.cells);
+    s.text = calloc((size_t)s.n + 1, sizeof *s.text);
+    for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) s.columns[c] = calloc((size_t)s.n + 1, sizeof(int64_t));
+    ucid_aggregate_states_get(a, s.cells, s.text, s.columns);
+    return s;
+}
+
+static void states_free(states *s)
+{
+    free(s->cells);
+    free(s->text);
+    for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) free(s->columns[c]);
+}
+
+static void assert_same_states(ucid_aggregate *a, const states *expected)
+{
+    states s = states_of(a);
+    assert_int_equal(s.n, expected->n);
+    assert_memory_equal(s.cells, expected->cells, (size_t)s.n * sizeof *s.cells);
+    assert_memory_equal(s.text, expected->text, (size_t)s.n * sizeof *s.text);
+    for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) {
+        assert_memory_equal(s.columns[c], expected->columns[c], (size_t)s.n * sizeof(int64_t));
+    }
+    states_free(&s);
+}
+
+static void parents_by_bits_are_parents(void **state)
+{
+    (void)state;
+    uint64_t seed = 17;
+    int64_t found = 0;
+    for (int i = 0; i < 2000000; i++) {
+        uint64_t r = lattice_random(&seed);
+        int resolution = (int)(r % 16), own = (int)(r >> 8 & 15);
+        uint64_t cell =
+            ucid_cell_at(asin(2 * lattice_uniform(&seed) - 1) * 57.29, 360 * lattice_uniform(&seed) - 180, own);
+        if (r >> 16 & 1) cell ^= 1ull << (r >> 20 & 63);
+        if (r >> 17 & 1) cell ^= 1ull << (r >> 28 & 63);
+        if (r >> 18 & 1 && i % 2) cell = (cell & ~(127ull << 45)) | 14ull << 45; /* a pentagon */
+        if (r >> 19 & 1) cell &= ~(07777ull << (r >> 40 & 31));
+        uint64_t parent = ucid_cell_parent(cell, resolution);
+        assert_int_equal(ucid_cell_parent_bits(cell, resolution), parent);
+        found += parent != 0;
+    }
+    assert_true(found > 100000);
+}
+
+typedef struct naive {
+    uint64_t cell;
+    int64_t rows, nulls, grades[6];
+    __int128 weight, score, square, confidence;
+    double min, max, sum, sum_weight, sum_confidence;
+} naive;
+
+static void groups_equal_naive_sums(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 4; variant++) {
+        ucid_aggregate_rows rows = all_rows;
+        if (variant & 1) rows.weight = NULL;
+        if (variant & 2) rows.validity = NULL, rows.grade = NULL, rows.confidence = NULL;
+        static naive list[ROWS];
+        int count = 0;
+        for (int i = 0; i < ROWS; i++) {
+            uint64_t cell = ucid_cell_parent(cells[i], 7);
+            int at = 0;
+            for (int low = 0, high = count; low < high;) {
+                int middle = (low + high) / 2;
+                if (list[middle].cell < cell)
+                    low = middle + 1;
+                else
+                    high = middle;
+                at = low;
+            }
+            if (at == count || list[at].cell != cell) {
+                memmove(&list[at + 1], &list[at], (size_t)(count - at) * sizeof *list);
+                list[at] = (naive){.cell = cell, .min = INFINITY, .max = -INFINITY};
+                count++;
+            }
+            naive *g = &list[at];
+            double w = rows.weight != NULL ? weight[i] : 1.0, c = rows.confidence != NULL ? confidence[i] : 0.0;
+            if (cell == 0 || (rows.validity != NULL && !(validity[i / 8] >> i % 8 & 1)) || isnan(score[i]) ||
+                score[i] > 100 || c < 0 || w < 0 || w > 1073741824.0) {
+                g->nulls++;
+                continue;
+            }
+            int whole = (int)floor(score[i] * 100 + 0.5);
+            __int128 scaled = (int64_t)floor(w * 1024 + 0.5);
+            int level = rows.grade != NULL
+                            ? grade[i]
+                            : (whole >= 4000) + (whole >= 5500) + (whole >= 7000) + (whole >= 8500) + (whole >= 9500);
+            g->rows++;
+            g->grades[level]++;
+            g->weight += scaled;
+            g->score += scaled * whole;
+            g->square += scaled * whole * whole;
+            g->confidence += scaled * (int)floor(c * 100 + 0.5);
+            g->min = fmin(g->min, score[i]);
+            g->max = fmax(g->max, score[i]);
+            g->sum_weight += w;
+            g->sum += w * score[i];
+            g->sum_confidence += w * c;
+        }
+        ucid_aggregate *a = aggregate_of(1, 7);
+        assert_int_equal(ucid_aggregate_add_cells(a, ROWS, cells, &rows, NULL), UCID_OK);
+        states s = states_of(a);
+        assert_int_equal(s.n, count);
+        ucid_aggregates out = {0};
+        double values[7][2000];
+        uint8_t grades[2000];
+        assert_true(count < 2000);
+        out.weight = values[0], out.mean = values[1], out.std = values[2], out.min = values[3], out.max = values[4];
+        out.confidence = values[5], out.grade = grades;
+        ucid_aggregate_finish(a, &out);
+        for (int i = 0; i < count; i++) {
+            const naive *g = &list[i];
+            assert_int_equal(s.cells[i], g->cell);
+            assert_int_equal(s.columns[UCID_AGGREGATE_ROWS][i], g->rows);
+            assert_int_equal(s.columns[UCID_AGGREGATE_NULLS][i], g->nulls);
+            for (int k = 0; k < 6; k++) assert_int_equal(s.columns[UCID_AGGREGATE_GRADE_F + k][i], g->grades[k]);
+            const __int128 sums[] = {g->weight, g->score, g->square, g->confidence};
+            for (int k = 0; k < 4; k++) {
+                assert_true(s.columns[UCID_AGGREGATE_WEIGHT + 2 * k][i] == (int64_t)(uint64_t)sums[k]);
+                assert_true(s.columns[UCID_AGGREGATE_WEIGHT + 2 * k + 1][i] == (int64_t)(sums[k] >> 64));
+            }
+            if (g->rows == 0) {
+                assert_true(isnan(out.mean[i]) && isnan(out.std[i]) && isnan(out.min[i]) && isnan(out.confidence[i]));
+                assert_int_equal(out.grade[i], UCID_GRADE_F);
+                continue;
+            }
+            double mean = g->sum / g->sum_weight, spread = 0;
+            for (int r = 0; r < ROWS && i % 50 == 1; r++) { /* two passes, which cancel nothing */
+                double w = rows.weight != NULL ? weight[r] : 1.0, c = rows.confidence != NULL ? confidence[r] : 0.0;
+                int counts = (rows.validity == NULL || validity[r / 8] >> r % 8 & 1) && score[r] <= 100 && c >= 0 &&
+                             w >= 0 && w <= 1073741824.0;
+                if (counts && ucid_cell_parent(cells[r], 7) == g->cell)
+                    spread += w * (score[r] - mean) * (score[r] - mean);
+            }
+            if (i % 50 == 1) assert_true(fabs(out.std[i] - sqrt(spread / g->sum_weight)) < 1e-6);
+            assert_true(fabs(out.weight[i] - g->sum_weight) <= 1e-9 * g->sum_weight);
+            assert_true(fabs(out.mean[i] - mean) < 1e-9);
+            assert_true(fabs(out.confidence[i] - g->sum_confidence / g->sum_weight) < 1e-9);
+            assert_true(out.min[i] == g->min && out.max[i] == g->max);
+            double rounded = floor(mean * 100 + 0.5) / 100;
+            assert_int_equal(out.grade[i],
+                             (rounded >= 40) + (rounded >= 55) + (rounded >= 70) + (rounded >= 85) + (rounded >= 95));
+        }
+        states_free(&s);
+        ucid_aggregate_free(a);
+    }
+}
+
+static void every_split_gives_the_same_bytes(void **state)
+{
+    (void)state;
+    ucid_aggregate_rows rows = all_rows;
+    rows.validity = NULL;
+    ucid_aggregate *whole = aggregate_of(1, 7), *coarse = aggregate_of(1, 5);
+    assert_int_equal(ucid_aggregate_add_cells(whole, ROWS, cells, &rows, NULL), UCID_OK);
+    assert_int_equal(ucid_aggregate_add_cells(coarse, ROWS, cells, &rows, NULL), UCID_OK);
+    states expected = states_of(whole), expected_coarse = states_of(coarse);
+    int threads[] = {2, 7};
+    for (int t = 0; t < 2; t++) {
+        ucid_aggregate *a = aggregate_of(threads[t], 7);
+        assert_int_equal(ucid_aggregate_add_cells(a, ROWS, cells, &rows, NULL), UCID_OK);
+        assert_same_states(a, &expected);
+        ucid_aggregate_free(a);
+    }
+    uint64_t seed = 23;
+    for (int round = 0; round < 5; round++) { /* slices into random aggregates, merged in random order */
+        ucid_aggregate *parts[5], *total = aggregate_of(1, 7);
+        for (int i = 0; i < 5; i++) parts[i] = aggregate_of(1 + i % 2, 7);
+        for (int64_t first = 0, n; first < ROWS; first += n) {
+            n = 1 + (int64_t)(lattice_random(&seed) % 9000);
+            if (n > ROWS - first) n = ROWS - first;
+            ucid_aggregate_rows slice = {score + first, confidence + first, grade + first, weight + first, NULL};
+            assert_int_equal(ucid_aggregate_add_cells(parts[lattice_random(&seed) % 5], n, cells + first, &slice, NULL),
+                             UCID_OK);
+        }
+        for (int i = 0; i < 5; i++) {
+            ucid_aggregate *part = parts[(i * 3 + round) % 5];
+            if (i % 2) { /* over the wire */
+                states s = states_of(part);
+                const int64_t *columns[UCID_AGGREGATE_COLUMNS];
+                for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) columns[c] = s.columns[c];
+                assert_int_equal(ucid_aggregate_add_states(total, s.n, s.cells, NULL, columns, NULL), UCID_OK);
+                states_free(&s);
+            } else {
+                assert_int_equal(ucid_aggregate_merge(total, part, NULL), UCID_OK);
+            }
+        }
+        assert_same_states(total, &expected);
+        ucid_aggregate *up = aggregate_of(1, 5);
+        assert_int_equal(ucid_aggregate_merge(up, total, NULL), UCID_OK);
+        /* A cell of resolution 4 is none for both; rows and nulls of group 0 agree as well. */
+        assert_same_states(up, &expected_coarse);
+        ucid_aggregate_free(up);
+        ucid_aggregate_free(total);
+        for (int i = 0; i < 5; i++) ucid_aggregate_free(parts[i]);
+    }
+    states_free(&expected);
+    states_free(&expected_coarse);
+    ucid_aggregate_free(whole);
+    ucid_aggregate_free(coarse);
+}
+
+static void texts_are_keys(void **state)
+{
+    (void)state;
+    static const char text[] = "ISTLPAIST"
+                               "\xC3\xA9"
+                               "1234567890123456";
+    static const int32_t offsets[] = {0, 3, 6, 9, 9, 11, 27};
+    static const double scores[] = {80, 20, 60, 10, 30, 40};
+    ucid_aggregate_rows rows = UCID_AGGREGATE_ROWS_INIT;
+    rows.score = scores;
+    ucid_aggregate *a = aggregate_of(2, UCID_AGGREGATE_TEXT);
+    assert_int_equal(ucid_aggregate_add_keys(a, 6, text, offsets, &rows, NULL), UCID_OK);
+    states s = states_of(a);
+    assert_int_equal(s.n, 5);
+    static const char *const order[] = {"", "1234567890123456", "IST", "LPA", "\xC3\xA9"};
+    for (int i = 0; i < 5; i++) assert_int_equal(strncmp(s.text[i], order[i], 16), 0);
+    double mean[5], std[5];
+    ucid_aggregates out = {.mean = mean, .std = std};
+    ucid_aggregate_finish(a, &out);
+    assert_true(mean[2] == 70.0 && std[2] == 10.0 && std[3] == 0.0);
+
+    ucid_aggregate *b = aggregate_of(1, UCID_AGGREGATE_TEXT);
+    const int64_t *columns[UCID_AGGREGATE_COLUMNS];
+    for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) columns[c] = s.columns[c];
+    assert_int_equal(
+        ucid_aggregate_add_states(b, s.n, NULL, (const char(*)[UCID_AGGREGATE_TEXT_MAX])s.text, columns, NULL),
+        UCID_OK);
+    assert_same_states(b, &s);
+
+    ucid_error error;
+    static const int32_t too_long[] = {0, 3, 20};
+    assert_int_equal(ucid_aggregate_add_keys(a, 2, text, too_long, &rows, &error), UCID_INVALID_ARGUMENT);
+    assert_int_equal(error.row, 1);
+    static const int32_t nul[] = {26, 28};
+    assert_int_equal(ucid_aggregate_add_keys(a, 1, text, nul, &rows, &error), UCID_INVALID_ARGUMENT);
+    assert_int_equal(ucid_aggregate_add_cells(a, ROWS, cells, &all_rows, &error), UCID_INVALID_ARGUMENT);
+    assert_same_states(a, &s);
+    ucid_aggregate *c7 = aggregate_of(1, 7), *c5 = aggregate_of(1, 5);
+    assert_int_equal(ucid_aggregate_merge(a, c7, &error), UCID_INVALID_ARGUMENT);
+    assert_int_equal(ucid_aggregate_merge(c7, c5, &error), UCID_INVALID_ARGUMENT);
+    assert_int_equal(ucid_aggregate_add_keys(c7, 1, text, offsets, &rows, &error), UCID_INVALID_ARGUMENT);
+    s.columns[UCID_AGGREGATE_ROWS][3] = -1;
+    assert_int_equal(
+        ucid_aggregate_add_states(b, s.n, NULL, (const char(*)[UCID_AGGREGATE_TEXT_MAX])s.text, columns, &error),
+        UCID_INVALID_ARGUMENT);
+    assert_int_equal(error.row, 3);
+    ucid_aggregate_options options = UCID_AGGREGATE_OPTIONS_INIT;
+    options.resolution = 16;
+    assert_int_equal(ucid_aggregate_new(&options, &b, &error), UCID_INVALID_ARGUMENT);
+    assert_string_equal(ucid_aggregate_column_name(UCID_AGGREGATE_SQUARE_HIGH), "square_high");
+    assert_null(ucid_aggregate_column_name(UCID_AGGREGATE_COLUMNS));
+    states_free(&s);
+    ucid_aggregate_free(a);
+    ucid_aggregate_free(b);
+    ucid_aggregate_free(c5);
+    ucid_aggregate_free(c7);
+    ucid_aggregate_free(NULL);
+}
+
+static int allocations_left;
+static void *failing_allocator(void *ctx, void *ptr, size_t old_size, size_t new_size)
+{
+    if (new_size != 0 && allocations_left-- <= 0) return NULL;
+    return ucid_default_allocator.fn(ctx, ptr, old_size, new_size);
+}
+
+static void memory_that_runs_out_is_an_error(void **state)
+{
+    (void)state;
+    ucid_allocator allocator = {failing_allocator, NULL};
+    ucid_aggregate_options options = UCID_AGGREGATE_OPTIONS_INIT;
+    options.allocator = &allocator;
+    ucid_status status = UCID_NO_MEMORY;
+    for (int allowed = 0; status != UCID_OK; allowed++) {
+        assert_true(allowed < 60);
+        allocations_left = allowed;
+        ucid_aggregate *a = NULL;
+        int64_t groups;
+        status = ucid_aggregate_new(&options, &a, NULL);
+        if (status == UCID_OK) status = ucid_aggregate_add_cells(a, ROWS, cells, &all_rows, NULL);
+        if (status == UCID_OK) status = ucid_aggregate_sort(a, &groups, NULL);
+        assert_true(status == UCID_OK || status == UCID_NO_MEMORY);
+        ucid_aggregate_free(a);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parents_by_bits_are_parents),      cmocka_unit_test(groups_equal_naive_sums),
+        cmocka_unit_test(every_split_gives_the_same_bytes), cmocka_unit_test(texts_are_keys),
+        cmocka_unit_test(memory_that_runs_out_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, make_rows, NULL);
+}
