@@ -4,13 +4,18 @@
 #include "read/osm_block.h"
 #include "rt/memory.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static volatile uint64_t touched;
+
+/* An assertion in release builds too. */
+static void require(int holds)
+{
+    if (!holds) abort();
+}
 
 static void touch(osm_string string)
 {
@@ -29,8 +34,8 @@ static void touch_tags(const osm_tag *tags, uint32_t count)
 
 static ucid_status take_node(void *ctx, const osm_node *node)
 {
-    assert(node->lat_e7 >= -900000000 && node->lat_e7 <= 900000000);
-    assert(node->lon_e7 >= -1800000000 && node->lon_e7 <= 1800000000);
+    require(node->lat_e7 >= -900000000 && node->lat_e7 <= 900000000);
+    require(node->lon_e7 >= -1800000000 && node->lon_e7 <= 1800000000);
     touch_tags(node->tags, node->tag_count);
     ++*(uint64_t *)ctx;
     return UCID_OK;
@@ -47,7 +52,7 @@ static ucid_status take_way(void *ctx, const osm_way *way)
 static ucid_status take_relation(void *ctx, const osm_relation *relation)
 {
     for (uint32_t i = 0; i < relation->member_count; i++) {
-        assert(strchr("nwr", relation->members[i].type) != NULL);
+        require(strchr("nwr", relation->members[i].type) != NULL);
         touch(relation->members[i].role);
     }
     touch_tags(relation->tags, relation->tag_count);
@@ -58,8 +63,8 @@ static ucid_status take_relation(void *ctx, const osm_relation *relation)
 static void check_error(ucid_status status, const ucid_error *error)
 {
     if (status == UCID_OK) return;
-    assert(status == error->status);
-    assert(strncmp(error->message, "fuzz: ", 6) == 0 || status == UCID_NO_MEMORY);
+    require(status == error->status);
+    require(strncmp(error->message, "fuzz: ", 6) == 0 || status == UCID_NO_MEMORY);
 }
 
 static void read_file(const uint8_t *data, size_t size)
@@ -81,7 +86,7 @@ static void read_file(const uint8_t *data, size_t size)
         failed |= status != UCID_OK;
     }
     /* what three passes see is what one sees */
-    if (!failed) assert(counts[0] + counts[1] + counts[2] == counts[3]);
+    if (!failed) require(counts[0] + counts[1] + counts[2] == counts[3]);
     osm_close(file);
 }
 
@@ -101,7 +106,7 @@ static void read_block(const uint8_t *data, size_t size)
         status = osm_block_visit(&block, &all);
     }
     touched += (uint64_t)osm_block_newest(&block);
-    assert(status != UCID_DATA_ERROR || block.cause[0] != '\0');
+    require(status != UCID_DATA_ERROR || block.cause[0] != '\0');
     osm_block_reset(&block, &ucid_default_allocator);
     free(bytes);
 }
