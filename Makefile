@@ -13,6 +13,7 @@ help:
 	@echo 'make fuzz        every fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS)) each'
 	@echo 'make coverage    lines that the tests reach: build-coverage/coverage.txt'
 	@echo 'make format      clang-format over the C sources'
+	@echo 'make docs        docs/cli.md from the program'
 	@echo 'make clean       remove what was built and out/'
 
 setup:
@@ -37,7 +38,10 @@ install: build
 format:
 	@scripts/format --fix
 
+docs: build
+	scripts/make-manual build/ucid markdown >docs/cli.md
+
 clean:
 	rm -rf build build-* out
 
-.PHONY: help setup build demo test check check-long bench coverage fuzz install format clean
+.PHONY: help setup build demo test check check-long bench coverage fuzz install format docs clean
