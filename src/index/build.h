@@ -15,7 +15,7 @@
 #include "index/index.h"
 #include "index/snap.h"
 
-enum { BUILD_MISSING = INT32_MIN }; /* latitude of a node that the extract does not hold */
+enum { BUILD_MISSING = INT32_MIN };    /* latitude of a node that the extract does not hold */
 enum { BUILD_LAT_MAX_E7 = 890000000 }; /* a metre of longitude means nothing nearer to the poles */
 
 /* A way, or a member way of a relation: refs[first .. first + count). */
@@ -28,11 +28,11 @@ typedef struct build_way {
 /* A place that may become an opportunity. */
 typedef struct build_place {
     int64_t id;
-    int32_t x_e7, y_e7;    /* of areas: from build_places on */
-    uint32_t name;         /* offset in texts */
-    uint32_t first, count; /* way: refs; relation: members; in build_places: rings */
+    int32_t x_e7, y_e7;     /* of areas: from build_places on */
+    uint32_t name;          /* offset in texts */
+    uint32_t first, count;  /* way: refs; relation: members; in build_places: rings */
     uint8_t osm_type, kind; /* kind: row of the table of tags */
-    uint8_t fate;          /* enum build_fate */
+    uint8_t fate;           /* enum build_fate */
 } build_place;
 
 enum build_fate { PLACE_KEPT = 0, PLACE_BROKEN, PLACE_DUPLICATE, PLACE_OUTSIDE, PLACE_OFF_NETWORK };
@@ -93,7 +93,7 @@ typedef struct build {
 
     /* build_read */
     int32_t lon_origin_e7;
-    int header_box; /* enum build_box */
+    int header_box;    /* enum build_box */
     int32_t box_e7[4]; /* south, west, north, east as in the file */
     int64_t *refs;
     size_t ref_count, ref_capacity;
@@ -105,7 +105,7 @@ typedef struct build {
     size_t place_count, place_capacity;
     char *texts;
     size_t text_count, text_capacity;
-    uint32_t *points;    /* refs as positions in point_x, point_y, ascending OSM id */
+    uint32_t *points;           /* refs as positions in point_x, point_y, ascending OSM id */
     int32_t *point_x, *point_y; /* point_y BUILD_MISSING: not in the extract */
     size_t point_count;
     int32_t min_x_e7, min_y_e7, max_x_e7, max_y_e7; /* of the streets; by build_streets */
@@ -180,10 +180,10 @@ uint64_t build_hilbert(int32_t x, int32_t y);
 typedef struct build_raster {
     int64_t west_e7;
     size_t row_count;
-    double *x_m_per_e7;  /* [row_count] */
-    uint32_t *cell_e7;   /* [row_count] */
-    size_t *first;       /* [row_count + 1] */
-    uint64_t *entries;   /* column << 32 | segment */
+    double *x_m_per_e7; /* [row_count] */
+    uint32_t *cell_e7;  /* [row_count] */
+    size_t *first;      /* [row_count + 1] */
+    uint64_t *entries;  /* column << 32 | segment */
 } build_raster;
 
 /* Rows are those of the index: build_streets has set lat_origin_e7 and row_count. */

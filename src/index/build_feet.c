@@ -1,8 +1,8 @@
 /* build_feet.c: places meet streets, and everything gets its final order.
  *
- * A place is snapped as a query is: to the nearest piece of the main network within the limit, else to the nearest piece
- * of an island. Its foot splits the edge, unless it falls on an end; feet at one offset share a node. Lengths are split as
- * integers, so they add up to what they were. Nodes and edges are then numbered along a Hilbert curve. */
+ * A place is snapped as a query is: to the nearest piece of the main network within the limit, else to the nearest
+ * piece of an island. Its foot splits the edge, unless it falls on an end; feet at one offset share a node. Lengths are
+ * split as integers, so they add up to what they were. Nodes and edges are then numbered along a Hilbert curve. */
 #include "index/build.h"
 #include "index/tags.h"
 #include "rt/error.h"
@@ -22,8 +22,12 @@ static ucid_status make_segments(build *b)
     for (uint32_t e = 0; e < b->edge_count; e++) {
         for (uint32_t p = b->edges[e].first_point; p + 1 < b->edges[e + 1].first_point; p++) {
             const build_point *from = &b->edge_points[p], *to = from + 1;
-            b->segments[s++] = (ucidx_segment){.ax_e7 = from->x_e7, .ay_e7 = from->y_e7, .bx_e7 = to->x_e7,
-                                               .by_e7 = to->y_e7, .edge = e, .offset = from->at,
+            b->segments[s++] = (ucidx_segment){.ax_e7 = from->x_e7,
+                                               .ay_e7 = from->y_e7,
+                                               .bx_e7 = to->x_e7,
+                                               .by_e7 = to->y_e7,
+                                               .edge = e,
+                                               .offset = from->at,
                                                .length = to->at - from->at};
         }
     }

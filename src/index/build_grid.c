@@ -1,10 +1,10 @@
 /* build_grid.c: for every cell, each segment that can be the nearest of some place in it.
  *
- * Let far(s) be the largest distance from a place of the cell to segment s (distance to a segment is convex, so a corner
- * has it), near(s) the smallest. No place of the cell is farther than U = min far(s) from its nearest street, so s can be
- * nearest only if near(s) <= U. And with h half the cell's diagonal and d(s) the distance of s from the cell's centre,
- * d - h <= near, far <= d + h: only segments with d <= min d + 2h need the exact test. They are found in the cells around,
- * in a window that grows until it holds all of them. Islands count where U exceeds the snap limit.
+ * Let far(s) be the largest distance from a place of the cell to segment s (distance to a segment is convex, so a
+ * corner has it), near(s) the smallest. No place of the cell is farther than U = min far(s) from its nearest street, so
+ * s can be nearest only if near(s) <= U. And with h half the cell's diagonal and d(s) the distance of s from the cell's
+ * centre, d - h <= near, far <= d + h: only segments with d <= min d + 2h need the exact test. They are found in the
+ * cells around, in a window that grows until it holds all of them. Islands count where U exceeds the snap limit.
  *
  * Rows are independent; some are done at a time in parallel, and handed on in order. */
 #include "index/build.h"
@@ -60,9 +60,9 @@ typedef struct gridding {
 } gridding;
 
 typedef struct cell_box {
-    int64_t west, east, south, north; /* relative, 1e-7 degrees */
+    int64_t west, east, south, north;       /* relative, 1e-7 degrees */
     double scale, half_x, half_y, diagonal; /* metres */
-    double x, y; /* centre */
+    double x, y;                            /* centre */
 } cell_box;
 
 static double square_to(const ucidx_segment *s, double x, double y, double scale)
@@ -147,7 +147,8 @@ static int64_t look_around(gridding *g, worker_scratch *w, int64_t row, const ce
             w->seen[at] = w->stamp;
             if ((size_t)found == w->found_capacity) {
                 void *grown = w->found;
-                if (!ucid_grow(&b->allocator, &grown, &w->found_capacity, (size_t)found + 1, sizeof *w->found)) return -1;
+                if (!ucid_grow(&b->allocator, &grown, &w->found_capacity, (size_t)found + 1, sizeof *w->found))
+                    return -1;
                 w->found = grown;
             }
             const ucidx_segment *s = &b->segments[at];
@@ -266,7 +267,8 @@ static int64_t cross_boundary(const build *b, row_work *work, double y)
         if (p->ring != q->ring || (p->y_e7 > y) == (q->y_e7 > y)) continue;
         if ((size_t)count == work->crossing_capacity) {
             void *grown = work->crossings;
-            if (!ucid_grow(&b->allocator, &grown, &work->crossing_capacity, (size_t)count + 1, sizeof *work->crossings)) {
+            if (!ucid_grow(&b->allocator, &grown, &work->crossing_capacity, (size_t)count + 1,
+                           sizeof *work->crossings)) {
                 return -1;
             }
             work->crossings = grown;
@@ -320,8 +322,8 @@ static int do_row(gridding *g, worker_scratch *w, row_work *work, int64_t row)
         void *counts = work->counts, *blocks = work->blocks;
         int grown = ucid_grow(&b->allocator, &counts, &work->count_capacity, needed, sizeof *work->counts);
         work->counts = counts;
-        grown = grown && ucid_grow(&b->allocator, &blocks, &work->block_capacity, work->block_count + 1,
-                                   sizeof *work->blocks);
+        grown = grown &&
+                ucid_grow(&b->allocator, &blocks, &work->block_capacity, work->block_count + 1, sizeof *work->blocks);
         work->blocks = blocks;
         if (!grown) return 0;
         uint32_t *cells = work->counts + work->block_count * UCIDX_BLOCK_CELLS;

@@ -1,10 +1,10 @@
 /* build_near.c: the nearest opportunities of every node, then of every edge.
  *
  * One search a part, from all of its opportunities at once: labels (distance, node, opportunity) leave a queue by
- * distance, then opportunity; a node takes the first k of different opportunities and passes each on. What a node does not
- * take, no node behind it can need, since its k nearer ones lie on the same way. Lengths are integers up to the cutoff, so
- * the queue is an array of lists, one for each distance; edges are at least one unit long, so a list is complete when its
- * turn comes, and is sorted then. */
+ * distance, then opportunity; a node takes the first k of different opportunities and passes each on. What a node does
+ * not take, no node behind it can need, since its k nearer ones lie on the same way. Lengths are integers up to the
+ * cutoff, so the queue is an array of lists, one for each distance; edges are at least one unit long, so a list is
+ * complete when its turn comes, and is sorted then. */
 #include "index/build.h"
 #include "index/tags.h"
 #include "rt/error.h"
@@ -60,8 +60,8 @@ static int push(search *s, uint64_t distance, uint32_t node, uint32_t opportunit
         s->free = s->labels[at].next;
     } else {
         void *grown = s->labels;
-        if (s->label_count == NO_LABEL || !ucid_grow(&s->b->allocator, &grown, &s->label_capacity, s->label_count + 1,
-                                                     sizeof *s->labels)) {
+        if (s->label_count == NO_LABEL ||
+            !ucid_grow(&s->b->allocator, &grown, &s->label_capacity, s->label_count + 1, sizeof *s->labels)) {
             return 0;
         }
         s->labels = grown;
@@ -158,7 +158,9 @@ typedef struct edge_entry {
 static int goes_before(const edge_entry *left, const edge_entry *right)
 {
     uint32_t l = left->a < left->b ? left->a : left->b, r = right->a < right->b ? right->a : right->b;
-    return l != r ? l < r : left->opportunity < right->opportunity;
+    if (l != r) return l < r;
+    if ((left->what ^ right->what) & UCIDX_NAMED) return (left->what & UCIDX_NAMED) != 0;
+    return left->opportunity < right->opportunity;
 }
 
 /* Entries of one part of an edge, nearest first. */
@@ -172,10 +174,10 @@ static uint32_t merge_ends(const build *b, const part_lists *lists, uint8_t part
             uint32_t opportunity = lists->opportunity[slot + i], at = 0;
             while (at < count && out[at].opportunity != opportunity) at++;
             if (at == count) {
-                uint8_t what = part;
+                uint8_t what = 0;
                 if (part != UCIDX_PART_END) {
                     const ucidx_opportunity *o = &b->opportunities[opportunity];
-                    what = (uint8_t)(part | (o->name != 0 ? UCIDX_NAMED : 0) | o->quality << 4);
+                    what = (uint8_t)((o->name != 0 ? UCIDX_NAMED : 0) | o->quality << 4);
                 }
                 out[count++] = (edge_entry){opportunity, UCIDX_FAR, UCIDX_FAR, what};
             }
@@ -201,21 +203,28 @@ static ucid_status make_entries(build *b, const part_lists *lists)
     b->first_entry = build_take(b, b->edge_count + 1, sizeof *b->first_entry, "entries");
     if (b->first_entry == NULL) return UCID_NO_MEMORY;
     for (size_t e = 0; e < b->edge_count; e++) {
-        edge_entry all[PARTS * 2 * NEAREST_MAX];
-        uint32_t count = 0;
+        edge_entry all[PARTS][2 * NEAREST_MAX];
+        uint32_t counts[PARTS], blocks = 0;
         for (uint8_t part = 0; part < PARTS; part++) {
-            count += merge_ends(b, &lists[part], part, &b->edges[e], all + count);
+            counts[part] = merge_ends(b, &lists[part], part, &b->edges[e], all[part]);
+            if (counts[part] > blocks) blocks = counts[part];
         }
         b->first_entry[e] = (uint32_t)b->entry_count;
-        uint32_t blocks = (count + 7) / 8;
         if (!BUILD_ROOM(b, b->entries, capacity, b->entry_count + blocks, "entries")) return UCID_NO_MEMORY;
-        for (uint32_t i = 0; i < 8 * blocks; i++) {
-            ucidx_entries *block = &b->entries[b->entry_count + i / 8];
-            block->a[i % 8] = i < count ? all[i].a : UCIDX_FAR;
-            block->b[i % 8] = i < count ? all[i].b : UCIDX_FAR;
-            block->what[i % 8] = i < count ? all[i].what : 0;
+        for (uint32_t i = 0; i < blocks; i++) {
+            ucidx_entries *block = &b->entries[b->entry_count++];
+            *block = (ucidx_entries){.a = {[PARTS] = UCIDX_FAR}, .b = {[PARTS] = UCIDX_FAR}};
+            for (uint8_t part = 0; part < PARTS; part++) {
+                int filled = i < counts[part];
+                block->a[part] = filled ? all[part][i].a : UCIDX_FAR;
+                block->b[part] = filled ? all[part][i].b : UCIDX_FAR;
+                block->what[part] = filled ? all[part][i].what : 0;
+            }
         }
-        b->entry_count += blocks;
+        if (b->entry_count > UINT32_MAX) {
+            return ucid_fail(b->error, UCID_UNSUPPORTED_FORMAT, "%s: too large for one index; split it by region",
+                             b->path);
+        }
     }
     b->first_entry[b->edge_count] = (uint32_t)b->entry_count;
     return UCID_OK;

@@ -1,9 +1,9 @@
 /* build_places.c: an area becomes a point; a place that is mapped twice becomes one.
  *
- * The point of an area is the centroid of its largest ring where that lies inside, else the middle of the widest stretch
- * inside along a line of latitude through it. Inside is even-odd over all rings, so that the roles of members do not
- * matter. Duplicates are dropped in the order nodes, ways, relations, then by id: a place is dropped if one that was kept
- * before it is the same place. */
+ * The point of an area is the centroid of its largest ring where that lies inside, else the middle of the widest
+ * stretch inside along a line of latitude through it. Inside is even-odd over all rings, so that the roles of members
+ * do not matter. Duplicates are dropped in the order nodes, ways, relations, then by id: a place is dropped if one that
+ * was kept before it is the same place. */
 #include "index/build.h"
 #include "index/tags.h"
 #include "rt/error.h"
@@ -189,8 +189,8 @@ static int by_value(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Middle of the widest stretch inside along the latitude y, which no point has; 0 where memory is out, and *x is left as
- * it is where the line misses the area. */
+/* Middle of the widest stretch inside along the latitude y, which no point has; 0 where memory is out, and *x is left
+ * as it is where the line misses the area. */
 static int widest(gathering *g, uint32_t first_ring, uint32_t ring_count, double y, double *x)
 {
     size_t count = 0;
@@ -327,7 +327,8 @@ static int pair_by_name(finder *f, uint32_t place)
     int64_t row = floor_div(p->y_e7, CELL_E7), column = floor_div(p->x_e7, f->column_e7);
     for (int64_t r = row - 1; r <= row + 1; r++) {
         uint64_t last = cell_key(p->kind, r, column + 1);
-        for (size_t i = find_key(f, cell_key(p->kind, r, column - 1)); i < f->count && f->keys[f->order[i]] <= last; i++) {
+        for (size_t i = find_key(f, cell_key(p->kind, r, column - 1)); i < f->count && f->keys[f->order[i]] <= last;
+             i++) {
             const build_place *q = &b->places[f->order[i]];
             if (f->order[i] >= place || strcmp(b->texts + q->name, name) != 0) continue;
             if (ucid_distance_m(p->y_e7, p->x_e7, q->y_e7, q->x_e7) > SAME_NAME_M) continue;

@@ -129,16 +129,16 @@ static ucid_status on_relation(void *ctx, const osm_relation *relation)
         if (relation->members[i].type != 'w') continue;
         b->members[b->member_count++] = (build_member){.way = relation->members[i].ref};
     }
-    build_place place = {.id = relation->id, .osm_type = 'r', .first = (uint32_t)first,
-                         .count = (uint32_t)(b->member_count - first)};
+    build_place place = {
+        .id = relation->id, .osm_type = 'r', .first = (uint32_t)first, .count = (uint32_t)(b->member_count - first)};
     return keep_places(b, place, relation->tags, relation->tag_count, kinds, kind_count);
 }
 
 static int keep_refs(build *b, const osm_way *way, uint32_t *first)
 {
     if (b->ref_count + way->ref_count > UINT32_MAX) {
-        ucid_fail(b->error, UCID_UNSUPPORTED_FORMAT, "%s: more than %u way points; split the extract by region", b->path,
-                  UINT32_MAX);
+        ucid_fail(b->error, UCID_UNSUPPORTED_FORMAT, "%s: more than %u way points; split the extract by region",
+                  b->path, UINT32_MAX);
         return 0;
     }
     if (!BUILD_ROOM(b, b->refs, b->ref_capacity, b->ref_count + way->ref_count, "way points")) return 0;
@@ -170,7 +170,7 @@ static ucid_status on_way(void *ctx, const osm_way *way)
         if (first == UINT32_MAX && !keep_refs(b, way, &first)) return UCID_NO_MEMORY;
         if (!BUILD_ROOM(b, b->ways, b->way_capacity, b->way_count + 1, "ways")) return UCID_NO_MEMORY;
         b->ways[b->way_count++] =
-            (build_way){.id = way->id, .first = first, .count = way->ref_count, .class = (uint8_t)class};
+            (build_way){.id = way->id, .first = first, .count = way->ref_count, .class = (uint8_t) class};
         b->counts.street_ways++;
     }
     uint8_t kinds[TAGS_PARTS];
@@ -280,8 +280,8 @@ static ucid_status index_nodes(reading *r)
     return UCID_OK;
 }
 
-/* A header's box can be trusted where the data fill it and stay in it: most nodes inside (ways that are kept whole reach
- * out), and over half of its width and height used. */
+/* A header's box can be trusted where the data fill it and stay in it: most nodes inside (ways that are kept whole
+ * reach out), and over half of its width and height used. */
 static void judge_box(reading *r)
 {
     build *b = r->b;
@@ -347,8 +347,7 @@ ucid_status build_read(build *b)
     osm_file *file = NULL;
     ucid_status status = osm_open(b->path, &b->allocator, &file, b->error);
     if (status != UCID_OK) return status;
-    reading r = {.b = b, .header = osm_header_get(file),
-                 .seen_box = {INT32_MAX, INT32_MAX, INT32_MIN, INT32_MIN}};
+    reading r = {.b = b, .header = osm_header_get(file), .seen_box = {INT32_MAX, INT32_MAX, INT32_MIN, INT32_MIN}};
     b->input_bytes = osm_byte_length(file);
     b->replication_timestamp = r.header->replication_timestamp;
     int failed = 0;

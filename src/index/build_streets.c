@@ -2,9 +2,9 @@
  *
  * A piece is the straight line between two neighbouring points of a way. Overlapping ways share pieces, so pieces are
  * sorted and each is kept once; from here on ways are forgotten. Junctions are the points where not exactly two pieces
- * meet, and the points where the extract ends; a chain of pieces between two junctions is an edge. What is left are closed
- * loops without a junction: their lowest point becomes one. Points ascend by OSM id, so all of this is in an order that
- * depends on the data alone. */
+ * meet, and the points where the extract ends; a chain of pieces between two junctions is an edge. What is left are
+ * closed loops without a junction: their lowest point becomes one. Points ascend by OSM id, so all of this is in an
+ * order that depends on the data alone. */
 #include "index/build.h"
 #include "rt/error.h"
 #include "rt/trig.h"
@@ -38,7 +38,8 @@ static int in_keep(const build *b, size_t point)
 
 static int is_misplaced(const build *b, uint32_t p, uint32_t q)
 {
-    int64_t across = llabs((int64_t)b->point_x[p] - b->point_x[q]), along = llabs((int64_t)b->point_y[p] - b->point_y[q]);
+    int64_t across = llabs((int64_t)b->point_x[p] - b->point_x[q]),
+            along = llabs((int64_t)b->point_y[p] - b->point_y[q]);
     return across + along > 3000000 && /* 33 km */
            ucid_distance_m(b->point_y[p], b->point_x[p], b->point_y[q], b->point_x[q]) > PIECE_MAX_M;
 }
@@ -98,13 +99,15 @@ static ucid_status make_pieces(build *b, piece_set *set)
     ucid_status status = build_sort(b, set->keys, count);
     if (status != UCID_OK) return status;
     for (size_t i = 0; i < count; i++) {
-        if (set->count == 0 || set->keys[i] >> 8 != set->keys[set->count - 1] >> 8) set->keys[set->count++] = set->keys[i];
+        if (set->count == 0 || set->keys[i] >> 8 != set->keys[set->count - 1] >> 8)
+            set->keys[set->count++] = set->keys[i];
     }
     b->counts.pieces = set->count;
     b->counts.pieces_repeated = count - set->count;
-    return set->count <= INT32_MAX ? UCID_OK
-                                   : ucid_fail(b->error, UCID_UNSUPPORTED_FORMAT,
-                                               "%s: more than %d street pieces; split it by region", b->path, INT32_MAX);
+    return set->count <= INT32_MAX
+               ? UCID_OK
+               : ucid_fail(b->error, UCID_UNSUPPORTED_FORMAT, "%s: more than %d street pieces; split it by region",
+                           b->path, INT32_MAX);
 }
 
 static ucid_status index_pieces(build *b, piece_set *set)
@@ -156,7 +159,8 @@ static ucid_status add_point(contraction *c, uint32_t point, double metres)
 {
     build *b = c->b;
     if (metres > EDGE_MAX_M) {
-        return ucid_fail(b->error, UCID_DATA_ERROR, "%s: a street of %.0f km without a junction", b->path, metres / 1e3);
+        return ucid_fail(b->error, UCID_DATA_ERROR, "%s: a street of %.0f km without a junction", b->path,
+                         metres / 1e3);
     }
     if (!BUILD_ROOM(b, b->edge_points, c->point_capacity, b->edge_point_count + 1, "street geometry")) {
         return UCID_NO_MEMORY;
@@ -179,8 +183,7 @@ static ucid_status add_edge(contraction *c, uint32_t start, uint32_t piece)
     while (status == UCID_OK) {
         c->used[piece / 8] |= (uint8_t)(1u << piece % 8);
         uint32_t next = other_end(set->keys[piece], point);
-        double length =
-            ucid_distance_m(b->point_y[point], b->point_x[point], b->point_y[next], b->point_x[next]);
+        double length = ucid_distance_m(b->point_y[point], b->point_x[point], b->point_y[next], b->point_x[next]);
         of_class[set->keys[piece] & 0xFF] += length;
         metres += length;
         point = next;
@@ -231,7 +234,8 @@ static ucid_status contract(build *b, piece_set *set)
     build_drop(b, c.node_of);
     build_drop(b, c.used);
     if (status == UCID_OK && b->edge_point_count > UINT32_MAX) {
-        status = ucid_fail(b->error, UCID_UNSUPPORTED_FORMAT, "%s: too many street points; split it by region", b->path);
+        status =
+            ucid_fail(b->error, UCID_UNSUPPORTED_FORMAT, "%s: too many street points; split it by region", b->path);
     }
     if (status == UCID_OK && b->edge_count > 0) {
         b->edges[b->edge_count] = (build_edge){.first_point = (uint32_t)b->edge_point_count};
@@ -328,8 +332,8 @@ ucid_status build_streets(build *b)
     build_drop(b, set.around);
     build_drop(b, set.marks);
     if (status == UCID_OK && b->edge_count == 0) {
-        status = ucid_fail(b->error, UCID_DATA_ERROR, "%s: no walkable street: %llu ways, but their nodes are %s", b->path,
-                           (unsigned long long)b->way_count,
+        status = ucid_fail(b->error, UCID_DATA_ERROR, "%s: no walkable street: %llu ways, but their nodes are %s",
+                           b->path, (unsigned long long)b->way_count,
                            b->counts.pieces_outside_buffer > 0 ? "not near the boundary" : "missing");
     }
     if (status == UCID_OK) status = find_islands(b);
