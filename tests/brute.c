@@ -1,7 +1,7 @@
 /* brute.c: a linear scan, then Dijkstra with a heap of (distance, node), then sums in doubles. */
 #include "brute.h"
 
-#include "index/snap.h"
+#include "index/near.h"
 
 #include <math.h>
 #include <stdlib.h>

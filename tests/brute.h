@@ -1,5 +1,5 @@
 /* brute.h: the score of a place, computed plainly: all segments are tried, streets are searched from the place, and
- * formulas are those of the documents. Shares with the kernels only the definition of "near" (index/snap.h). */
+ * formulas are those of the documents. Shares with the kernels only the definition of "near" (index/near.h). */
 #ifndef BRUTE_H
 #define BRUTE_H
 

@@ -1,7 +1,7 @@
 /* lattice.c: everything by exhaustion: every place walks to every node, every segment is tried for every cell. */
 #include "lattice.h"
 
-#include "index/snap.h"
+#include "index/near.h"
 #include "rt/trig.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * number of threads. */
 #include "brute.h"
 #include "index/index.h"
-#include "index/snap.h"
+#include "index/near.h"
 #include "lattice.h"
 #include "rt/file.h"
 

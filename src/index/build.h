@@ -13,7 +13,7 @@
 #define UCID_INDEX_BUILD_H
 
 #include "index/index.h"
-#include "index/snap.h"
+#include "index/near.h"
 
 enum { BUILD_MISSING = INT32_MIN };    /* latitude of a node that the extract does not hold */
 enum { BUILD_LAT_MAX_E7 = 890000000 }; /* a metre of longitude means nothing nearer to the poles */

@@ -12,7 +12,7 @@
  * y = (lat - lat') * UCIDX_Y_M_PER_E7. A row is cut into cells of row.cell_e7 longitude (50 m), 16 cells to a block; a
  * block without streets in reach has no cells. A cell lists every segment that can be the nearest of any point in it,
  * ascending: those of the main network, then islands (bit 31), and among equally near ones the first counts. What
- * "near" means is src/index/snap.h, for the builder and for every reader.
+ * "near" means is src/index/near.h, for the builder and for every reader.
  *
  *     row --first_block--> blocks[] --first cell--> cells[] --first candidate--> candidates[] --> segments[] --> edges[]
  *

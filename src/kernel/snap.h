@@ -2,7 +2,7 @@
 #ifndef UCID_KERNEL_SNAP_H
 #define UCID_KERNEL_SNAP_H
 
-#include "index/snap.h"
+#include "index/near.h"
 #include "kernel/place.h"
 
 enum { SNAP_GROUP = 32 }; /* places that are worked on together */

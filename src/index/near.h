@@ -3,8 +3,8 @@
  * that every compiler and every vector width gives the same bits.
  *
  * The plane is that of the place's row (index.h): metres east and north of the segment's end a. */
-#ifndef UCID_INDEX_SNAP_H
-#define UCID_INDEX_SNAP_H
+#ifndef UCID_INDEX_NEAR_H
+#define UCID_INDEX_NEAR_H
 
 #include "index/index.h"
 
