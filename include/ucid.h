@@ -277,6 +277,106 @@ UCID_API int ucid_cell_read(ucid_text text, uint64_t *cell);
 /* UCID_GRADE_* of "A+", "A", "B", "C", "D", "F"; -1 of other texts.                                       since 0.1 */
 UCID_API int ucid_grade_parse(ucid_text text);
 
+/* The same for columns. Rows are told apart by status; a row that is not OK is null in every output. Texts come from
+ * and go to plain arrays, as Arrow lays them out. No call allocates, but for ucid_texts_sort. */
+
+/* A column of texts, [n] of any bytes. */
+typedef struct ucid_texts {
+    const char *data;
+    const int32_t *offsets;   /* [n + 1]: row i is data[offsets[i] .. offsets[i + 1]) */
+    const int64_t *offsets64; /* [n + 1], asked where offsets is NULL */
+    size_t length;            /* where both are NULL, every row is data[0 .. length) */
+    const uint8_t *validity;  /* [n] bits, or NULL */
+} ucid_texts;
+
+/* Room for a column of texts: offsets from 0 on, and their bytes. A bound says how many bytes are enough. */
+typedef struct ucid_texts_out {
+    char *data;
+    size_t capacity;
+    int32_t *offsets;   /* [n + 1] */
+    int64_t *offsets64; /* [n + 1], filled where offsets is NULL */
+} ucid_texts_out;
+
+/* What ucid_texts_create needs, [n] each. A text column is constant where it has no offsets. */
+typedef struct ucid_create_columns {
+    const double *lat_deg, *lon_deg;
+    const uint8_t *validity; /* [n] bits of the rows, or NULL; nulls of the text columns count besides */
+    ucid_texts city, context;
+    ucid_texts time;          /* or, where time.data is NULL: */
+    const int32_t *hour;      /* time keys */
+    const uint8_t *grade;     /* UCID_GRADE_*; NULL: F */
+    const double *confidence; /* NULL: 0 */
+    const uint64_t *cell;     /* NULL: the cells of the coordinates */
+    ucid_texts flags;         /* joined by ';'; flags.data NULL: none */
+    int resolution;
+} ucid_create_columns;
+
+/* Bytes that are enough for the texts of ucid_texts_create.                                              since 0.1 */
+UCID_API size_t ucid_texts_create_bound(int64_t n, const ucid_create_columns *columns);
+/* ucid_create and ucid_format.
+ * out   texts; cells [n], validity [n] bits, status [n]: may be NULL
+ * cost  O(n), some 40 ns a row where city, time and context are constant
+ * err   INVALID_ARGUMENT: resolution, too little room, over 2^31 - 1 bytes for 32-bit offsets; rows: NULL_INPUT, and
+ *       those of ucid_create
+ * safe  any number of threads
+ * ref   docs/identifier.md          since 0.1 */
+UCID_API ucid_status ucid_texts_create(int64_t n, const ucid_create_columns *columns, unsigned mode,
+                                       const ucid_registry *registry, const ucid_texts_out *texts, uint64_t *cells,
+                                       uint8_t *validity, uint8_t *status, ucid_error *error);
+
+/* Fields of identifiers, [n] each; those that are NULL are not wanted. A bad row holds NaN, 0, and texts of no bytes.
+ */
+typedef struct ucid_parse_columns {
+    char *city; /* [3 n] letters, 3 a row */
+    double *lat_deg, *lon_deg;
+    uint8_t *resolution;
+    uint64_t *cell;
+    int32_t *hour;          /* a week 53 that the year lacks counts as the week after the 52nd */
+    ucid_texts_out context; /* needs 16 n + 16 bytes */
+    uint8_t *grade;
+    double *confidence;
+    ucid_texts_out flags; /* needs as many bytes as the texts */
+    uint8_t *validity;    /* [n] bits */
+    uint8_t *status;
+    int32_t *byte; /* where the text breaks a rule; -1 */
+} ucid_parse_columns;
+
+/* ucid_parse.
+ * out   fields; all NULL but status is a check of the texts
+ * cost  O(n), some 40 ns a row, in strict mode 70
+ * err   INVALID_ARGUMENT: too little room; rows: NULL_INPUT, and those of ucid_parse
+ * safe  any number of threads
+ * ref   docs/identifier.md          since 0.1 */
+UCID_API ucid_status ucid_texts_parse(int64_t n, const ucid_texts *texts, unsigned mode, const ucid_registry *registry,
+                                      const ucid_parse_columns *fields, ucid_error *error);
+
+/* Bytes that are enough for the texts of ucid_texts_canonicalize.                                        since 0.1 */
+UCID_API size_t ucid_texts_canonicalize_bound(int64_t n, const ucid_texts *texts);
+/* ucid_canonicalize. validity and status may be NULL. err as above                                        since 0.1 */
+UCID_API ucid_status ucid_texts_canonicalize(int64_t n, const ucid_texts *texts, const ucid_texts_out *canonical,
+                                             uint8_t *validity, uint8_t *status, ucid_error *error);
+
+/* ucid_pack of what lenient mode reads.
+ * out   binary [31 n], 0 for a bad row                                                                    since 0.1 */
+UCID_API ucid_status ucid_texts_pack(int64_t n, const ucid_texts *texts, uint8_t *binary, uint8_t *validity,
+                                     uint8_t *status, ucid_error *error);
+/* ucid_unpack and ucid_format. in: binary [31 n], binary_validity [n] bits or NULL
+ * out   texts: 140 n bytes are enough                                                                     since 0.1 */
+UCID_API ucid_status ucid_texts_unpack(int64_t n, const uint8_t *binary, const uint8_t *binary_validity,
+                                       const ucid_texts_out *texts, uint8_t *validity, uint8_t *status,
+                                       ucid_error *error);
+
+/* ucid_hash of each text; 0 for a text that lenient mode refuses.                                         since 0.1 */
+UCID_API ucid_status ucid_texts_hash(int64_t n, const ucid_texts *texts, uint64_t *hashes, uint8_t *status,
+                                     ucid_error *error);
+/* Rows in the order of their bytes, which is that of identifiers where the texts are canonical; equal ones in the order
+ * of rows, nulls last.
+ * out   rows [n]
+ * cost  O(n log n), 32 n bytes allocated
+ * err   NO_MEMORY          since 0.1 */
+UCID_API ucid_status ucid_texts_sort(int64_t n, const ucid_texts *texts, const ucid_allocator *allocator, int64_t *rows,
+                                     ucid_error *error);
+
 /* ------------------------------------------------------------------------------------------------- 3. Time keys -- */
 
 /* A time key, "2026W01T12", is an ISO 8601 week and an hour of the day, in the city's local time, without a weekday. As

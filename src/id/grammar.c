@@ -410,7 +410,7 @@ static const char *read_field(int field, span s, int repaired, ucid_parts *parts
 static int canonical_fits(const ucid_parts *parts)
 {
     if (parts->flags_length <= UCID_LENGTH_MAX - 84) return 1;
-    char text[512 + UCID_WRITE_SLACK], flags[UCID_LENGTH_MAX];
+    char text[512], flags[UCID_LENGTH_MAX];
     ucid_parts sorted = *parts;
     uint8_t count;
     sorted.flags = flags;
@@ -542,6 +542,9 @@ size_t ucid_flags_sort(const char *flags, size_t length, char *out, uint8_t *cou
 
 /* ------------------------------------------------------------------------------------------------------- writing -- */
 
+/* Pieces are stored in words that may go some bytes too far: what follows overwrites them, and the confidence, which
+ * comes last, is as long as its words. */
+
 /* Three digits as text, first digit lowest. */
 static inline uint32_t digits3(uint32_t value)
 {
@@ -550,7 +553,7 @@ static inline uint32_t digits3(uint32_t value)
     return 0x303030 | hundreds | tens << 8 | ones << 16;
 }
 
-char *ucid_write_coordinate(char *text, double deg)
+static inline char *write_coordinate(char *text, double deg)
 {
     uint32_t thousandths = ucid_decimal_round(deg, 1000);
     uint32_t whole = thousandths / 1000, rest = thousandths - whole * 1000;
@@ -572,14 +575,14 @@ static inline uint64_t hex_text8(uint64_t value)
     return __builtin_bswap64(value + ONES * '0' + letters * ('a' - '0' - 10));
 }
 
-char *ucid_write_cell(char *text, uint64_t cell)
+static inline char *write_cell(char *text, uint64_t cell)
 {
     store8(text, hex_text8(cell >> 28 & 0xFFFFFFFF));
     store8(text + 7, hex_text8(cell & 0xFFFFFFFF));
     return text + 15;
 }
 
-char *ucid_write_confidence(char *text, double confidence)
+static inline char *write_confidence(char *text, double confidence)
 {
     uint32_t percent = ucid_decimal_round(confidence, 100);
     uint32_t whole = percent == 100, rest = whole ? 0 : percent;
@@ -590,7 +593,7 @@ char *ucid_write_confidence(char *text, double confidence)
     return text + 5;
 }
 
-char *ucid_write_grade(char *text, uint8_t grade)
+static inline char *write_grade(char *text, uint8_t grade)
 {
     static const char letters[6] = "FDCBAA";
     int plus = grade == UCID_GRADE_A_PLUS;
@@ -606,13 +609,13 @@ size_t ucid_parts_write(const ucid_parts *parts, char *text)
     p[9] = parts->city[1];
     p[10] = parts->city[2];
     p[11] = ':';
-    p = ucid_write_coordinate(p + 12, parts->lat_deg);
-    p = ucid_write_coordinate(p, parts->lon_deg);
+    p = write_coordinate(p + 12, parts->lat_deg);
+    p = write_coordinate(p, parts->lon_deg);
     *p = '1';
     p += parts->resolution > 9;
     *p++ = (char)('0' + parts->resolution % 10);
     *p++ = ':';
-    p = ucid_write_cell(p, parts->cell);
+    p = write_cell(p, parts->cell);
     *p++ = ':';
     ucid_time_write(parts->year, parts->week, parts->hour, p);
     p[10] = ':';
@@ -620,8 +623,8 @@ size_t ucid_parts_write(const ucid_parts *parts, char *text)
     memcpy(p, parts->context, parts->context_length);
     p += parts->context_length;
     *p++ = ':';
-    p = ucid_write_grade(p, parts->grade);
-    p = ucid_write_confidence(p, parts->confidence);
+    p = write_grade(p, parts->grade);
+    p = write_confidence(p, parts->confidence);
     if (parts->flags_length > 0) memcpy(p, parts->flags, parts->flags_length);
     return (size_t)(p - text) + parts->flags_length;
 }

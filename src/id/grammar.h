@@ -40,15 +40,11 @@ void ucid_field_find(const char *text, size_t length, int field, int32_t *byte, 
 /* The set of flags in canonical form; returns its length, <= length; *count: its members. */
 size_t ucid_flags_sort(const char *flags, size_t length, char *out, uint8_t *count);
 
-/* What a text of UCID_LENGTH_MAX bytes may need besides its own bytes while it is written. */
-#define UCID_WRITE_SLACK 8
-/* Canonical text of parts whose flags are canonical; up to UCID_WRITE_SLACK bytes after it are overwritten. */
+/* Canonical text of parts whose flags are canonical; returns its length. Nothing after it is touched. */
 size_t ucid_parts_write(const ucid_parts *parts, char *text);
-/* Pieces of it: "+41.015:", "891ec90243bffff", "0.95:". They return the end, and overwrite some bytes after it. */
-char *ucid_write_coordinate(char *text, double deg);
-char *ucid_write_cell(char *text, uint64_t cell);
-char *ucid_write_confidence(char *text, double confidence);
-char *ucid_write_grade(char *text, uint8_t grade);
+
+/* Canonical text of a text after repair, without NUL; up to 20 bytes more than the text has. */
+ucid_status ucid_text_repair(ucid_text text, char *canonical, size_t *length, ucid_place *place);
 
 void ucid_parts_of_fields(const ucid_fields *fields, ucid_parts *parts);
 void ucid_fields_of_parts(const ucid_parts *parts, ucid_fields *fields);

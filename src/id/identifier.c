@@ -30,19 +30,6 @@ static int read_word(ucid_text text, size_t least, size_t most, int digits, char
     return 1;
 }
 
-/* YYYYWwwThh; a week 53 that the year lacks passes. */
-static int read_key(ucid_text text, ucid_fields *fields)
-{
-    int32_t hour;
-    ucid_status status = ucid_time_parse(text, &hour, NULL);
-    if (status == UCID_FIELD_FORMAT) return 0;
-    const char *t = text.data;
-    fields->year = (int16_t)((t[0] - '0') * 1000 + (t[1] - '0') * 100 + (t[2] - '0') * 10 + (t[3] - '0'));
-    fields->week = (uint8_t)((t[5] - '0') * 10 + (t[6] - '0'));
-    fields->hour = (uint8_t)((t[8] - '0') * 10 + (t[9] - '0'));
-    return 1;
-}
-
 static int read_flags(const ucid_values *values, ucid_fields *fields)
 {
     char joined[UCID_LENGTH_MAX + 1];
@@ -72,11 +59,15 @@ static ucid_status create(const ucid_values *values, unsigned mode, const ucid_r
     if (!(fabs(values->lon_deg) <= 180.0)) return invalid(place, UCID_FIELD_LON);
     if (values->resolution < 0 || values->resolution > 15) return invalid(place, UCID_FIELD_RESOLUTION);
     if (values->cell != NULL && *values->cell >> 60 != 0) return invalid(place, UCID_FIELD_CELL);
-    if (!read_key(values->time, fields)) return invalid(place, UCID_FIELD_TIME);
+    int year, week, hour;
+    if (!ucid_time_split(values->time, &year, &week, &hour)) return invalid(place, UCID_FIELD_TIME);
     if (!read_word(values->context, 1, 16, 1, fields->context)) return invalid(place, UCID_FIELD_CONTEXT);
     if (values->grade > UCID_GRADE_A_PLUS) return invalid(place, UCID_FIELD_GRADE);
     if (!(values->confidence >= 0.0 && values->confidence <= 1.0)) return invalid(place, UCID_FIELD_CONFIDENCE);
     if (!read_flags(values, fields)) return invalid(place, UCID_FIELD_FLAGS);
+    fields->year = (int16_t)year;
+    fields->week = (uint8_t)week;
+    fields->hour = (uint8_t)hour;
     fields->lat_deg = values->lat_deg;
     fields->lon_deg = values->lon_deg;
     fields->confidence = values->confidence;
@@ -92,7 +83,7 @@ static ucid_status create(const ucid_values *values, unsigned mode, const ucid_r
     ucid_parts parts;
     ucid_parts_of_fields(fields, &parts);
     if (parts.flags_length > UCID_LENGTH_MAX - 84) {
-        char text[512 + UCID_WRITE_SLACK];
+        char text[512];
         if (ucid_parts_write(&parts, text) > UCID_LENGTH_MAX) return invalid(place, UCID_FIELD_FLAGS);
     }
     return mode & UCID_STRICT ? ucid_parts_check(&parts, registry, place) : UCID_OK;
@@ -110,11 +101,9 @@ ucid_status ucid_create(const ucid_values *values, unsigned mode, const ucid_reg
 
 size_t ucid_format(const ucid_fields *fields, char text[UCID_LENGTH_MAX + 1])
 {
-    char longer[UCID_LENGTH_MAX + 1 + UCID_WRITE_SLACK];
     ucid_parts parts;
     ucid_parts_of_fields(fields, &parts);
-    size_t length = ucid_parts_write(&parts, longer);
-    memcpy(text, longer, length);
+    size_t length = ucid_parts_write(&parts, text);
     text[length] = '\0';
     return length;
 }
@@ -212,39 +201,45 @@ static size_t repair(const char *text, size_t length, char out[UCID_LENGTH_MAX +
     return n;
 }
 
-ucid_status ucid_canonicalize(ucid_text text, char canonical[UCID_LENGTH_MAX + 1], size_t *length, ucid_error *error)
+ucid_status ucid_text_repair(ucid_text text, char *canonical, size_t *length, ucid_place *place)
 {
     const char *start = text.data, *end = text.length > 0 ? start + text.length : start;
     while (start < end && is_blank(*start)) start++;
     while (start < end && is_blank(end[-1])) end--;
     size_t bytes = (size_t)(end - start), shift = 0;
     ucid_parts parts;
-    ucid_place place;
     char repaired[UCID_LENGTH_MAX + 8], flags[UCID_LENGTH_MAX];
-    ucid_status status = ucid_parts_read(start, bytes, 0, &parts, &place);
+    ucid_status status = ucid_parts_read(start, bytes, 0, &parts, place);
     if (status == UCID_OK && parts.canonical) {
         memcpy(canonical, start, bytes);
-        canonical[bytes] = '\0';
-        if (length != NULL) *length = bytes;
+        *length = bytes;
         return UCID_OK;
     }
     if (status != UCID_OK) {
         size_t n = repair(start, bytes, repaired, &shift);
-        status = ucid_parts_read(repaired, n, 1, &parts, &place);
+        status = ucid_parts_read(repaired, n, 1, &parts, place);
         if (status != UCID_OK) {
-            if (place.byte >= 4) place.byte -= (int32_t)shift < place.byte - 4 ? (int32_t)shift : place.byte - 4;
-            place.byte += (int32_t)(start - text.data);
-            return ucid_place_explain(text.data, text.length, &place, error);
+            if (place->byte >= 4) place->byte -= (int32_t)shift < place->byte - 4 ? (int32_t)shift : place->byte - 4;
+            if (bytes > 0) place->byte += (int32_t)(start - text.data);
+            return status;
         }
     }
     uint8_t count;
     parts.flags_length = (uint8_t)ucid_flags_sort(parts.flags, parts.flags_length, flags, &count);
     parts.flags = flags;
-    char longer[UCID_LENGTH_MAX + 1 + UCID_WRITE_SLACK];
-    size_t n = ucid_parts_write(&parts, longer);
-    memcpy(canonical, longer, n);
-    canonical[n] = '\0';
-    if (length != NULL) *length = n;
+    *length = ucid_parts_write(&parts, canonical);
+    return UCID_OK;
+}
+
+ucid_status ucid_canonicalize(ucid_text text, char canonical[UCID_LENGTH_MAX + 1], size_t *length, ucid_error *error)
+{
+    ucid_place place;
+    size_t written = 0;
+    if (ucid_text_repair(text, canonical, &written, &place) != UCID_OK) {
+        return ucid_place_explain(text.data, text.length, &place, error);
+    }
+    canonical[written] = '\0';
+    if (length != NULL) *length = written;
     return UCID_OK;
 }
 

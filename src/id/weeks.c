@@ -71,23 +71,29 @@ static int two_digits(const char *text)
     return tens <= 9 && ones <= 9 ? (int)(tens * 10 + ones) : -1;
 }
 
+int ucid_time_split(ucid_text text, int *year, int *week, int *hour)
+{
+    if (text.length != UCID_TIME_LENGTH || text.data[4] != 'W' || text.data[7] != 'T') return 0;
+    int century = two_digits(text.data), rest = two_digits(text.data + 2);
+    *week = two_digits(text.data + 5);
+    *hour = two_digits(text.data + 8);
+    *year = century * 100 + rest;
+    return century >= 0 && rest >= 0 && *year >= 1 && *week >= 1 && *week <= 53 && *hour >= 0 && *hour <= 23;
+}
+
 ucid_status ucid_time_parse(ucid_text text, int32_t *hour, ucid_error *error)
 {
-    if (text.length == UCID_TIME_LENGTH && text.data[4] == 'W' && text.data[7] == 'T') {
-        int century = two_digits(text.data), rest = two_digits(text.data + 2), week = two_digits(text.data + 5),
-            clock = two_digits(text.data + 8);
-        int year = century * 100 + rest;
-        if (century >= 0 && rest >= 0 && year >= 1 && week >= 1 && week <= 53 && clock >= 0 && clock <= 23) {
-            if (week > ucid_year_weeks(year)) {
-                return ucid_fail(error, UCID_INVALID_TIME, "%d has 52 weeks: there is no %.10s", year, text.data);
-            }
-            *hour = (ucid_weeks_before(year) + week - 1) * 168 + clock;
-            return UCID_OK;
-        }
+    int year, week, clock;
+    if (!ucid_time_split(text, &year, &week, &clock)) {
+        ucid_fail(error, UCID_FIELD_FORMAT, "a time key is YYYYWwwThh, 0001W01T00 to 9999W52T23, as 2026W01T12");
+        if (error != NULL) error->field = UCID_FIELD_TIME;
+        return UCID_FIELD_FORMAT;
     }
-    ucid_fail(error, UCID_FIELD_FORMAT, "a time key is YYYYWwwThh, 0001W01T00 to 9999W52T23, as 2026W01T12");
-    if (error != NULL) error->field = UCID_FIELD_TIME;
-    return UCID_FIELD_FORMAT;
+    if (week > ucid_year_weeks(year)) {
+        return ucid_fail(error, UCID_INVALID_TIME, "%d has 52 weeks: there is no %.10s", year, text.data);
+    }
+    *hour = (ucid_weeks_before(year) + week - 1) * 168 + clock;
+    return UCID_OK;
 }
 
 int ucid_time_format(int32_t hour, char text[UCID_TIME_LENGTH + 1])

@@ -2,7 +2,7 @@
 #ifndef UCID_ID_WEEKS_H
 #define UCID_ID_WEEKS_H
 
-#include <stdint.h>
+#include "ucid.h"
 
 /* Weeks from 1970W01 to W01 of a year 1..10000. */
 int32_t ucid_weeks_before(int year);
@@ -12,6 +12,8 @@ void ucid_week_split(int32_t week, int *year, int *week_of_year);
 int64_t ucid_day_of_date(int year, int month, int day);
 /* 1 where a number is a key. */
 int ucid_hour_is_key(int32_t hour);
+/* 1, and the parts, of a text YYYYWwwThh in range; a week 53 passes in every year. */
+int ucid_time_split(ucid_text text, int *year, int *week, int *hour);
 /* YYYYWwwThh of parts that are in range. */
 void ucid_time_write(int year, int week, int hour, char text[10]);
 

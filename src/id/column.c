@@ -1,0 +1,573 @@
+/* column.c: identifiers by the column. Rows go through in blocks that stay in the first-level cache: a block is taken
+ * apart row by row, its cells are worked out together (the cell kernel takes many coordinates at once), and then its
+ * outputs are written. The rules are those of grammar.c; a test compares every row with the scalar functions. */
+#include "id/cell.h"
+#include "id/decimal.h"
+#include "id/grammar.h"
+#include "id/weeks.h"
+#include "rt/digest.h"
+#include "rt/error.h"
+#include "rt/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+#define BLOCK 128
+
+/* ------------------------------------------------------------------------------------------------ columns of texts --
+ */
+
+static inline int bit_is_set(const uint8_t *bits, int64_t i) { return bits == NULL || (bits[i >> 3] >> (i & 7) & 1); }
+
+static inline ucid_text row_text(const ucid_texts *texts, int64_t i)
+{
+    ucid_text text = {texts->data, texts->length};
+    if (texts->offsets != NULL) {
+        text.data += texts->offsets[i];
+        text.length = (size_t)(texts->offsets[i + 1] - texts->offsets[i]);
+    } else if (texts->offsets64 != NULL) {
+        text.data += texts->offsets64[i];
+        text.length = (size_t)(texts->offsets64[i + 1] - texts->offsets64[i]);
+    }
+    return text;
+}
+
+static inline int is_constant(const ucid_texts *texts) { return texts->offsets == NULL && texts->offsets64 == NULL; }
+
+static size_t total_bytes(int64_t n, const ucid_texts *texts)
+{
+    if (n == 0) return 0;
+    if (texts->offsets != NULL) return (size_t)(texts->offsets[n] - texts->offsets[0]);
+    if (texts->offsets64 != NULL) return (size_t)(texts->offsets64[n] - texts->offsets64[0]);
+    return (size_t)n * texts->length;
+}
+
+static inline void end_row(const ucid_texts_out *out, int64_t i, size_t end)
+{
+    if (out->offsets != NULL) {
+        out->offsets[i + 1] = (int32_t)end;
+    } else {
+        out->offsets64[i + 1] = (int64_t)end;
+    }
+}
+
+static ucid_status check_room(const ucid_texts_out *out, size_t needed, ucid_error *error)
+{
+    if (out->capacity < needed) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "room for %zu bytes of text, but %zu may be needed",
+                         out->capacity, needed);
+    }
+    if (out->offsets == NULL && out->offsets64 == NULL) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "a column of texts without offsets");
+    }
+    if (out->offsets != NULL && needed > INT32_MAX) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "%zu bytes of text are too many for 32-bit offsets", needed);
+    }
+    end_row(out, -1, 0);
+    return UCID_OK;
+}
+
+/* Statuses of a block into the caller's arrays. BLOCK is a multiple of 8, so blocks start at whole bytes. */
+static void put_statuses(int64_t first, int count, const uint8_t *block, uint8_t *validity, uint8_t *status)
+{
+    if (status != NULL) memcpy(status + first, block, (size_t)count);
+    if (validity == NULL) return;
+    for (int i = 0; i < count; i += 8) {
+        unsigned bits = 0;
+        for (int j = 0; j < 8 && i + j < count; j++) bits |= (unsigned)(block[i + j] == UCID_OK) << j;
+        validity[(first + i) >> 3] = (uint8_t)bits;
+    }
+}
+
+static inline double rounded(double deg) { return copysign(ucid_decimal_round(deg, 1000) / 1000.0, deg); }
+
+/* --------------------------------------------------------------------------------------------------------- parse -- */
+
+/* Cells against printed coordinates, for the rows of a block that are still OK or whose week alone is wrong. */
+static void check_cells(const ucid_parts *parts, int count, uint8_t *status, ucid_place *places)
+{
+    double lat_deg[BLOCK], lon_deg[BLOCK];
+    uint64_t cells[BLOCK];
+    int row[BLOCK];
+    unsigned present = 0;
+    for (int i = 0; i < count; i++) {
+        if (status[i] == UCID_OK || status[i] == UCID_INVALID_TIME) present |= 1u << parts[i].resolution;
+    }
+    while (present != 0) {
+        int resolution = __builtin_ctz(present), n = 0;
+        present &= present - 1;
+        for (int i = 0; i < count; i++) {
+            row[n] = i;
+            lat_deg[n] = parts[i].lat_deg;
+            lon_deg[n] = parts[i].lon_deg;
+            n += parts[i].resolution == resolution && (status[i] == UCID_OK || status[i] == UCID_INVALID_TIME);
+        }
+        for (int i = 0; i < n; i++) {
+            lat_deg[i] = rounded(lat_deg[i]);
+            lon_deg[i] = rounded(lon_deg[i]);
+        }
+        ucid_cells_at(n, lat_deg, lon_deg, NULL, resolution, cells, NULL, NULL);
+        for (int i = 0; i < n; i++) {
+            if (cells[i] == parts[row[i]].cell) continue;
+            if (ucid_cell_meets_box(parts[row[i]].cell, lat_deg[i], lon_deg[i], UCID_CELL_PRINTED_HALF_DEG)) continue;
+            status[row[i]] = UCID_H3_MISMATCH;
+            places[row[i]] = (ucid_place){UCID_H3_MISMATCH, UCID_FIELD_CELL, -1, -1};
+        }
+    }
+}
+
+typedef struct parse_state {
+    size_t context_end, flags_end;
+} parse_state;
+
+static void put_fields(const ucid_parse_columns *out, int64_t i, const ucid_parts *p, parse_state *state)
+{
+    if (out->city != NULL) memcpy(out->city + 3 * i, p->city, 3);
+    if (out->lat_deg != NULL) out->lat_deg[i] = p->lat_deg;
+    if (out->lon_deg != NULL) out->lon_deg[i] = p->lon_deg;
+    if (out->resolution != NULL) out->resolution[i] = p->resolution;
+    if (out->cell != NULL) out->cell[i] = p->cell;
+    if (out->hour != NULL) out->hour[i] = (ucid_weeks_before(p->year) + p->week - 1) * 168 + p->hour;
+    if (out->grade != NULL) out->grade[i] = p->grade;
+    if (out->confidence != NULL) out->confidence[i] = p->confidence;
+    if (out->context.data != NULL) {
+        memcpy(out->context.data + state->context_end, p->context, p->context_length);
+        end_row(&out->context, i, state->context_end += p->context_length);
+    }
+    if (out->flags.data != NULL) {
+        uint8_t members;
+        if (p->flags_length > 0) {
+            state->flags_end +=
+                ucid_flags_sort(p->flags, p->flags_length, out->flags.data + state->flags_end, &members);
+        }
+        end_row(&out->flags, i, state->flags_end);
+    }
+}
+
+static void put_nothing(const ucid_parse_columns *out, int64_t i, const parse_state *state)
+{
+    if (out->city != NULL) memset(out->city + 3 * i, 0, 3);
+    if (out->lat_deg != NULL) out->lat_deg[i] = (double)NAN;
+    if (out->lon_deg != NULL) out->lon_deg[i] = (double)NAN;
+    if (out->resolution != NULL) out->resolution[i] = 0;
+    if (out->cell != NULL) out->cell[i] = 0;
+    if (out->hour != NULL) out->hour[i] = 0;
+    if (out->grade != NULL) out->grade[i] = 0;
+    if (out->confidence != NULL) out->confidence[i] = (double)NAN;
+    if (out->context.data != NULL) end_row(&out->context, i, state->context_end);
+    if (out->flags.data != NULL) end_row(&out->flags, i, state->flags_end);
+}
+
+ucid_status ucid_texts_parse(int64_t n, const ucid_texts *texts, unsigned mode, const ucid_registry *registry,
+                             const ucid_parse_columns *fields, ucid_error *error)
+{
+    ucid_status failed = UCID_OK;
+    if (fields->context.data != NULL) failed = check_room(&fields->context, 16 * (size_t)n + 16, error);
+    if (failed == UCID_OK && fields->flags.data != NULL) {
+        failed = check_room(&fields->flags, total_bytes(n, texts), error);
+    }
+    if (failed != UCID_OK) return failed;
+    parse_state state = {0, 0};
+    ucid_parts parts[BLOCK];
+    ucid_place places[BLOCK];
+    uint8_t status[BLOCK];
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        int count = n - first < BLOCK ? (int)(n - first) : BLOCK;
+        for (int i = 0; i < count; i++) {
+            if (!bit_is_set(texts->validity, first + i)) {
+                status[i] = UCID_NULL_INPUT;
+                continue;
+            }
+            ucid_text text = row_text(texts, first + i);
+            ucid_status row = ucid_parts_read(text.data, text.length, 0, &parts[i], &places[i]);
+            if (row == UCID_OK && (mode & UCID_STRICT)) row = ucid_parts_check_alone(&parts[i], registry, &places[i]);
+            status[i] = (uint8_t)row;
+        }
+        if (mode & UCID_STRICT) check_cells(parts, count, status, places);
+        for (int i = 0; i < count; i++) {
+            if (status[i] == UCID_OK) {
+                put_fields(fields, first + i, &parts[i], &state);
+            } else {
+                put_nothing(fields, first + i, &state);
+            }
+        }
+        if (fields->byte != NULL) {
+            for (int i = 0; i < count; i++) {
+                int32_t byte = -1, bytes;
+                if (status[i] != UCID_OK && status[i] != UCID_NULL_INPUT) {
+                    byte = places[i].byte;
+                    ucid_text text = row_text(texts, first + i);
+                    if (byte < 0) ucid_field_find(text.data, text.length, places[i].field, &byte, &bytes);
+                }
+                fields->byte[first + i] = byte;
+            }
+        }
+        put_statuses(first, count, status, fields->validity, fields->status);
+    }
+    return UCID_OK;
+}
+
+/* -------------------------------------------------------------------------------------------------------- create -- */
+
+size_t ucid_texts_create_bound(int64_t n, const ucid_create_columns *columns)
+{
+    size_t flags = columns->flags.data != NULL ? total_bytes(n, &columns->flags) : 0;
+    return (size_t)n * 84 + flags;
+}
+
+/* Upper-cased word of the grammar into out; 0 where it is none. */
+static inline int take_word(ucid_text text, size_t least, size_t most, int digits, char *out)
+{
+    if (text.length < least || text.length > most) return 0;
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.data[i];
+        if ((unsigned char)(c - 'a') <= 25) c = (char)(c - 32);
+        if ((unsigned char)(c - 'A') > 25 && !(digits && (unsigned char)(c - '0') <= 9)) return 0;
+        out[i] = c;
+    }
+    return 1;
+}
+
+/* City, time and context of a row, as far as they are not constant. */
+typedef struct create_state {
+    char city[3], context[16];
+    uint8_t context_length;
+    int good_city, good_time, good_context, good_flags;
+    int16_t year;
+    uint8_t week, hour;
+    const char *flags;
+    uint8_t flags_length;
+    int32_t last_hour;
+} create_state;
+
+static void take_city(create_state *s, ucid_text text) { s->good_city = take_word(text, 3, 3, 0, s->city); }
+
+static void take_context(create_state *s, ucid_text text)
+{
+    s->good_context = take_word(text, 1, 16, 1, s->context);
+    s->context_length = (uint8_t)text.length;
+}
+
+static void take_time(create_state *s, ucid_text text)
+{
+    int year, week, hour;
+    s->good_time = ucid_time_split(text, &year, &week, &hour);
+    if (!s->good_time) return;
+    s->year = (int16_t)year;
+    s->week = (uint8_t)week;
+    s->hour = (uint8_t)hour;
+}
+
+static void take_hour(create_state *s, int32_t hour)
+{
+    if (hour == s->last_hour) return;
+    s->last_hour = hour;
+    s->good_time = ucid_hour_is_key(hour);
+    if (!s->good_time) return;
+    int year, week, clock = (hour - UCID_HOUR_MIN) % 168;
+    ucid_week_split((hour - clock) / 168, &year, &week);
+    s->year = (int16_t)year;
+    s->week = (uint8_t)week;
+    s->hour = (uint8_t)clock;
+}
+
+static void take_flags(create_state *s, ucid_text text)
+{
+    s->flags = text.data;
+    s->flags_length = (uint8_t)text.length;
+    s->good_flags = text.length <= 204; /* what the longest text leaves them */
+    for (size_t i = 0; i < text.length && s->good_flags; i++) {
+        char c = text.data[i];
+        s->good_flags = (unsigned char)(c - 'A') <= 25 || (unsigned char)(c - '0') <= 9 || c == ';';
+    }
+}
+
+/* One row written at text; returns its length, or 0 and its status. */
+static size_t create_row(const ucid_create_columns *c, int64_t i, const create_state *s, uint64_t cell, unsigned mode,
+                         const ucid_registry *registry, char *text, uint8_t *status)
+{
+    ucid_parts parts;
+    parts.grade = c->grade != NULL ? c->grade[i] : UCID_GRADE_F;
+    parts.confidence = c->confidence != NULL ? c->confidence[i] : 0.0;
+    parts.lat_deg = c->lat_deg[i];
+    parts.lon_deg = c->lon_deg[i];
+    *status = UCID_INVALID_FIELD;
+    if (!(fabs(parts.lat_deg) <= 90.0) || !(fabs(parts.lon_deg) <= 180.0)) return 0;
+    if (!(s->good_city & s->good_time & s->good_context & s->good_flags) || cell >> 60 != 0 ||
+        parts.grade > UCID_GRADE_A_PLUS || !(parts.confidence >= 0.0 && parts.confidence <= 1.0)) {
+        return 0;
+    }
+    memcpy(parts.city, s->city, 3);
+    parts.cell = cell;
+    parts.resolution = (uint8_t)c->resolution;
+    parts.year = s->year;
+    parts.week = s->week;
+    parts.hour = s->hour;
+    parts.context = s->context;
+    parts.context_length = s->context_length;
+    char flags[UCID_LENGTH_MAX];
+    parts.flags = flags;
+    parts.flags_length = 0;
+    if (s->flags_length > 0) {
+        uint8_t members;
+        parts.flags_length = (uint8_t)ucid_flags_sort(s->flags, s->flags_length, flags, &members);
+    }
+    if (mode & UCID_STRICT) {
+        ucid_place place;
+        ucid_status checked = c->cell != NULL ? ucid_parts_check(&parts, registry, &place)
+                                              : ucid_parts_check_alone(&parts, registry, &place);
+        if (checked != UCID_OK) {
+            *status = (uint8_t)checked;
+            return 0;
+        }
+    }
+    size_t length = ucid_parts_write(&parts, text);
+    if (length > UCID_LENGTH_MAX) return 0;
+    *status = UCID_OK;
+    return length;
+}
+
+ucid_status ucid_texts_create(int64_t n, const ucid_create_columns *columns, unsigned mode,
+                              const ucid_registry *registry, const ucid_texts_out *texts, uint64_t *cells,
+                              uint8_t *validity, uint8_t *status, ucid_error *error)
+{
+    if (columns->resolution < 0 || columns->resolution > 15) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "resolution %d is not in 0..15", columns->resolution);
+    }
+    ucid_status failed = check_room(texts, ucid_texts_create_bound(n, columns), error);
+    if (failed != UCID_OK) return failed;
+    const ucid_texts *city = &columns->city, *context = &columns->context, *time = &columns->time,
+                     *flags = &columns->flags;
+    create_state state = {.good_flags = 1, .last_hour = INT32_MIN};
+    if (is_constant(city)) take_city(&state, row_text(city, 0));
+    if (is_constant(context)) take_context(&state, row_text(context, 0));
+    if (time->data != NULL && is_constant(time)) take_time(&state, row_text(time, 0));
+    if (flags->data != NULL && is_constant(flags)) take_flags(&state, row_text(flags, 0));
+
+    size_t end = 0;
+    uint64_t block_cells[BLOCK];
+    uint8_t block_status[BLOCK];
+    double lat_deg[BLOCK], lon_deg[BLOCK];
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        int count = n - first < BLOCK ? (int)(n - first) : BLOCK;
+        const double *lat = columns->lat_deg + first, *lon = columns->lon_deg + first;
+        if (columns->cell != NULL) {
+            memcpy(block_cells, columns->cell + first, (size_t)count * 8);
+        } else {
+            if (mode & UCID_SNAP) {
+                for (int i = 0; i < count; i++) { /* what is out of range stays so */
+                    lat_deg[i] = fabs(lat[i]) <= 90.0 ? rounded(lat[i]) : (double)NAN;
+                    lon_deg[i] = fabs(lon[i]) <= 180.0 ? rounded(lon[i]) : (double)NAN;
+                }
+                lat = lat_deg;
+                lon = lon_deg;
+            }
+            ucid_cells_at(count, lat, lon, NULL, columns->resolution, block_cells, NULL, NULL);
+        }
+        for (int i = 0; i < count; i++) {
+            int64_t row = first + i;
+            block_status[i] = UCID_NULL_INPUT;
+            size_t length = 0;
+            if (bit_is_set(columns->validity, row) && bit_is_set(city->validity, row) &&
+                bit_is_set(context->validity, row) && (time->data == NULL || bit_is_set(time->validity, row))) {
+                if (!is_constant(city)) take_city(&state, row_text(city, row));
+                if (!is_constant(context)) take_context(&state, row_text(context, row));
+                if (time->data == NULL) {
+                    take_hour(&state, columns->hour[row]);
+                } else if (!is_constant(time)) {
+                    take_time(&state, row_text(time, row));
+                }
+                if (flags->data != NULL && !is_constant(flags)) {
+                    ucid_text none = {"", 0};
+                    take_flags(&state, bit_is_set(flags->validity, row) ? row_text(flags, row) : none);
+                }
+                length = create_row(columns, row, &state, block_cells[i], mode, registry, texts->data + end,
+                                    &block_status[i]);
+            }
+            end_row(texts, row, end += length);
+            if (cells != NULL) cells[row] = block_status[i] == UCID_OK ? block_cells[i] : 0;
+        }
+        put_statuses(first, count, block_status, validity, status);
+    }
+    return UCID_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------- other columns -- */
+
+size_t ucid_texts_canonicalize_bound(int64_t n, const ucid_texts *texts)
+{
+    return total_bytes(n, texts) + (size_t)n * 20;
+}
+
+ucid_status ucid_texts_canonicalize(int64_t n, const ucid_texts *texts, const ucid_texts_out *canonical,
+                                    uint8_t *validity, uint8_t *status, ucid_error *error)
+{
+    ucid_status failed = check_room(canonical, ucid_texts_canonicalize_bound(n, texts), error);
+    if (failed != UCID_OK) return failed;
+    size_t end = 0;
+    uint8_t block[BLOCK];
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        int count = n - first < BLOCK ? (int)(n - first) : BLOCK;
+        for (int i = 0; i < count; i++) {
+            block[i] = UCID_NULL_INPUT;
+            if (bit_is_set(texts->validity, first + i)) {
+                ucid_place place;
+                size_t length = 0;
+                block[i] =
+                    (uint8_t)ucid_text_repair(row_text(texts, first + i), canonical->data + end, &length, &place);
+                end += length;
+            }
+            end_row(canonical, first + i, end);
+        }
+        put_statuses(first, count, block, validity, status);
+    }
+    return UCID_OK;
+}
+
+ucid_status ucid_texts_pack(int64_t n, const ucid_texts *texts, uint8_t *binary, uint8_t *validity, uint8_t *status,
+                            ucid_error *error)
+{
+    (void)error;
+    uint8_t block[BLOCK];
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        int count = n - first < BLOCK ? (int)(n - first) : BLOCK;
+        for (int i = 0; i < count; i++) {
+            uint8_t *to = binary + UCID_BINARY_SIZE * (first + i);
+            block[i] = UCID_NULL_INPUT;
+            if (bit_is_set(texts->validity, first + i)) {
+                ucid_parts parts;
+                ucid_place place;
+                ucid_text text = row_text(texts, first + i);
+                ucid_status row = ucid_parts_read(text.data, text.length, 0, &parts, &place);
+                if (row == UCID_OK) row = ucid_parts_pack(&parts, to, &place);
+                block[i] = (uint8_t)row;
+            }
+            if (block[i] != UCID_OK) memset(to, 0, UCID_BINARY_SIZE);
+        }
+        put_statuses(first, count, block, validity, status);
+    }
+    return UCID_OK;
+}
+
+ucid_status ucid_texts_unpack(int64_t n, const uint8_t *binary, const uint8_t *binary_validity,
+                              const ucid_texts_out *texts, uint8_t *validity, uint8_t *status, ucid_error *error)
+{
+    ucid_status failed = check_room(texts, (size_t)n * 140, error);
+    if (failed != UCID_OK) return failed;
+    size_t end = 0;
+    uint8_t block[BLOCK];
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        int count = n - first < BLOCK ? (int)(n - first) : BLOCK;
+        for (int i = 0; i < count; i++) {
+            block[i] = UCID_NULL_INPUT;
+            if (bit_is_set(binary_validity, first + i)) {
+                const uint8_t *from = binary + UCID_BINARY_SIZE * (first + i);
+                ucid_parts parts;
+                ucid_place place;
+                char flags[64];
+                ucid_status row = UCID_UNSUPPORTED_VERSION;
+                if (from[0] == 1) row = ucid_parts_unpack(from, &parts, flags, &place);
+                if (row == UCID_OK) end += ucid_parts_write(&parts, texts->data + end);
+                block[i] = (uint8_t)row;
+            }
+            end_row(texts, first + i, end);
+        }
+        put_statuses(first, count, block, validity, status);
+    }
+    return UCID_OK;
+}
+
+ucid_status ucid_texts_hash(int64_t n, const ucid_texts *texts, uint64_t *hashes, uint8_t *status, ucid_error *error)
+{
+    (void)error;
+    for (int64_t i = 0; i < n; i++) {
+        ucid_status row = UCID_NULL_INPUT;
+        hashes[i] = 0;
+        if (bit_is_set(texts->validity, i)) {
+            ucid_parts parts;
+            ucid_place place;
+            ucid_text text = row_text(texts, i);
+            row = ucid_parts_read(text.data, text.length, 0, &parts, &place);
+            if (row == UCID_OK && parts.canonical) {
+                hashes[i] = ucid_xxh3(text.data, text.length);
+            } else if (row == UCID_OK) {
+                char written[UCID_LENGTH_MAX], flags[UCID_LENGTH_MAX];
+                uint8_t members;
+                parts.flags_length = (uint8_t)ucid_flags_sort(parts.flags, parts.flags_length, flags, &members);
+                parts.flags = flags;
+                hashes[i] = ucid_xxh3(written, ucid_parts_write(&parts, written));
+            }
+        }
+        if (status != NULL) status[i] = (uint8_t)row;
+    }
+    return UCID_OK;
+}
+
+/* Sorting: eight bytes decide most comparisons, those after "UCID-V1:" where all texts start with it; a merge sort
+ * keeps equal rows in their order. */
+typedef struct sort_key {
+    uint64_t bytes;
+    int64_t row;
+} sort_key;
+
+static uint64_t bytes_at(ucid_text text, size_t at)
+{
+    uint64_t key = 0;
+    for (size_t i = at; i < at + 8; i++) key = key << 8 | (i < text.length ? (unsigned char)text.data[i] : 0);
+    return key;
+}
+
+static int key_is_after(const ucid_texts *texts, const sort_key *a, const sort_key *b)
+{
+    if (a->bytes != b->bytes) return a->bytes > b->bytes;
+    ucid_text x = row_text(texts, a->row), y = row_text(texts, b->row);
+    size_t shared = x.length < y.length ? x.length : y.length;
+    int order = shared > 0 ? memcmp(x.data, y.data, shared) : 0;
+    return order > 0 || (order == 0 && x.length > y.length);
+}
+
+ucid_status ucid_texts_sort(int64_t n, const ucid_texts *texts, const ucid_allocator *allocator, int64_t *rows,
+                            ucid_error *error)
+{
+    ucid_allocator memory = ucid_allocator_or_default(allocator);
+    sort_key *keys = ucid_allocate(&memory, (size_t)n, sizeof *keys), *other = NULL;
+    if (keys != NULL) other = ucid_allocate(&memory, (size_t)n, sizeof *other);
+    if (other == NULL) {
+        ucid_release(&memory, keys, (size_t)n, sizeof *keys);
+        return ucid_fail_memory(error, "sorting", (size_t)n * 2 * sizeof *keys);
+    }
+    int64_t count = 0, nulls = 0;
+    size_t shared = 8;
+    for (int64_t i = 0; i < n; i++) {
+        if (!bit_is_set(texts->validity, i)) {
+            nulls++;
+            continue;
+        }
+        ucid_text text = row_text(texts, i);
+        if (shared == 8 && (text.length < 8 || memcmp(text.data, "UCID-V1:", 8) != 0)) shared = 0;
+        keys[count++].row = i;
+    }
+    for (int64_t i = 0; i < count; i++) keys[i].bytes = bytes_at(row_text(texts, keys[i].row), shared);
+    for (int64_t width = 1; width < count; width *= 2) {
+        for (int64_t start = 0; start < count; start += 2 * width) {
+            int64_t a = start, middle = start + width < count ? start + width : count, b = middle,
+                    stop = start + 2 * width < count ? start + 2 * width : count;
+            for (int64_t to = start; to < stop; to++) {
+                int take_b = a == middle || (b < stop && key_is_after(texts, &keys[a], &keys[b]));
+                other[to] = take_b ? keys[b++] : keys[a++];
+            }
+        }
+        sort_key *swap = keys;
+        keys = other;
+        other = swap;
+    }
+    for (int64_t i = 0; i < count; i++) rows[i] = keys[i].row;
+    if (nulls > 0) {
+        for (int64_t i = 0; i < n; i++) {
+            if (!bit_is_set(texts->validity, i)) rows[count++] = i;
+        }
+    }
+    ucid_release(&memory, keys, (size_t)n, sizeof *keys);
+    ucid_release(&memory, other, (size_t)n, sizeof *other);
+    return UCID_OK;
+}

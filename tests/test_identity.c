@@ -1,0 +1,606 @@
+/* test_identity.c: properties of identifiers that hold for all inputs, over random, adversarial and damaged ones;
+ * columns against single calls. What the standard says case by case is in test_conformance.c. */
+#include "id/decimal.h"
+#include "ucid.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static uint64_t seed = 1;
+
+static uint64_t draw(void)
+{
+    uint64_t z = seed += 0x9E3779B97F4A7C15;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
+    z = (z ^ z >> 27) * 0x94D049BB133111EB;
+    return z ^ z >> 31;
+}
+
+static double draw_unit(void) { return (double)(draw() >> 11) * 0x1p-53; }
+
+/* Places over the whole sphere, around the poles, the antimeridian and the null island, and halves of thousandths. */
+static void draw_place(double *lat_deg, double *lon_deg)
+{
+    *lat_deg = asin(2 * draw_unit() - 1) * 57.29577951308232;
+    *lon_deg = 360 * draw_unit() - 180;
+    switch (draw() % 8) {
+    case 0: *lat_deg = copysign(90 - draw_unit() * 0.002, *lat_deg); break;
+    case 1: *lon_deg = copysign(180 - draw_unit() * 0.002, *lon_deg); break;
+    case 2: *lat_deg = (draw_unit() - 0.5) * 0.002, *lon_deg = (draw_unit() - 0.5) * 0.002; break;
+    case 3: *lat_deg = floor(*lat_deg * 1000) / 1000 + 0.0005; break;
+    case 4: *lat_deg = copysign(90, *lat_deg); break;
+    case 5: *lon_deg = copysign(180, *lon_deg); break;
+    default: break;
+    }
+    *lat_deg = fmax(-90, fmin(90, *lat_deg));
+}
+
+static ucid_text text_of(const char *string)
+{
+    ucid_text text = {string, strlen(string)};
+    return text;
+}
+
+static ucid_values draw_values(void)
+{
+    static const char *const contexts[] = {"15MIN", "TRANSIT", "A", "CONTEXTOF16CHARS", "walk"};
+    static const char *const times[] = {"2026W01T12", "2026W53T23", "0001W01T00", "9999W52T23", "1969W52T05"};
+    static const ucid_text flags[] = {UCID_TEXT("VERIFIED"), UCID_TEXT("OFFICIAL"), UCID_TEXT("RUSH"),
+                                      UCID_TEXT("VERIFIED")};
+    ucid_values values = UCID_VALUES_INIT;
+    values.city = text_of(draw() % 2 ? "TST" : "ist");
+    values.context = text_of(contexts[draw() % 5]);
+    values.time = text_of(times[draw() % 5]);
+    draw_place(&values.lat_deg, &values.lon_deg);
+    values.resolution = (int)(draw() % 16);
+    values.grade = (uint8_t)(draw() % 6);
+    values.confidence = draw() % 4 ? draw_unit() : (double)(draw() % 201) / 200;
+    values.flags = flags;
+    values.flag_count = draw() % 5;
+    return values;
+}
+
+/* ------------------------------------------------------------------------------------------------------- numbers -- */
+
+static void numbers_are_written_as_printf_writes_them(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2000000; i++) {
+        double x = draw_unit() * 180;
+        switch (draw() % 4) {
+        case 0: x = (double)(draw() % 360001) / 2000; break; /* ties, as near as doubles come */
+        case 1: x = nextafter((double)(draw() % 360001) / 2000, draw() % 2 ? 200 : 0); break;
+        case 2: x = ldexp(draw_unit(), -(int)(draw() % 70)); break;
+        default: break;
+        }
+        char text[32];
+        snprintf(text, sizeof text, "%.3f", x);
+        uint32_t got = ucid_decimal_round(x, 1000),
+                 want = (uint32_t)atoi(text) * 1000 + (uint32_t)atoi(strchr(text, '.') + 1);
+        if (got != want) fail_msg("%a: %u, printf %s", x, got, text);
+        x = x / 180;
+        snprintf(text, sizeof text, "%.2f", x);
+        got = ucid_decimal_round(x, 100);
+        want = (uint32_t)atoi(text) * 100 + (uint32_t)atoi(strchr(text, '.') + 1);
+        if (got != want) fail_msg("%a: %u, printf %s", x, got, text);
+    }
+    assert_int_equal(ucid_decimal_round(0.125, 100), 12);
+    assert_int_equal(ucid_decimal_round(5e-324, 1000), 0);
+}
+
+static void numbers_are_read_as_strtod_reads_them(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2000000; i++) {
+        char text[32];
+        int places = (int)(draw() % 16),
+            n = snprintf(text, sizeof text, "%u", (unsigned)(draw() % (draw() % 2 ? 1000 : 10)));
+        if (places > 0) {
+            text[n++] = '.';
+            for (int j = 0; j < places; j++) text[n++] = (char)('0' + draw() % 10);
+            if (draw() % 4 == 0) memset(text + n - places / 2, '0', (size_t)(places / 2));
+        }
+        text[n] = '\0';
+        double value;
+        const char *bad;
+        assert_int_equal(ucid_decimal_parse(text, text + n, &value, &bad), 1);
+        if (value != strtod(text, NULL)) fail_msg("%s: %a, strtod %a", text, value, strtod(text, NULL));
+    }
+}
+
+/* --------------------------------------------------------------------------------------------- create and parse -- */
+
+static void what_create_makes_strict_reads(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 60000; i++) {
+        ucid_values values = draw_values();
+        unsigned snap = draw() % 4 == 0 ? UCID_SNAP : 0;
+        ucid_fields made, read;
+        ucid_error error;
+        char text[UCID_LENGTH_MAX + 1], again[UCID_LENGTH_MAX + 1];
+        if (ucid_create(&values, snap, NULL, &made, &error) != UCID_OK) fail_msg("%s", error.message);
+        ucid_text whole = {text, ucid_format(&made, text)};
+        if (ucid_parse(whole, UCID_STRICT, NULL, &read, &error) != UCID_OK) fail_msg("%s: %s", text, error.message);
+        assert_int_equal(strlen(text), whole.length);
+        ucid_format(&read, again);
+        assert_string_equal(text, again);
+        assert_true(fabs(read.lat_deg - made.lat_deg) <= 0.00050001 && fabs(read.lon_deg - made.lon_deg) <= 0.00050001);
+        assert_true(read.cell == made.cell && read.grade == made.grade && read.year == made.year &&
+                    read.week == made.week && read.hour == made.hour && read.flag_count == made.flag_count);
+        assert_string_equal(read.context, made.context);
+        assert_string_equal(read.flags, made.flags);
+        ucid_defect defects[UCID_DEFECTS_MAX];
+        assert_int_equal(ucid_validate(whole, NULL, defects), 0);
+        size_t length;
+        assert_int_equal(ucid_canonicalize(whole, again, &length, &error), UCID_OK);
+        assert_string_equal(text, again);
+        assert_int_equal(length, whole.length);
+    }
+}
+
+/* Rings around the cell, the one beyond the box's diagonal (157 m) by a full cell's width: two cells away up to
+ * resolution 9. */
+static void strict_refuses_cells_beyond_the_box(void **state)
+{
+    (void)state;
+    static uint64_t near_cells[30000], far_cells[30000];
+    for (int i = 0; i < 800; i++) {
+        ucid_values values = draw_values();
+        values.resolution %= 15;
+        int k = 2 + (int)(160 / (ucid_cell_edge_m(values.resolution) * 1.2));
+        ucid_fields fields;
+        char text[UCID_LENGTH_MAX + 1];
+        assert_int_equal(ucid_create(&values, 0, NULL, &fields, NULL), UCID_OK);
+        int64_t near_count, far_count;
+        assert_int_equal(ucid_cell_disk(fields.cell, k - 1, near_cells, &near_count, NULL), UCID_OK);
+        assert_int_equal(ucid_cell_disk(fields.cell, k, far_cells, &far_count, NULL), UCID_OK);
+        for (int tries = 0; tries < 4; tries++) {
+            uint64_t cell = far_cells[draw() % (uint64_t)far_count];
+            int is_near = 0;
+            for (int64_t j = 0; j < near_count && !is_near; j++) is_near = near_cells[j] == cell;
+            if (is_near) continue;
+            fields.cell = cell;
+            ucid_text whole = {text, ucid_format(&fields, text)};
+            ucid_fields read;
+            assert_int_equal(ucid_parse(whole, UCID_LENIENT, NULL, &read, NULL), UCID_OK);
+            if (ucid_parse(whole, UCID_STRICT, NULL, &read, NULL) != UCID_H3_MISMATCH) fail_msg("%s is read", text);
+        }
+    }
+}
+
+/* A text, or one damaged in a few places. */
+static size_t draw_text(char *text, size_t room)
+{
+    ucid_values values = draw_values();
+    ucid_fields fields;
+    assert_int_equal(ucid_create(&values, 0, NULL, &fields, NULL), UCID_OK);
+    char whole[UCID_LENGTH_MAX + 1];
+    size_t n = ucid_format(&fields, whole);
+    static const char pieces[] = "0123456789:.+-;ABCFUVWTabcdefgUCID \n\t\xC3\xA9\x00WT";
+    for (uint64_t times = draw() % 4 * (draw() % 2); times > 0; times--) {
+        size_t at = draw() % n;
+        char piece = pieces[draw() % (sizeof pieces - 1)];
+        switch (draw() % 3) {
+        case 0: whole[at] = piece; break;
+        case 1: memmove(whole + at, whole + at + 1, --n - at); break;
+        default:
+            if (n == UCID_LENGTH_MAX) break;
+            memmove(whole + at + 1, whole + at, n++ - at);
+            whole[at] = piece;
+            break;
+        }
+    }
+    assert_true(n <= room);
+    memcpy(text, whole, n);
+    return n;
+}
+
+static void damaged_texts_are_refused_the_same_everywhere(void **state)
+{
+    (void)state;
+    int good = 0, repaired = 0;
+    for (int i = 0; i < 200000; i++) {
+        char bytes[300], canonical[UCID_LENGTH_MAX + 1], again[UCID_LENGTH_MAX + 1];
+        /* A block of exactly the text's size: a sanitizer sees a step beyond it. */
+        size_t n = draw_text(bytes, sizeof bytes);
+        char *exact = malloc(n > 0 ? n : 1);
+        memcpy(exact, bytes, n);
+        ucid_text text = {exact, n};
+        ucid_fields fields;
+        ucid_error error;
+        ucid_defect defects[UCID_DEFECTS_MAX];
+        ucid_status lenient = ucid_parse(text, UCID_LENIENT, NULL, &fields, NULL);
+        ucid_status strict = ucid_parse(text, UCID_STRICT, NULL, &fields, &error);
+        int count = ucid_validate(text, NULL, defects);
+        assert_true(lenient == UCID_OK || strict == lenient);
+        assert_int_equal(count == 0, strict == UCID_OK);
+        if (strict != UCID_OK) {
+            assert_true(error.byte >= 0 && (size_t)error.byte <= n);
+            int found = 0;
+            for (int d = 0; d < count; d++) {
+                found |= defects[d].status == strict && defects[d].byte == error.byte;
+                assert_true(defects[d].byte >= 0 && defects[d].bytes >= 0);
+                assert_true((size_t)defects[d].byte + (size_t)defects[d].bytes <= n);
+            }
+            assert_true(found);
+        }
+        ucid_status canon = ucid_canonicalize(text, canonical, NULL, &error);
+        assert_true(lenient != UCID_OK || canon == UCID_OK);
+        if (canon == UCID_OK) {
+            ucid_text made = text_of(canonical);
+            assert_int_equal(ucid_canonicalize(made, again, NULL, NULL), UCID_OK);
+            assert_string_equal(canonical, again);
+            assert_int_equal(ucid_parse(made, UCID_LENIENT, NULL, &fields, NULL), UCID_OK);
+            ucid_format(&fields, again);
+            assert_string_equal(canonical, again);
+        }
+        good += lenient == UCID_OK;
+        repaired += lenient != UCID_OK && canon == UCID_OK;
+        free(exact);
+    }
+    assert_true(good > 100000 && good < 190000 && repaired > 1000);
+}
+
+static void odd_texts_are_refused(void **state)
+{
+    (void)state;
+    ucid_fields fields;
+    ucid_error error;
+    char canonical[UCID_LENGTH_MAX + 1];
+    static char big[1 << 20];
+    ucid_text text = {NULL, 0};
+    assert_int_equal(ucid_parse(text, UCID_STRICT, NULL, &fields, &error), UCID_INVALID_PREFIX);
+    assert_int_equal(ucid_canonicalize(text, canonical, NULL, &error), UCID_INVALID_PREFIX);
+    text.data = big;
+    text.length = sizeof big;
+    assert_int_equal(ucid_parse(text, UCID_STRICT, NULL, &fields, &error), UCID_INVALID_PREFIX);
+    memset(big, ' ', sizeof big);
+    assert_int_equal(ucid_canonicalize(text, canonical, NULL, &error), UCID_INVALID_PREFIX);
+    static const char good[] = "UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:";
+    memcpy(big + 500000, good, sizeof good - 1); /* blanks around it do not count */
+    assert_int_equal(ucid_canonicalize(text, canonical, NULL, &error), UCID_OK);
+    assert_string_equal(canonical, good);
+    memset(big, ':', sizeof big);
+    memcpy(big, good, sizeof good - 1);
+    assert_int_equal(ucid_parse(text, UCID_STRICT, NULL, &fields, &error), UCID_MALFORMED_STRING);
+    assert_int_equal(ucid_canonicalize(text, canonical, NULL, &error), UCID_MALFORMED_STRING);
+    memset(big, '7', sizeof big);
+    memcpy(big, good, 6);
+    assert_int_equal(ucid_parse(text, UCID_STRICT, NULL, &fields, &error), UCID_UNSUPPORTED_VERSION);
+    memcpy(big, good, sizeof good);
+    text.length = sizeof good; /* a NUL after the text is part of it */
+    assert_int_equal(ucid_parse(text, UCID_LENIENT, NULL, &fields, &error), UCID_FIELD_FORMAT);
+    assert_int_equal(error.field, UCID_FIELD_FLAGS);
+    assert_int_equal(error.byte, (int)sizeof good - 1);
+    assert_int_equal(ucid_defect_explain(text, &(ucid_defect){UCID_INVALID_TIME, UCID_FIELD_TIME, 3, 1}, &error),
+                     UCID_INVALID_TIME);
+}
+
+/* What is read must also be printable: a canonical form of over 255 bytes is refused by everyone. */
+static void the_longest_text_is_255_bytes(void **state)
+{
+    (void)state;
+    char text[400], canonical[UCID_LENGTH_MAX + 1];
+    for (int filled = 100; filled < 204; filled++) {
+        for (int shorter = 0; shorter < 2; shorter++) {
+            int n = snprintf(text, sizeof text,
+                             "UCID-V1:TST:%s:%s:0:8075fffffffffff:2026W01T12:A:F:0:", shorter ? "0" : "+0.000",
+                             shorter ? "0" : "+0.000");
+            memset(text + n, 'X', (size_t)filled);
+            ucid_text whole = {text, (size_t)(n + filled)};
+            ucid_fields fields;
+            int fits = filled + 64 <= UCID_LENGTH_MAX; /* 64: the canonical form of what is before the flags */
+            ucid_status want = fits ? UCID_OK : UCID_MALFORMED_STRING;
+            assert_int_equal(ucid_parse(whole, UCID_LENIENT, NULL, &fields, NULL), want);
+            assert_int_equal(ucid_canonicalize(whole, canonical, NULL, NULL), want);
+        }
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------- binary form -- */
+
+static void binary_keeps_the_canonical_text(void **state)
+{
+    (void)state;
+    int packed = 0;
+    for (int i = 0; i < 50000; i++) {
+        ucid_values values = draw_values();
+        if (values.flag_count > 2) values.flag_count = 2;
+        ucid_fields fields, back;
+        uint8_t binary[UCID_BINARY_SIZE];
+        char text[UCID_LENGTH_MAX + 1], again[UCID_LENGTH_MAX + 1];
+        assert_int_equal(ucid_create(&values, 0, NULL, &fields, NULL), UCID_OK);
+        ucid_status status = ucid_pack(&fields, binary, NULL);
+        int known = strcmp(fields.context, "15MIN") == 0 || strcmp(fields.context, "TRANSIT") == 0 ||
+                    strcmp(fields.context, "WALK") == 0;
+        assert_int_equal(status, known && fields.year >= 1970 ? UCID_OK : UCID_UNENCODABLE);
+        if (status != UCID_OK) continue;
+        packed++;
+        assert_int_equal(ucid_unpack(binary, sizeof binary, &back, NULL), UCID_OK);
+        ucid_format(&fields, text);
+        ucid_format(&back, again);
+        assert_string_equal(text, again);
+        assert_int_equal(ucid_compare(&fields, &back), 0);
+    }
+    assert_true(packed > 10000);
+}
+
+/* ------------------------------------------------------------------------------------------------------- columns -- */
+
+enum { ROWS = 1003 };
+
+/* A column of texts with its validity; offsets start beyond 0, as those of a slice do. */
+typedef struct column {
+    char *data;
+    int32_t offsets[ROWS + 1];
+    int64_t offsets64[ROWS + 1];
+    uint8_t validity[(ROWS + 7) / 8];
+    ucid_texts texts;
+} column;
+
+static void fill(column *c, int wide, int bad)
+{
+    c->data = malloc(260 * ROWS + 100);
+    size_t at = 37;
+    for (int i = 0; i < ROWS; i++) {
+        c->offsets[i] = (int32_t)at;
+        c->offsets64[i] = (int64_t)at;
+        at += draw_text(c->data + at, 260);
+        if (bad) c->data[c->offsets[i] + (int)(draw() % 6)] = '?';
+    }
+    c->offsets[ROWS] = (int32_t)at;
+    c->offsets64[ROWS] = (int64_t)at;
+    for (size_t i = 0; i < sizeof c->validity; i++) c->validity[i] = (uint8_t)(draw() | draw());
+    c->texts =
+        (ucid_texts){c->data, wide ? NULL : c->offsets, wide ? c->offsets64 : NULL, 0, wide ? c->validity : NULL};
+}
+
+static int is_valid(const ucid_texts *texts, int i)
+{
+    return texts->validity == NULL || (texts->validity[i / 8] >> (i % 8) & 1);
+}
+
+static void columns_are_read_as_single_texts_are(void **state)
+{
+    (void)state;
+    static const int sizes[] = {0, 1, 2, 7, 8, 127, 128, 129, 257, ROWS};
+    for (int round = 0; round < 40; round++) {
+        column c;
+        fill(&c, round & 1, round % 10 == 9);
+        unsigned mode = round & 2 ? UCID_STRICT : UCID_LENIENT;
+        int n = sizes[round % 10];
+        static char city[3 * ROWS], contexts[16 * ROWS + 16], flags[260 * ROWS];
+        static double lat[ROWS], lon[ROWS], confidence[ROWS];
+        static uint8_t resolution[ROWS], grade[ROWS], status[ROWS], validity[(ROWS + 7) / 8];
+        static uint64_t cell[ROWS], hashes[ROWS];
+        static int32_t hour[ROWS], byte[ROWS], context_at[ROWS + 1];
+        static int64_t flags_at[ROWS + 1];
+        ucid_parse_columns out = {city,
+                                  lat,
+                                  lon,
+                                  resolution,
+                                  cell,
+                                  hour,
+                                  {contexts, sizeof contexts, context_at, NULL},
+                                  grade,
+                                  confidence,
+                                  {flags, sizeof flags, NULL, flags_at},
+                                  validity,
+                                  status,
+                                  byte};
+        ucid_error error;
+        if (ucid_texts_parse(n, &c.texts, mode, NULL, &out, &error) != UCID_OK) fail_msg("%s", error.message);
+        assert_int_equal(ucid_texts_hash(n, &c.texts, hashes, NULL, NULL), UCID_OK);
+        for (int i = 0; i < n; i++) {
+            ucid_fields want;
+            ucid_text text = {c.data + c.offsets[i], (size_t)(c.offsets[i + 1] - c.offsets[i])};
+            ucid_status one = UCID_NULL_INPUT;
+            error.byte = -1;
+            if (is_valid(&c.texts, i)) one = ucid_parse(text, mode, NULL, &want, &error);
+            assert_int_equal(status[i], one);
+            assert_int_equal(validity[i / 8] >> (i % 8) & 1, one == UCID_OK);
+            assert_int_equal(byte[i], one == UCID_OK ? -1 : error.byte);
+            size_t context_length = (size_t)(context_at[i + 1] - context_at[i]);
+            size_t flags_length = (size_t)(flags_at[i + 1] - flags_at[i]);
+            if (one != UCID_OK) {
+                assert_true(isnan(lat[i]) && isnan(lon[i]) && isnan(confidence[i]) && cell[i] == 0);
+                assert_true(context_length == 0 && flags_length == 0);
+                continue;
+            }
+            assert_memory_equal(city + 3 * i, want.city, 3);
+            assert_memory_equal(&lat[i], &want.lat_deg, 8);
+            assert_memory_equal(&lon[i], &want.lon_deg, 8);
+            assert_memory_equal(&confidence[i], &want.confidence, 8);
+            assert_true(resolution[i] == want.resolution && cell[i] == want.cell && grade[i] == want.grade);
+            assert_true(context_length == strlen(want.context) && flags_length == strlen(want.flags));
+            assert_memory_equal(contexts + context_at[i], want.context, context_length);
+            if (flags_length > 0) assert_memory_equal(flags + flags_at[i], want.flags, flags_length);
+            assert_true(hashes[i] == ucid_hash(&want));
+        }
+
+        size_t bound = ucid_texts_canonicalize_bound(n, &c.texts);
+        char *canonical = malloc(bound > 0 ? bound : 1);
+        static int32_t at[ROWS + 1];
+        ucid_texts_out made = {canonical, bound, at, NULL};
+        assert_int_equal(ucid_texts_canonicalize(n, &c.texts, &made, validity, status, &error), UCID_OK);
+        for (int i = 0; i < n; i++) {
+            char want[UCID_LENGTH_MAX + 1] = "";
+            ucid_text text = {c.data + c.offsets[i], (size_t)(c.offsets[i + 1] - c.offsets[i])};
+            ucid_status one = is_valid(&c.texts, i) ? ucid_canonicalize(text, want, NULL, NULL) : UCID_NULL_INPUT;
+            assert_int_equal(status[i], one);
+            assert_int_equal(at[i + 1] - at[i], strlen(want));
+            if (one == UCID_OK) assert_memory_equal(canonical + at[i], want, strlen(want));
+        }
+        free(canonical);
+
+        static uint8_t binary[UCID_BINARY_SIZE * ROWS];
+        static char unpacked[140 * ROWS];
+        assert_int_equal(ucid_texts_pack(n, &c.texts, binary, validity, status, NULL), UCID_OK);
+        ucid_texts_out texts = {unpacked, sizeof unpacked, at, NULL};
+        static uint8_t unpacked_status[ROWS];
+        assert_int_equal(ucid_texts_unpack(n, binary, validity, &texts, NULL, unpacked_status, NULL), UCID_OK);
+        for (int i = 0; i < n; i++) {
+            ucid_text text = {c.data + c.offsets[i], (size_t)(c.offsets[i + 1] - c.offsets[i])};
+            ucid_fields want;
+            uint8_t one_binary[UCID_BINARY_SIZE] = {0};
+            ucid_status one =
+                is_valid(&c.texts, i) ? ucid_parse(text, UCID_LENIENT, NULL, &want, NULL) : UCID_NULL_INPUT;
+            if (one == UCID_OK) one = ucid_pack(&want, one_binary, NULL);
+            assert_int_equal(status[i], one);
+            assert_memory_equal(binary + UCID_BINARY_SIZE * i, one_binary, UCID_BINARY_SIZE);
+            assert_int_equal(unpacked_status[i], one == UCID_OK ? UCID_OK : UCID_NULL_INPUT);
+            char written[UCID_LENGTH_MAX + 1] = "";
+            if (one == UCID_OK) ucid_format(&want, written);
+            assert_int_equal(at[i + 1] - at[i], strlen(written));
+            assert_memory_equal(unpacked + at[i], written, strlen(written));
+        }
+        free(c.data);
+    }
+}
+
+static void columns_are_made_as_single_identifiers_are(void **state)
+{
+    (void)state;
+    static const ucid_text words[] = {UCID_TEXT("IST"),        UCID_TEXT("tst"),       UCID_TEXT("XXX"),
+                                      UCID_TEXT("IS"),         UCID_TEXT("15min"),     UCID_TEXT("A"),
+                                      UCID_TEXT(""),           UCID_TEXT("NO_WORD"),   UCID_TEXT("2026W01T12"),
+                                      UCID_TEXT("2025W53T12"), UCID_TEXT("2026W54T12")};
+    for (int round = 0; round < 64; round++) {
+        int n = round % 8 == 0 ? round / 8 : 100 + (int)(draw() % 200);
+        int constant = round & 1, hours = round & 2, given_cells = round & 4;
+        unsigned mode = (round & 8 ? UCID_STRICT : 0) | (round & 16 ? UCID_SNAP : 0);
+        enum { MANY = 300 };
+        static double lat[MANY], lon[MANY], confidence[MANY];
+        static uint8_t grade[MANY], status[MANY], validity[MANY / 8 + 1], nulls[MANY / 8 + 1];
+        static uint64_t given[MANY], cells[MANY];
+        static int32_t hour[MANY], city_at[MANY + 1], context_at[MANY + 1], time_at[MANY + 1], text_at[MANY + 1];
+        static char city[16 * MANY], context[16 * MANY], time[16 * MANY], text[300 * MANY];
+        ucid_text a_city[MANY], a_context[MANY], a_time[MANY];
+        for (int i = 0; i < n; i++) {
+            draw_place(&lat[i], &lon[i]);
+            if (draw() % 20 == 0) lat[i] = draw() % 2 ? (double)NAN : 91;
+            if (draw() % 20 == 0) lon[i] = draw() % 2 ? (double)INFINITY : -181;
+            confidence[i] = draw() % 20 == 0 ? 1.01 : draw_unit();
+            grade[i] = (uint8_t)(draw() % 20 == 0 ? 9 : draw() % 6);
+            a_city[i] = words[constant ? 0 : draw() % 4];
+            a_context[i] = words[constant ? 4 : 4 + draw() % 4];
+            a_time[i] = words[constant ? 8 : 8 + draw() % 3];
+            hour[i] =
+                draw() % 20 == 0 ? -1 : (int32_t)(499800 + 168 * (int64_t)(draw() % 100) + (int64_t)(draw() % 24));
+            given[i] = draw() % 4 == 0 ? draw() >> (draw() % 8) : ucid_cell_at(lat[i], lon[i], 9);
+            memcpy(city + (city_at[i + 1] = city_at[i] + (int32_t)a_city[i].length) - a_city[i].length, a_city[i].data,
+                   a_city[i].length);
+            memcpy(context + (context_at[i + 1] = context_at[i] + (int32_t)a_context[i].length) - a_context[i].length,
+                   a_context[i].data, a_context[i].length);
+            memcpy(time + (time_at[i + 1] = time_at[i] + (int32_t)a_time[i].length) - a_time[i].length, a_time[i].data,
+                   a_time[i].length);
+        }
+        for (size_t i = 0; i < sizeof nulls; i++) nulls[i] = (uint8_t)(draw() | draw() | draw());
+        ucid_create_columns in = {0};
+        in.lat_deg = lat;
+        in.lon_deg = lon;
+        in.validity = nulls;
+        in.city = constant ? (ucid_texts){"IST", NULL, NULL, 3, NULL} : (ucid_texts){city, city_at, NULL, 0, NULL};
+        in.context =
+            constant ? (ucid_texts){"15min", NULL, NULL, 5, NULL} : (ucid_texts){context, context_at, NULL, 0, NULL};
+        in.time = hours      ? (ucid_texts){NULL, NULL, NULL, 0, NULL}
+                  : constant ? (ucid_texts){"2026W01T12", NULL, NULL, 10, NULL}
+                             : (ucid_texts){time, time_at, NULL, 0, NULL};
+        in.hour = hour;
+        in.grade = grade;
+        in.confidence = confidence;
+        in.cell = given_cells ? given : NULL;
+        in.flags = (ucid_texts){"OFFICIAL;ANOMALY", NULL, NULL, 16, NULL};
+        in.resolution = 9;
+        size_t bound = ucid_texts_create_bound(n, &in);
+        assert_true(bound <= sizeof text);
+        ucid_texts_out out = {text, bound, text_at, NULL};
+        ucid_error error;
+        if (ucid_texts_create(n, &in, mode, NULL, &out, cells, validity, status, &error) != UCID_OK)
+            fail_msg("%s", error.message);
+        for (int i = 0; i < n; i++) {
+            static const ucid_text flags[] = {UCID_TEXT("ANOMALY"), UCID_TEXT("OFFICIAL")};
+            ucid_values values = {a_city[i], a_time[i], a_context[i],
+                                  lat[i],    lon[i],    confidence[i],
+                                  9,         grade[i],  given_cells ? &given[i] : NULL,
+                                  flags,     2};
+            char key[UCID_TIME_LENGTH + 1] = "";
+            if (hours) {
+                ucid_time_format(hour[i], key);
+                values.time = text_of(key);
+            }
+            ucid_fields fields;
+            ucid_status one = UCID_NULL_INPUT;
+            if (nulls[i / 8] >> (i % 8) & 1) one = ucid_create(&values, mode, NULL, &fields, NULL);
+            if (status[i] != one)
+                fail_msg("row %d: %s, alone %s", i, ucid_status_code(status[i]), ucid_status_code(one));
+            char want[UCID_LENGTH_MAX + 1] = "";
+            if (one == UCID_OK) ucid_format(&fields, want);
+            assert_int_equal(text_at[i + 1] - text_at[i], strlen(want));
+            assert_memory_equal(text + text_at[i], want, strlen(want));
+            assert_true(cells[i] == (one == UCID_OK ? fields.cell : 0));
+            assert_int_equal(validity[i / 8] >> (i % 8) & 1, one == UCID_OK);
+        }
+    }
+    ucid_create_columns none = {0};
+    ucid_texts_out out = {NULL, 0, NULL, NULL};
+    assert_int_equal(ucid_texts_create(0, &none, 0, NULL, &out, NULL, NULL, NULL, NULL), UCID_INVALID_ARGUMENT);
+    none.resolution = 16;
+    assert_int_equal(ucid_texts_create(0, &none, 0, NULL, &out, NULL, NULL, NULL, NULL), UCID_INVALID_ARGUMENT);
+}
+
+static int compare_rows(const void *a, const void *b, const column *c)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    size_t n = (size_t)(c->offsets[x + 1] - c->offsets[x]), m = (size_t)(c->offsets[y + 1] - c->offsets[y]);
+    int order = memcmp(c->data + c->offsets[x], c->data + c->offsets[y], n < m ? n : m);
+    return order != 0 ? order : n != m ? (n > m) - (n < m) : (x > y) - (x < y);
+}
+
+static void rows_are_sorted_by_their_bytes(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 6; round++) {
+        column c;
+        fill(&c, round & 1, round == 5);
+        int64_t rows[ROWS];
+        int n = round < 2 ? round : ROWS;
+        assert_int_equal(ucid_texts_sort(n, &c.texts, NULL, rows, NULL), UCID_OK);
+        uint8_t seen[ROWS] = {0};
+        for (int i = 0; i < n; i++) {
+            assert_int_equal(seen[rows[i]]++, 0);
+            if (i == 0) continue;
+            int valid = is_valid(&c.texts, (int)rows[i]), last_valid = is_valid(&c.texts, (int)rows[i - 1]);
+            assert_true(last_valid >= valid);
+            int32_t last = (int32_t)rows[i - 1], this = (int32_t)rows[i];
+            if (valid) assert_true(compare_rows(&last, &this, &c) < 0);
+            if (!last_valid) assert_true(last < this);
+        }
+        free(c.data);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_written_as_printf_writes_them),
+        cmocka_unit_test(numbers_are_read_as_strtod_reads_them),
+        cmocka_unit_test(what_create_makes_strict_reads),
+        cmocka_unit_test(strict_refuses_cells_beyond_the_box),
+        cmocka_unit_test(damaged_texts_are_refused_the_same_everywhere),
+        cmocka_unit_test(odd_texts_are_refused),
+        cmocka_unit_test(the_longest_text_is_255_bytes),
+        cmocka_unit_test(binary_keeps_the_canonical_text),
+        cmocka_unit_test(columns_are_read_as_single_texts_are),
+        cmocka_unit_test(columns_are_made_as_single_identifiers_are),
+        cmocka_unit_test(rows_are_sorted_by_their_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
