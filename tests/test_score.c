@@ -125,6 +125,58 @@ static void kernels_equal_brute_force(void **state)
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) assert_true(seen[statuses[i]] > 100);
 }
 
+/* An explanation walks by itself: its score is the kernel's, its reasons are the places that brute force would count.
+ */
+static void explanations_equal_scores(void **state)
+{
+    (void)state;
+    static const double full[PARTS] = {2, 2, 2, 1, 3, 2};
+    for (int l = 0; l < LATTICES; l++) {
+        ucid_index *index = lattice_new(&lattices[l]);
+        double lat[PLACES], lon[PLACES];
+        make_places(index, PLACES, 31 + (uint64_t)l, lat, lon);
+        batch b = batch_new(PLACES);
+        assert_int_equal(ucid_score(index, PLACES, lat, lon, NULL, NULL, &b.out, NULL), UCID_OK);
+        for (int i = 0; i < PLACES; i++) {
+            ucid_explanation *e = NULL;
+            ucid_error error;
+            ucid_status status = ucid_explain(index, lat[i], lon[i], NULL, &e, &error);
+            if (ucid_status_exit_code((ucid_status)b.out.status[i]) != 0) {
+                assert_int_equal(status, b.out.status[i]);
+                assert_int_equal(error.status, status);
+                assert_null(e);
+                continue;
+            }
+            assert_int_equal(status, UCID_OK);
+            ucid_scores s;
+            ucid_explanation_scores_get(e, &s);
+            brute_result r = {*s.status, *s.grade, *s.flags, *s.score, *s.confidence, *s.snap_m, {0}, {0}};
+            for (int p = 0; p < PARTS; p++) r.part[p] = *s.part[p], r.nearest_m[p] = *s.nearest_m[p];
+            assert_brute(&b.out, i, &r, lat[i], lon[i]);
+            const ucid_reason *reasons;
+            int64_t count = ucid_explanation_reasons_get(e, &reasons);
+            double sum[PARTS] = {0};
+            for (int64_t k = 0; k < count; k++) {
+                const ucid_reason *at = &reasons[k];
+                if (k > 0 && at[-1].part == at->part) {
+                    assert_true(at[-1].distance_m <= at->distance_m && at[-1].counted >= at->counted);
+                } else {
+                    assert_true(same(at->distance_m, *s.nearest_m[at->part]));
+                }
+                assert_int_equal(at->counted, sum[at->part] < full[at->part]);
+                sum[at->part] += at->quality;
+                assert_string_equal(at->tag, "shop=bakery");
+                assert_true(fabs(at->lat_deg - lat[i]) < 0.02);
+            }
+            for (int p = 0; p < PARTS; p++) assert_true(fabs(fmin(100, 100 * sum[p] / full[p]) - *s.part[p]) < 0.0051);
+            ucid_explanation_free(e);
+        }
+        free(b.memory);
+        lattice_free(index);
+    }
+    ucid_explanation_free(NULL);
+}
+
 static void every_way_gives_the_same_bytes(void **state)
 {
     (void)state;
@@ -296,7 +348,7 @@ static void damaged_numbers_do_no_harm(void **state)
     uint64_t seed = 11;
     double lat[N], lon[N];
     batch b = batch_new(N);
-    for (int round = 0; round < 3000; round++) {
+    for (int round = 0; round < 1500; round++) {
         ucid_index *index = lattice_new(&small);
         make_places(index, N, (uint64_t)round, lat, lon);
         struct {
@@ -311,6 +363,9 @@ static void damaged_numbers_do_no_harm(void **state)
             {index->edges, (index->edge_count + 1) * sizeof *index->edges},
             {index->entries, index->entry_count * sizeof *index->entries},
             {index->boundary, index->boundary_count * sizeof *index->boundary},
+            {index->nodes, (index->node_count + 1) * sizeof *index->nodes},
+            {index->arcs, index->arc_count * sizeof *index->arcs},
+            {index->opportunities, index->opportunity_count * sizeof *index->opportunities},
             {&index->summary->cutoff, 2 * sizeof(uint32_t)},
         };
         for (int hit = 0; hit < 20; hit++) {
@@ -326,6 +381,11 @@ static void damaged_numbers_do_no_harm(void **state)
         assert_int_equal(
             score_with(score_kernels_find(name), index, round % 3 ? N : 20, lat, lon, NULL, NULL, &b.out, NULL),
             UCID_OK);
+        for (int i = 0; i < 3; i++) {
+            ucid_explanation *e = NULL;
+            ucid_explain(index, lat[i], lon[i], NULL, &e, NULL);
+            ucid_explanation_free(e);
+        }
         lattice_free(index);
     }
     free(b.memory);
@@ -360,6 +420,15 @@ static void memory_that_runs_out_is_an_error(void **state)
             assert_int_equal(b.out.status[0], 0);
             assert_true(allowed < 50);
         }
+    }
+    status = UCID_NO_MEMORY;
+    for (int allowed = 0, row = 0; status != UCID_OK; allowed++) {
+        while (b.out.status[row] != UCID_OK) row++;
+        ucid_explanation *e = NULL;
+        allocations_left = allowed;
+        status = ucid_explain(index, lat[row], lon[row], &options, &e, NULL);
+        assert_true(status == UCID_OK || (status == UCID_NO_MEMORY && e == NULL && allowed < 50));
+        ucid_explanation_free(e);
     }
     free(b.memory);
     lattice_free(index);
@@ -401,10 +470,10 @@ static void contexts_are_as_documented(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kernels_equal_brute_force),  cmocka_unit_test(every_way_gives_the_same_bytes),
-        cmocka_unit_test(nulls_and_missing_outputs),  cmocka_unit_test(coordinates_at_the_edges_of_floats),
-        cmocka_unit_test(damaged_numbers_do_no_harm), cmocka_unit_test(memory_that_runs_out_is_an_error),
-        cmocka_unit_test(contexts_are_as_documented),
+        cmocka_unit_test(kernels_equal_brute_force),          cmocka_unit_test(explanations_equal_scores),
+        cmocka_unit_test(every_way_gives_the_same_bytes),     cmocka_unit_test(nulls_and_missing_outputs),
+        cmocka_unit_test(coordinates_at_the_edges_of_floats), cmocka_unit_test(damaged_numbers_do_no_harm),
+        cmocka_unit_test(memory_that_runs_out_is_an_error),   cmocka_unit_test(contexts_are_as_documented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

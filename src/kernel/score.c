@@ -205,25 +205,32 @@ static ucid_status scratch_open(const ucid_allocator *allocator, int threads, si
     return UCID_OK;
 }
 
+ucid_status score_check_options(const ucid_score_options **options, const context_row **context, ucid_error *error)
+{
+    static const ucid_score_options standard = UCID_SCORE_OPTIONS_INIT;
+    if (*options == NULL) *options = &standard;
+    if ((*options)->size != sizeof **options || (*options)->threads < 1) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT,
+                         "score options: threads is %d and must be at least 1; start from UCID_SCORE_OPTIONS_INIT",
+                         (*options)->threads);
+    }
+    *context = context_find((*options)->context);
+    if (*context == NULL) {
+        return ucid_fail(error, UCID_CONTEXT_NOT_FOUND, "there is no context '%.20s'",
+                         (*options)->context != NULL ? (*options)->context : "");
+    }
+    return UCID_OK;
+}
+
 ucid_status score_with(const score_kernels *kernel, const ucid_index *index, int64_t n, const double *lat_deg,
                        const double *lon_deg, const uint8_t *validity, const ucid_score_options *options,
                        const ucid_scores *scores, ucid_error *error)
 {
-    static const ucid_score_options standard = UCID_SCORE_OPTIONS_INIT;
-    if (options == NULL) options = &standard;
+    const context_row *context;
+    ucid_status checked = score_check_options(&options, &context, error);
+    if (checked != UCID_OK) return checked;
     if (index == NULL || scores == NULL || n < 0 || (n > 0 && (lat_deg == NULL || lon_deg == NULL))) {
         return ucid_fail(error, UCID_INVALID_ARGUMENT, "score needs an index, arrays of coordinates and outputs");
-    }
-    if (options->size != sizeof *options || options->threads < 1) {
-        return ucid_fail(error, UCID_INVALID_ARGUMENT,
-                         "score options: threads is %d and must be at least 1; start "
-                         "from UCID_SCORE_OPTIONS_INIT",
-                         options->threads);
-    }
-    const context_row *context = context_find(options->context);
-    if (context == NULL) {
-        return ucid_fail(error, UCID_CONTEXT_NOT_FOUND, "there is no context '%.20s'",
-                         options->context != NULL ? options->context : "");
     }
     int64_t chunks = n / CHUNK + (n % CHUNK != 0);
     int threads = options->threads < chunks ? options->threads : chunks > 0 ? (int)chunks : 1;

@@ -33,6 +33,9 @@ typedef struct score_job {
     struct score_scratch *scratch; /* [threads] */
 } score_job;
 
+/* Standard options for NULL, and the context that they name. err INVALID_ARGUMENT, CONTEXT_NOT_FOUND */
+ucid_status score_check_options(const ucid_score_options **options, const context_row **context, ucid_error *error);
+
 /* ucid_score with the kernels of a name. */
 ucid_status score_with(const score_kernels *kernels, const ucid_index *index, int64_t n, const double *lat_deg,
                        const double *lon_deg, const uint8_t *validity, const ucid_score_options *options,
