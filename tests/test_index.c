@@ -119,6 +119,8 @@ static void lists_hold_the_nearest_segment(void **state)
     (void)state;
     for (int e = 0; e < EXTRACTS; e++) {
         ucid_index *x = index_of(extracts[e], 2, NULL);
+        ucid_error error;
+        if (ucid_index_check(x, &error) != UCID_OK) fail_msg("%s: %s", extracts[e], error.message);
         const ucidx_summary *s = x->summary;
         uint64_t seed = (uint64_t)e + 1, on = 0, islands = 0;
         for (int i = 0; i < POINTS; i++) {
