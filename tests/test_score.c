@@ -1,6 +1,6 @@
 /* test_score.c: kernels against brute force on lattices anywhere on Earth; every width, thread count, batch size and
  * order gives the same bytes; damaged indexes give some answer and no bad access. */
-#include "brute.h"
+#include "batch.h"
 #include "kernel/score.h"
 #include "lattice.h"
 #include "rt/memory.h"
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { PLACES = 4000, PARTS = 6, HOUR = 492000 };
+enum { PLACES = 4000, HOUR = 492000 };
 
 static const lattice_options lattices[] = {
     {41.0, 28.9, 18, 16, 110.0, 0, 63, HOUR, 1},
@@ -23,66 +23,6 @@ static const lattice_options lattices[] = {
     {-0.005, -0.005, 10, 12, 90.0, 0, 0x10, 0, 5},
 };
 enum { LATTICES = sizeof lattices / sizeof lattices[0] };
-
-/* Outputs of a batch, in one piece of memory so that they can be compared byte by byte. */
-typedef struct batch {
-    int64_t n;
-    size_t bytes;
-    uint8_t *memory;
-    ucid_scores out;
-} batch;
-
-static batch batch_new(int64_t n)
-{
-    batch b = {.n = n, .bytes = (size_t)n * (8 * (3 + 2 * PARTS) + 3)};
-    b.memory = calloc(b.bytes + 1, 1);
-    assert_non_null(b.memory);
-    double *doubles = (double *)(void *)b.memory;
-    b.out.score = doubles;
-    b.out.confidence = doubles + n;
-    b.out.snap_m = doubles + 2 * n;
-    for (int p = 0; p < PARTS; p++) {
-        b.out.part[p] = doubles + (3 + p) * n;
-        b.out.nearest_m[p] = doubles + (3 + PARTS + p) * n;
-    }
-    b.out.grade = b.memory + (size_t)n * 8 * (3 + 2 * PARTS);
-    b.out.status = b.out.grade + n;
-    b.out.flags = b.out.status + n;
-    return b;
-}
-
-static ucid_scores from_row(const ucid_scores *out, int64_t row)
-{
-    ucid_scores s = *out;
-    s.score += row;
-    s.confidence += row;
-    s.snap_m += row;
-    s.grade += row;
-    s.status += row;
-    s.flags += row;
-    for (int p = 0; p < PARTS; p++) s.part[p] += row, s.nearest_m[p] += row;
-    return s;
-}
-
-static int same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
-
-static void assert_brute(const ucid_scores *s, int64_t i, const brute_result *b, double lat, double lon)
-{
-    int equal = s->status[i] == b->status && s->grade[i] == b->grade && s->flags[i] == b->flags &&
-                same(s->score[i], b->score) && same(s->confidence[i], b->confidence) && same(s->snap_m[i], b->snap_m);
-    for (int p = 0; p < PARTS; p++) {
-        equal = equal && same(s->part[p][i], b->part[p]) && same(s->nearest_m[p][i], b->nearest_m[p]);
-    }
-    if (equal) return;
-    print_message("%.7f %.7f: kernel %s score %.2f confidence %.2f snap %g flags %d, brute %s %.2f %.2f %g %d\n", lat,
-                  lon, ucid_status_name((ucid_status)s->status[i]), s->score[i], s->confidence[i], s->snap_m[i],
-                  s->flags[i], ucid_status_name((ucid_status)b->status), b->score, b->confidence, b->snap_m, b->flags);
-    for (int p = 0; p < PARTS; p++) {
-        print_message("  part %d: kernel %.2f at %g, brute %.2f at %g\n", p, s->part[p][i], s->nearest_m[p][i],
-                      b->part[p], b->nearest_m[p]);
-    }
-    fail();
-}
 
 /* Places in and around the box of an index, some far off. */
 static void make_places(const ucid_index *index, int64_t n, uint64_t seed, double *lat, double *lon)
@@ -114,7 +54,7 @@ static void kernels_equal_brute_force(void **state)
         assert_int_equal(ucid_score(index, PLACES, lat, lon, NULL, &options, &b.out, NULL), UCID_OK);
         for (int i = 0; i < PLACES; i++) {
             brute_result r = brute_score(plain, lat[i], lon[i], options.hour);
-            assert_brute(&b.out, i, &r, lat[i], lon[i]);
+            batch_assert_brute(&b.out, i, &r, lat[i], lon[i]);
             seen[b.out.status[i]]++;
         }
         free(b.memory);
@@ -152,7 +92,7 @@ static void explanations_equal_scores(void **state)
             ucid_explanation_scores_get(e, &s);
             brute_result r = {*s.status, *s.grade, *s.flags, *s.score, *s.confidence, *s.snap_m, {0}, {0}};
             for (int p = 0; p < PARTS; p++) r.part[p] = *s.part[p], r.nearest_m[p] = *s.nearest_m[p];
-            assert_brute(&b.out, i, &r, lat[i], lon[i]);
+            batch_assert_brute(&b.out, i, &r, lat[i], lon[i]);
             const ucid_reason *reasons;
             int64_t count = ucid_explanation_reasons_get(e, &reasons);
             double sum[PARTS] = {0};
@@ -161,7 +101,7 @@ static void explanations_equal_scores(void **state)
                 if (k > 0 && at[-1].part == at->part) {
                     assert_true(at[-1].distance_m <= at->distance_m && at[-1].counted >= at->counted);
                 } else {
-                    assert_true(same(at->distance_m, *s.nearest_m[at->part]));
+                    assert_true(batch_same(at->distance_m, *s.nearest_m[at->part]));
                 }
                 assert_int_equal(at->counted, sum[at->part] < full[at->part]);
                 sum[at->part] += at->quality;
@@ -213,14 +153,15 @@ static void every_way_gives_the_same_bytes(void **state)
         int64_t end = sizes[s] == 1 ? 500 : n;
         for (int64_t i = 0; i < end; i += sizes[s]) {
             int64_t count = end - i < sizes[s] ? end - i : sizes[s];
-            ucid_scores slice = from_row(&b.out, i);
+            ucid_scores slice = batch_from_row(&b.out, i);
             assert_int_equal(ucid_score(index, count, lat + i, lon + i, NULL, &options, &slice, NULL), UCID_OK);
         }
         for (int64_t i = 0; i < end; i++) {
-            assert_true(same(b.out.score[i], expected.out.score[i]));
-            assert_true(same(b.out.confidence[i], expected.out.confidence[i]));
+            assert_true(batch_same(b.out.score[i], expected.out.score[i]));
+            assert_true(batch_same(b.out.confidence[i], expected.out.confidence[i]));
             assert_int_equal(b.out.status[i], expected.out.status[i]);
-            for (int p = 0; p < PARTS; p++) assert_true(same(b.out.nearest_m[p][i], expected.out.nearest_m[p][i]));
+            for (int p = 0; p < PARTS; p++)
+                assert_true(batch_same(b.out.nearest_m[p][i], expected.out.nearest_m[p][i]));
         }
         free(b.memory);
     }
@@ -229,8 +170,8 @@ static void every_way_gives_the_same_bytes(void **state)
     for (int64_t i = 0; i < n; i++) lat2[i] = lat[i * 3 % n], lon2[i] = lon[i * 3 % n]; /* 3 does not divide n */
     assert_int_equal(ucid_score(index, n, lat2, lon2, NULL, &options, &shuffled.out, NULL), UCID_OK);
     for (int64_t i = 0; i < n; i++) {
-        assert_true(same(shuffled.out.score[i], expected.out.score[i * 3 % n]));
-        assert_true(same(shuffled.out.snap_m[i], expected.out.snap_m[i * 3 % n]));
+        assert_true(batch_same(shuffled.out.score[i], expected.out.score[i * 3 % n]));
+        assert_true(batch_same(shuffled.out.snap_m[i], expected.out.snap_m[i * 3 % n]));
         assert_int_equal(shuffled.out.status[i], expected.out.status[i * 3 % n]);
     }
     free(shuffled.memory);
@@ -260,7 +201,7 @@ static void nulls_and_missing_outputs(void **state)
     assert_memory_equal(whole.memory, valid.memory, whole.bytes);
     for (int i = 0; i < N; i++) {
         if (validity[i / 8] >> (i % 8) & 1) {
-            assert_true(same(holed.out.score[i], whole.out.score[i]));
+            assert_true(batch_same(holed.out.score[i], whole.out.score[i]));
             assert_int_equal(holed.out.status[i], whole.out.status[i]);
         } else {
             assert_int_equal(holed.out.status[i], UCID_NULL_INPUT);
@@ -272,7 +213,7 @@ static void nulls_and_missing_outputs(void **state)
     ucid_scores none = {0}, only = {.score = holed.out.score};
     assert_int_equal(ucid_score(index, N, lat, lon, NULL, &options, &none, NULL), UCID_OK);
     assert_int_equal(ucid_score(index, N, lat, lon, NULL, &options, &only, NULL), UCID_OK);
-    for (int i = 0; i < N; i++) assert_true(same(holed.out.score[i], whole.out.score[i]));
+    for (int i = 0; i < N; i++) assert_true(batch_same(holed.out.score[i], whole.out.score[i]));
     assert_int_equal(ucid_score(index, 0, NULL, NULL, NULL, &options, &none, NULL), UCID_OK);
 
     ucid_error error;
@@ -324,7 +265,7 @@ static void coordinates_at_the_edges_of_floats(void **state)
                 batch b = batch_new(1);
                 assert_int_equal(ucid_score(index, 1, &lat, &lon, NULL, NULL, &b.out, NULL), UCID_OK);
                 brute_result r = brute_score(plain, lat, lon, UINT32_MAX);
-                assert_brute(&b.out, 0, &r, lat, lon);
+                batch_assert_brute(&b.out, 0, &r, lat, lon);
                 free(b.memory);
             }
         }
@@ -456,8 +397,8 @@ static void contexts_are_as_documented(void **state)
         if (sscanf(line, "| %31[a-z_] | %lf | %lf |", key, &weight, &full) != 3) continue;
         assert_true(part < PARTS);
         assert_string_equal(key, fifteen_context.part_key[part]);
-        assert_true(same(weight, fifteen_context.part_weight[part]));
-        assert_true(same(full * 4, fifteen_full(part)));
+        assert_true(batch_same(weight, fifteen_context.part_weight[part]));
+        assert_true(batch_same(full * 4, fifteen_full(part)));
         part++;
     }
     fclose(file);
