@@ -450,6 +450,12 @@ static ucid_status finish(pbf_writer *writer, bytes *out, ucid_error *error)
 
 ucid_status pbf_close(pbf_writer *writer, ucid_error *error) { return finish(writer, NULL, error); }
 
+void pbf_abandon(pbf_writer *writer)
+{
+    keep_failure(writer, UCID_CANCELLED);
+    finish(writer, NULL, NULL);
+}
+
 ucid_status pbf_close_memory(pbf_writer *writer, uint8_t **at, size_t *length, size_t *capacity, ucid_error *error)
 {
     bytes out = {0};

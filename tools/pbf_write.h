@@ -43,5 +43,7 @@ void pbf_flush(pbf_writer *writer);
 ucid_status pbf_close(pbf_writer *writer, ucid_error *error);
 /* Finish in memory: *bytes is to be released as ucid_release(&ucid_default_allocator, *bytes, *capacity, 1). */
 ucid_status pbf_close_memory(pbf_writer *writer, uint8_t **bytes, size_t *length, size_t *capacity, ucid_error *error);
+/* Give up: no file appears. Frees the writer. */
+void pbf_abandon(pbf_writer *writer);
 
 #endif
