@@ -311,9 +311,12 @@ static ucid_status put_input(text *t, const char *path)
     return UCID_OK;
 }
 
+/* What separates a member from what stands before it. */
+static const char *comma(const text *t) { return t->length == 0 || t->bytes[t->length - 1] == '{' ? "" : ","; }
+
 static void put_count(text *t, const char *name, uint64_t value)
 {
-    put(t, "%s\"%s\":%llu", t->bytes[t->length - 1] == '{' ? "" : ",", name, (unsigned long long)value);
+    put(t, "%s\"%s\":%llu", comma(t), name, (unsigned long long)value);
 }
 
 /* A header whose box is false is not believed about its date either. */
@@ -344,7 +347,7 @@ static void put_date(text *t, int64_t seconds)
 /* Metres, in 1/32 m, with as many decimals as are needed at most. */
 static void put_metres(text *t, const char *name, uint64_t units)
 {
-    put(t, "%s\"%s\":%llu.%05llu", t->bytes[t->length - 1] == '{' ? "" : ",", name, (unsigned long long)(units / 32),
+    put(t, "%s\"%s\":%llu.%05llu", comma(t), name, (unsigned long long)(units / 32),
         (unsigned long long)(units % 32 * 3125));
 }
 

@@ -387,7 +387,9 @@ static ucid_status take_rows(gridding *g, size_t count, build_sink sink, void *s
         }
         b->grid_block_count += span;
         b->cells[b->cell_count] = (uint32_t)*candidates;
-        memcpy(b->coverage + b->coverage_count, work->coverage, work->coverage_count * sizeof *b->coverage);
+        if (work->coverage_count > 0) {
+            memcpy(b->coverage + b->coverage_count, work->coverage, work->coverage_count * sizeof *b->coverage);
+        }
         b->coverage_count += work->coverage_count;
         *area += (double)work->covered_cells * g->raster.cell_e7[row] * g->raster.x_m_per_e7[row] * UCIDX_ROW_E7 *
                  UCIDX_Y_M_PER_E7;

@@ -4,8 +4,8 @@
  *
  * Coordinates are integers: degrees times 1e7, longitudes relative to summary.lon_origin_e7 so that a region may cross
  * the antimeridian: the origin is 0, or 1800000000 where that makes the region narrower, and a relative longitude is
- * wrapped into -1800000000..1799999999. Lengths on the network are integers in 1/32 m. docs/index-format.md is generated from nothing: it is
- * this file in prose, and a test compares the numbers.
+ * wrapped into -1800000000..1799999999. Lengths on the network are integers in 1/32 m. docs/index-format.md is
+ * generated from nothing: it is this file in prose, and a test compares the numbers.
  *
  * How a place finds its street. The area is cut into rows of UCIDX_ROW_E7 (50 m) of latitude. A row has its own metres
  * per degree of longitude, so that inside a row all geometry is plain: x = (lon - lon') * row.x_m_per_e7,
@@ -14,7 +14,8 @@
  * ascending: those of the main network, then islands (bit 31), and among equally near ones the first counts. What
  * "near" means is src/index/near.h, for the builder and for every reader.
  *
- *     row --first_block--> blocks[] --first cell--> cells[] --first candidate--> candidates[] --> segments[] --> edges[]
+ *     row --first_block--> blocks[] --first cell--> cells[] --first candidate--> candidates[] --> segments[] -->
+ * edges[]
  *
  * How a street knows its places. Edge e has entry blocks [edges[e].first_entry, edges[e+1].first_entry): the nearest
  * opportunities of each part as distances from both ends. Opportunities are nodes, so none lies inside an edge, and a
@@ -34,7 +35,7 @@
 #define UCIDX_CELL_M 50.0
 #define UCIDX_BLOCK_CELLS 16u
 #define UCIDX_NONE UINT32_MAX
-#define UCIDX_FAR 0xFFFFu                     /* distance of an entry: not reached from this end */
+#define UCIDX_FAR 0xFFFFu /* distance of an entry: not reached from this end */
 
 enum ucidx_kind {
     UCIDX_SUMMARY = 1,   /* ucidx_summary [1] */
@@ -51,7 +52,7 @@ enum ucidx_kind {
     UCIDX_OPPORTUNITIES, /* ucidx_opportunity, by node, then part, OSM type and id */
     UCIDX_NAMES,         /* UTF-8 texts, each ends with NUL; offset 0 is "" */
     UCIDX_BOUNDARY,      /* ucidx_ring_point: rings of the reported area, or empty: everything is reported */
-    UCIDX_COVERAGE,      /* u64: H3 cells of resolution 7 that hold a reported place with a street in reach, ascending */
+    UCIDX_COVERAGE, /* u64: H3 cells of resolution 7 that hold a reported place with a street in reach, ascending */
     UCIDX_KIND_END
 };
 
@@ -73,14 +74,14 @@ typedef struct ucidx_section {
 } ucidx_section;
 
 typedef struct ucidx_summary {
-    int32_t lat_origin_e7;   /* south edge of row 0 */
-    int32_t lon_origin_e7;   /* longitudes in the file are relative to this */
+    int32_t lat_origin_e7;                                  /* south edge of row 0 */
+    int32_t lon_origin_e7;                                  /* longitudes in the file are relative to this */
     int32_t min_lat_e7, max_lat_e7, min_lon_e7, max_lon_e7; /* of the network; longitudes relative */
     uint32_t row_count;
     uint32_t data_hour;
-    uint32_t cutoff, snap_limit;             /* 1/32 m */
-    uint32_t component_count, flags;         /* flags: bit p: part p has enough objects to count as input */
-    uint64_t street_length, main_length;     /* 1/32 m: whole network, largest component */
+    uint32_t cutoff, snap_limit;         /* 1/32 m */
+    uint32_t component_count, flags;     /* flags: bit p: part p has enough objects to count as input */
+    uint64_t street_length, main_length; /* 1/32 m: whole network, largest component */
     uint64_t island_edge_count;
     uint64_t opportunity_count[8];
     uint64_t area_m2;
@@ -88,9 +89,9 @@ typedef struct ucidx_summary {
 } ucidx_summary;
 
 typedef struct ucidx_row {
-    double x_m_per_e7;     /* metres per 1e-7 degree of longitude in the middle of the row */
-    int32_t lon_e7;        /* west edge of the row's first block, relative */
-    uint32_t cell_e7;      /* width of a cell */
+    double x_m_per_e7; /* metres per 1e-7 degree of longitude in the middle of the row */
+    int32_t lon_e7;    /* west edge of the row's first block, relative */
+    uint32_t cell_e7;  /* width of a cell */
     uint32_t block_count;
     uint32_t first_block;
 } ucidx_row;
@@ -125,18 +126,18 @@ enum ucidx_class {
 enum { UCIDX_EDGE_ISLAND = 1u << 8, UCIDX_EDGE_CLASS_MASK = 0xFFu }; /* of ucidx_edge.flags */
 
 typedef struct ucidx_edge {
-    uint32_t a, b;          /* nodes */
-    uint32_t length;        /* 1/32 m */
+    uint32_t a, b;   /* nodes */
+    uint32_t length; /* 1/32 m */
     uint32_t first_segment;
-    uint32_t first_entry;   /* block of ENTRIES */
-    uint32_t flags;         /* street class (enum ucidx_class), island */
+    uint32_t first_entry; /* block of ENTRIES */
+    uint32_t flags;       /* street class (enum ucidx_class), island */
 } ucidx_edge;
 
-/* Entries of an edge, one lane a part: lane 0..5 = part, UCIDX_PART_END = the end of the extract, lane 7 unused. Block i
- * of an edge holds the i-th entry of each part, ascending by min(a, b), named ones first among equals; a lane without an
- * i-th entry has a = b = UCIDX_FAR and what = 0. An edge has as many blocks as its longest part has entries. Lanes that
- * do not depend on each other let a kernel work on a block in a dozen instructions.
- * what: bit 3 the place has a name, bits 4..7 quality in quarters. */
+/* Entries of an edge, one lane a part: lane 0..5 = part, UCIDX_PART_END = the end of the extract, lane 7 unused. Block
+ * i of an edge holds the i-th entry of each part, ascending by min(a, b), named ones first among equals; a lane without
+ * an i-th entry has a = b = UCIDX_FAR and what = 0. An edge has as many blocks as its longest part has entries. Lanes
+ * that do not depend on each other let a kernel work on a block in a dozen instructions. what: bit 3 the place has a
+ * name, bits 4..7 quality in quarters. */
 typedef struct ucidx_entries {
     uint16_t a[8], b[8];
     uint8_t what[8];
@@ -146,25 +147,25 @@ enum { UCIDX_PART_END = 6, UCIDX_NAMED = 8 };
 typedef struct ucidx_node {
     int32_t x_e7, y_e7; /* relative longitude, latitude */
     uint32_t first_arc;
-    uint32_t flags;     /* bit 0: the extract ends here */
+    uint32_t flags; /* bit 0: the extract ends here */
 } ucidx_node;
 
 typedef struct ucidx_opportunity {
     int64_t osm_id;
-    int32_t x_e7, y_e7;  /* the place itself */
-    uint32_t node;       /* its foot point */
-    uint32_t gap;        /* 1/32 m from place to foot point */
-    uint32_t name;       /* offset in NAMES */
-    uint32_t tag;        /* offset in NAMES of "shop=bakery" */
-    uint8_t osm_type;    /* 'n', 'w', 'r' */
+    int32_t x_e7, y_e7; /* the place itself */
+    uint32_t node;      /* its foot point */
+    uint32_t gap;       /* 1/32 m from place to foot point */
+    uint32_t name;      /* offset in NAMES */
+    uint32_t tag;       /* offset in NAMES of "shop=bakery" */
+    uint8_t osm_type;   /* 'n', 'w', 'r' */
     uint8_t part;
-    uint8_t quality;     /* quarters */
+    uint8_t quality; /* quarters */
     uint8_t reserved[5];
 } ucidx_opportunity;
 
 typedef struct ucidx_ring_point {
     int32_t x_e7, y_e7;
-    uint32_t ring;     /* number of the ring; even-odd over all rings */
+    uint32_t ring; /* number of the ring; even-odd over all rings */
     uint32_t reserved;
 } ucidx_ring_point;
 

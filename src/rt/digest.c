@@ -58,8 +58,8 @@ static void compress(uint32_t state[8], const uint8_t *block)
 
 void ucid_sha256_init(ucid_sha256 *digest)
 {
-    *digest = (ucid_sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
-                                      0x1f83d9ab, 0x5be0cd19}};
+    *digest = (ucid_sha256){
+        .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
 }
 
 void ucid_sha256_update(ucid_sha256 *digest, const void *bytes, size_t length)

@@ -8,7 +8,8 @@
 const char *ucid_status_code(ucid_status status)
 {
     switch (status) {
-#define STATUS_CASE(name, number, exit_code, python_class, meaning) case UCID_##name: return #name;
+#define STATUS_CASE(name, number, exit_code, python_class, meaning)                                                    \
+    case UCID_##name: return #name;
         UCID_STATUS_LIST(STATUS_CASE)
 #undef STATUS_CASE
     }
@@ -18,7 +19,8 @@ const char *ucid_status_code(ucid_status status)
 const char *ucid_status_meaning(ucid_status status)
 {
     switch (status) {
-#define STATUS_CASE(name, number, exit_code, python_class, meaning) case UCID_##name: return meaning;
+#define STATUS_CASE(name, number, exit_code, python_class, meaning)                                                    \
+    case UCID_##name: return meaning;
         UCID_STATUS_LIST(STATUS_CASE)
 #undef STATUS_CASE
     }
@@ -28,7 +30,8 @@ const char *ucid_status_meaning(ucid_status status)
 int ucid_status_exit_code(ucid_status status)
 {
     switch (status) {
-#define STATUS_CASE(name, number, exit_code, python_class, meaning) case UCID_##name: return exit_code;
+#define STATUS_CASE(name, number, exit_code, python_class, meaning)                                                    \
+    case UCID_##name: return exit_code;
         UCID_STATUS_LIST(STATUS_CASE)
 #undef STATUS_CASE
     }
