@@ -2,9 +2,15 @@
  *
  * Let far(s) be the largest distance from a place of the cell to segment s (distance to a segment is convex, so a
  * corner has it), near(s) the smallest. No place of the cell is farther than U = min far(s) from its nearest street, so
- * s can be nearest only if near(s) <= U. And with h half the cell's diagonal and d(s) the distance of s from the cell's
- * centre, d - h <= near, far <= d + h: only segments with d <= min d + 2h need the exact test. They are found in the
- * cells around, in a window that grows until it holds all of them. Islands count where U exceeds the snap limit.
+ * s can be nearest only if near(s) <= U. With d(s) the distance of s from the cell's centre, h half the cell's diagonal
+ * and w half its width,
+ *
+ *     d + w <= far(s) <= d + h        d - h <= near(s) <= d - w  (or 0)
+ *
+ * so d, in floats, decides most, and exact tests only what lies between; a list may hold a segment too many by the
+ * slack, none too few. Distances are measured for the 16 cells of a block together, from the segments around the block,
+ * within a window that grows where it does not hold everything with d <= min d + 2h. Islands count where U exceeds the
+ * snap limit.
  *
  * Rows are independent; some are done at a time in parallel, and handed on in order. */
 #include "index/build.h"
@@ -18,12 +24,8 @@
 #include <string.h>
 
 enum { ROWS_AT_ONCE = 64, COVERAGE_RESOLUTION = 7 };
-#define SLACK_M 1e-6
-
-typedef struct candidate {
-    double square_m2; /* from the cell's centre */
-    uint32_t segment; /* bit 31: island */
-} candidate;
+#define SLACK_M 0.25   /* floats err by millimetres within 100 km */
+#define FAR_AWAY 1e15f /* metres; its square is a float */
 
 /* What a row has become. */
 typedef struct row_work {
@@ -40,13 +42,26 @@ typedef struct row_work {
     uint64_t covered_cells;
 } row_work;
 
+/* The segments around a block, in metres from its middle: the main network, then from first_island on islands, both
+ * filled up with segments far away to a multiple of LANES. */
+typedef struct surroundings {
+    uint32_t *segments;
+    size_t segment_capacity;
+    float *planes; /* ax, ay, dx, dy, 1 / length squared, squared distance; [plane] each */
+    size_t plane_capacity, plane;
+    uint32_t *close; /* [count] places in the planes of what a cell's list may hold */
+    size_t close_capacity;
+    size_t first_island, count;
+} surroundings;
+
+enum { LANES = 8, PLANES = 6 };
+
 typedef struct worker_scratch {
     uint32_t *seen; /* [segments] stamp of the window that met the segment */
     uint32_t stamp;
     uint64_t *wanted; /* bit for each block of the row */
     size_t wanted_capacity;
-    candidate *found;
-    size_t found_capacity;
+    surroundings around;
 } worker_scratch;
 
 typedef struct gridding {
@@ -125,19 +140,29 @@ static double near_square(const ucidx_segment *s, const cell_box *box)
     return least;
 }
 
-/* Every segment within `cells` cells of the box, once each, with its distance from the centre. Returns their number, or
- * -1 where memory is out. */
-static int64_t look_around(gridding *g, worker_scratch *w, int64_t row, const cell_box *box, int64_t cells)
+static int grow(const build *b, void *array, size_t *capacity, size_t needed, size_t item)
+{
+    void *ptr;
+    memcpy(&ptr, array, sizeof ptr);
+    int grown = ucid_grow(&b->allocator, &ptr, capacity, needed, item);
+    memcpy(array, &ptr, sizeof ptr);
+    return grown;
+}
+
+/* Collect every segment within `cells` cells of a block, once each. */
+static int look_around(gridding *g, worker_scratch *w, int64_t row, const cell_box *block, int64_t cells)
 {
     const build *b = g->b;
+    surroundings *around = &w->around;
     if (++w->stamp == 0) {
         memset(w->seen, 0, b->segment_count * sizeof *w->seen);
         w->stamp = 1;
     }
-    int64_t width = box->east - box->west, found = 0;
-    int64_t west = box->west - cells * width - g->raster.west_e7, east = box->east + cells * width - g->raster.west_e7;
+    int64_t margin = cells * g->raster.cell_e7[row];
+    int64_t west = block->west - margin - g->raster.west_e7, east = block->east + margin - g->raster.west_e7;
     int64_t first = row > cells ? row - cells : 0, last = row + cells;
     if (last >= (int64_t)b->row_count) last = (int64_t)b->row_count - 1;
+    size_t main_count = 0, count = 0;
     for (int64_t r = first; r <= last; r++) {
         int64_t last_column = east / g->raster.cell_e7[r];
         size_t i = build_raster_find(&g->raster, (size_t)r, west < 0 ? 0 : west / g->raster.cell_e7[r]);
@@ -145,78 +170,176 @@ static int64_t look_around(gridding *g, worker_scratch *w, int64_t row, const ce
             uint32_t at = (uint32_t)g->raster.entries[i];
             if (w->seen[at] == w->stamp) continue;
             w->seen[at] = w->stamp;
-            if ((size_t)found == w->found_capacity) {
-                void *grown = w->found;
-                if (!ucid_grow(&b->allocator, &grown, &w->found_capacity, (size_t)found + 1, sizeof *w->found))
-                    return -1;
-                w->found = grown;
-            }
-            const ucidx_segment *s = &b->segments[at];
-            uint32_t island = b->edges[s->edge].flags & UCIDX_EDGE_ISLAND ? 1u << 31 : 0;
-            w->found[found++] = (candidate){square_to(s, box->x, box->y, box->scale), at | island};
+            if (!grow(b, &around->segments, &around->segment_capacity, count + 1, sizeof *around->segments)) return 0;
+            uint32_t island = b->edges[b->segments[at].edge].flags & UCIDX_EDGE_ISLAND ? 1u << 31 : 0;
+            around->segments[count++] = at | island;
+            main_count += island == 0;
         }
     }
-    return found;
-}
-
-/* Largest distance that a place of the cell can be from the nearest of one network; HUGE_VAL where none was found. */
-static double reach_of(const build *b, const cell_box *box, const candidate *found, int64_t count, uint32_t island)
-{
-    double bound = HUGE_VAL; /* squared */
-    for (int64_t i = 0; i < count; i++) {
-        if ((found[i].segment & 1u << 31) != island || found[i].square_m2 >= bound) continue;
-        double square = far_square(&b->segments[found[i].segment & ~(1u << 31)], box);
-        if (square < bound) bound = square;
+    around->first_island = (main_count + LANES - 1) / LANES * LANES;
+    around->count = around->first_island + (count - main_count + LANES - 1) / LANES * LANES;
+    if (!grow(b, &around->planes, &around->plane_capacity, PLANES * around->count, sizeof *around->planes) ||
+        !grow(b, &around->segments, &around->segment_capacity, count + around->count, sizeof *around->segments) ||
+        !grow(b, &around->close, &around->close_capacity, around->count, sizeof *around->close)) {
+        return 0;
     }
-    return sqrt(bound);
+    around->plane = around->count;
+    float *ax = around->planes, *ay = ax + around->plane, *dx = ay + around->plane, *dy = dx + around->plane;
+    float *inverse = dy + around->plane;
+    for (size_t i = 0; i < around->count; i++) {
+        ax[i] = ay[i] = FAR_AWAY;
+        dx[i] = dy[i] = inverse[i] = 0.0f;
+    }
+    uint32_t *ordered = around->segments + count;
+    memset(ordered, 0, around->count * sizeof *ordered);
+    size_t next[2] = {0, around->first_island};
+    for (size_t i = 0; i < count; i++) {
+        uint32_t segment = around->segments[i];
+        const ucidx_segment *s = &b->segments[segment & INT32_MAX];
+        size_t at = next[segment >> 31]++;
+        double x = ((double)s->bx_e7 - s->ax_e7) * block->scale, y = ((double)s->by_e7 - s->ay_e7) * UCIDX_Y_M_PER_E7;
+        double square = x * x + y * y;
+        ordered[at] = segment;
+        ax[at] = (float)((s->ax_e7 - block->x) * block->scale);
+        ay[at] = (float)((s->ay_e7 - block->y) * UCIDX_Y_M_PER_E7);
+        dx[at] = (float)x;
+        dy[at] = (float)y;
+        inverse[at] = square > 0.0 ? (float)(1.0 / square) : 0.0f;
+    }
+    memmove(around->segments, ordered, around->count * sizeof *ordered);
+    return 1;
 }
 
-static int list_cell(gridding *g, worker_scratch *w, row_work *work, int64_t row, const cell_box *box, uint32_t *listed)
+/* Squared distances of a place, metres east of the block's middle, from all around; the least of the main network and
+ * of islands. */
+static void measure(surroundings *around, float x, float least[2])
+{
+    const float *restrict ax = around->planes, *restrict ay = ax + around->plane, *restrict dx = ay + around->plane;
+    const float *restrict dy = dx + around->plane, *restrict inverse = dy + around->plane;
+    float *restrict square = around->planes + 5 * around->plane;
+    for (size_t i = 0; i < around->count; i++) {
+        float px = x - ax[i], py = -ay[i];
+        float t = (px * dx[i] + py * dy[i]) * inverse[i];
+        t = t > 0.0f ? t : 0.0f;
+        t = t < 1.0f ? t : 1.0f;
+        float ex = px - t * dx[i], ey = py - t * dy[i];
+        square[i] = ex * ex + ey * ey;
+    }
+    size_t start = 0, end = around->first_island;
+    for (int k = 0; k < 2; k++) {
+        int32_t bits = INT32_MAX; /* floats that are not negative are ordered as their bits are */
+        for (size_t i = start; i < end; i++) {
+            int32_t other;
+            memcpy(&other, &square[i], sizeof other);
+            bits = other < bits ? other : bits;
+        }
+        memcpy(&least[k], &bits, sizeof bits);
+        if (start == end) least[k] = FAR_AWAY * FAR_AWAY;
+        start = end;
+        end = around->count;
+    }
+}
+
+/* What of one network lies within some metres of the cell's centre. */
+static size_t pick(surroundings *around, size_t start, size_t end, double metres)
+{
+    const float *square = around->planes + 5 * around->plane;
+    float most = (float)(metres * metres);
+    size_t count = 0;
+    for (size_t i = start; i < end; i++) {
+        around->close[count] = (uint32_t)i;
+        count += square[i] <= most;
+    }
+    return count;
+}
+
+/* U of one network. */
+static double reach_of(const build *b, const surroundings *around, const cell_box *box, size_t count, double nearest)
+{
+    const float *square = around->planes + 5 * around->plane;
+    double bound = nearest + box->diagonal + SLACK_M;
+    float worth = (float)((bound - UCIDX_CELL_M / 2 + SLACK_M) * (bound - UCIDX_CELL_M / 2 + SLACK_M));
+    for (size_t i = 0; i < count; i++) {
+        if (square[around->close[i]] >= worth) continue; /* far(s) >= d + w */
+        double far = sqrt(far_square(&b->segments[around->segments[around->close[i]] & INT32_MAX], box));
+        if (far >= bound) continue;
+        bound = far;
+        double left = bound - UCIDX_CELL_M / 2 + SLACK_M;
+        worth = left > 0.0 ? (float)(left * left) : 0.0f;
+    }
+    return bound;
+}
+
+/* Append the candidates of a cell; its distances have been measured. Only segments with d <= enough can be any. */
+static int list_cell(gridding *g, worker_scratch *w, row_work *work, const cell_box *box, const double nearest[2],
+                     uint32_t *listed)
 {
     const build *b = g->b;
+    surroundings *around = &w->around;
+    const float *square = around->planes + 5 * around->plane;
     *listed = 0;
-    int64_t most = (int64_t)((g->limit_m + box->diagonal) / UCIDX_CELL_M) + 1, count;
-    double enough; /* metres from the centre within which every candidate lies */
-    for (int64_t cells = 2 < most ? 2 : most;;) {
-        count = look_around(g, w, row, box, cells);
-        if (count < 0) return 0;
-        double nearest = HUGE_VAL;
-        for (int64_t i = 0; i < count; i++) {
-            if (!(w->found[i].segment >> 31) && w->found[i].square_m2 < nearest) nearest = w->found[i].square_m2;
-        }
-        enough = sqrt(nearest) + 2.0 * box->diagonal;
-        if (enough > g->limit_m + box->diagonal) enough = g->limit_m + box->diagonal;
-        if (cells == most || enough <= ((double)cells + 0.5) * UCIDX_CELL_M) break;
-        int64_t needed = (int64_t)ceil(enough / UCIDX_CELL_M - 0.5);
-        cells = nearest < HUGE_VAL ? needed : 2 * cells;
-        if (cells > most) cells = most;
-    }
-    enough += SLACK_M;
-    double bound[2] = {reach_of(b, box, w->found, count, 0), -1.0};
-    if (bound[0] > g->limit_m - 2.0 / UCIDX_UNITS_PER_M) bound[1] = reach_of(b, box, w->found, count, 1u << 31);
-    for (int k = 0; k < 2; k++) {
-        if (bound[k] > g->limit_m) bound[k] = g->limit_m;
-        bound[k] = bound[k] >= 0.0 ? (bound[k] + SLACK_M) * (bound[k] + SLACK_M) : -1.0;
-    }
-    if (work->candidate_capacity < work->candidate_count + (size_t)count) {
-        void *grown = work->candidates;
-        if (!ucid_grow(&b->allocator, &grown, &work->candidate_capacity, work->candidate_count + (size_t)count,
-                       sizeof *work->candidates)) {
-            return 0;
-        }
-        work->candidates = grown;
+    if (!grow(b, &work->candidates, &work->candidate_capacity, work->candidate_count + around->count,
+              sizeof *work->candidates)) {
+        return 0;
     }
     uint32_t *list = work->candidates + work->candidate_count, length = 0;
-    for (int64_t i = 0; i < count; i++) {
-        uint32_t segment = w->found[i].segment;
-        if (w->found[i].square_m2 > enough * enough) continue;
-        if (near_square(&b->segments[segment & ~(1u << 31)], box) > bound[segment >> 31]) continue;
-        uint32_t at = length++;
-        for (; at > 0 && list[at - 1] > segment; at--) list[at] = list[at - 1];
-        list[at] = segment;
+    double main_reach = HUGE_VAL;
+    for (int k = 0; k < 2; k++) {
+        if (k == 1 && main_reach <= g->limit_m - 2.0 / UCIDX_UNITS_PER_M) break; /* no place here needs an island */
+        if (nearest[k] > g->limit_m + box->diagonal + SLACK_M) continue;
+        size_t start = k ? around->first_island : 0, end = k ? around->count : around->first_island;
+        size_t count = pick(around, start, end, nearest[k] + 2.0 * (box->diagonal + SLACK_M));
+        double reach = reach_of(b, around, box, count, nearest[k]);
+        if (k == 0) main_reach = reach;
+        if (reach > g->limit_m) reach = g->limit_m;
+        double sure = reach + UCIDX_CELL_M / 2, most = reach + box->diagonal + SLACK_M;
+        for (size_t i = 0; i < count; i++) {
+            double d2 = (double)square[around->close[i]];
+            if (d2 > most * most) continue;
+            uint32_t segment = around->segments[around->close[i]];
+            if (d2 > sure * sure &&
+                near_square(&b->segments[segment & INT32_MAX], box) > (reach + 1e-6) * (reach + 1e-6)) {
+                continue;
+            }
+            uint32_t at = length++;
+            for (; at > 0 && list[at - 1] > segment; at--) list[at] = list[at - 1];
+            list[at] = segment;
+        }
     }
     work->candidate_count += length;
     *listed = length;
+    return 1;
+}
+
+/* The lists of a block's cells. */
+static int list_block(gridding *g, worker_scratch *w, row_work *work, int64_t row, const cell_box *block,
+                      uint32_t counts[UCIDX_BLOCK_CELLS])
+{
+    size_t before = work->candidate_count;
+    int64_t width = g->raster.cell_e7[row];
+    cell_box box = *block;
+    box.half_x = (double)width * box.scale / 2;
+    box.half_y = UCIDX_ROW_E7 * UCIDX_Y_M_PER_E7 / 2;
+    box.diagonal = sqrt(box.half_x * box.half_x + box.half_y * box.half_y);
+    double farthest = g->limit_m + box.diagonal + SLACK_M;
+    int64_t most = (int64_t)ceil(farthest / UCIDX_CELL_M - 0.5), needed = most < 2 ? most : 2, cells;
+    do {
+        cells = needed;
+        work->candidate_count = before;
+        if (!look_around(g, w, row, block, cells)) return 0;
+        for (uint32_t c = 0; c < UCIDX_BLOCK_CELLS; c++) {
+            box.west = block->west + c * width;
+            box.east = box.west + width;
+            box.x = (double)box.west + (double)width / 2;
+            float square[2];
+            measure(&w->around, (float)((box.x - block->x) * box.scale), square);
+            double nearest[2] = {sqrt((double)square[0]), sqrt((double)square[1])};
+            double enough = nearest[0] + 2.0 * box.diagonal + 2.0 * SLACK_M;
+            int64_t wanted = enough < farthest ? (int64_t)ceil(enough / UCIDX_CELL_M - 0.5) : most;
+            if (wanted > needed) needed = wanted;
+            if (needed == cells && !list_cell(g, w, work, &box, nearest, &counts[c])) return 0;
+        }
+    } while (needed > cells);
     return 1;
 }
 
@@ -237,11 +360,7 @@ static int want_blocks(gridding *g, worker_scratch *w, int64_t row, size_t *bloc
         if (blocks > *block_count) *block_count = blocks;
     }
     size_t words = *block_count / 64 + 1;
-    if (words > w->wanted_capacity) {
-        void *grown = w->wanted;
-        if (!ucid_grow(&b->allocator, &grown, &w->wanted_capacity, words, sizeof *w->wanted)) return 0;
-        w->wanted = grown;
-    }
+    if (!grow(b, &w->wanted, &w->wanted_capacity, words, sizeof *w->wanted)) return 0;
     memset(w->wanted, 0, words * sizeof *w->wanted);
     for (int64_t r = first; r <= last; r++) {
         int64_t before = -1;
@@ -265,14 +384,7 @@ static int64_t cross_boundary(const build *b, row_work *work, double y)
     for (size_t i = 0; i + 1 < b->boundary_count; i++) {
         const ucidx_ring_point *p = &b->boundary[i], *q = p + 1;
         if (p->ring != q->ring || (p->y_e7 > y) == (q->y_e7 > y)) continue;
-        if ((size_t)count == work->crossing_capacity) {
-            void *grown = work->crossings;
-            if (!ucid_grow(&b->allocator, &grown, &work->crossing_capacity, (size_t)count + 1,
-                           sizeof *work->crossings)) {
-                return -1;
-            }
-            work->crossings = grown;
-        }
+        if (!grow(b, &work->crossings, &work->crossing_capacity, (size_t)count + 1, sizeof *work->crossings)) return -1;
         double x = p->x_e7 + (y - p->y_e7) * ((double)q->x_e7 - p->x_e7) / ((double)q->y_e7 - p->y_e7);
         int64_t at = count++;
         for (; at > 0 && work->crossings[at - 1] > x; at--) work->crossings[at] = work->crossings[at - 1];
@@ -288,14 +400,8 @@ static int cover(gridding *g, row_work *work, double x_e7, double y_e7)
     if (lon < -180.0) lon += 360.0;
     uint64_t cell = ucid_cell_at(y_e7 * 1e-7, lon, COVERAGE_RESOLUTION);
     if (work->coverage_count > 0 && work->coverage[work->coverage_count - 1] == cell) return 1;
-    if (work->coverage_count == work->coverage_capacity) {
-        void *grown = work->coverage;
-        if (!ucid_grow(&g->b->allocator, &grown, &work->coverage_capacity, work->coverage_count + 1,
-                       sizeof *work->coverage)) {
-            return 0;
-        }
-        work->coverage = grown;
-    }
+    if (!grow(g->b, &work->coverage, &work->coverage_capacity, work->coverage_count + 1, sizeof *work->coverage))
+        return 0;
     work->coverage[work->coverage_count++] = cell;
     return 1;
 }
@@ -308,36 +414,32 @@ static int do_row(gridding *g, worker_scratch *w, row_work *work, int64_t row)
     work->covered_cells = 0;
     if (!want_blocks(g, w, row, &block_count)) return 0;
     int64_t cell_e7 = g->raster.cell_e7[row], south = b->lat_origin_e7 + row * UCIDX_ROW_E7;
-    cell_box box = {.south = south, .north = south + UCIDX_ROW_E7, .scale = g->raster.x_m_per_e7[row]};
-    box.half_x = (double)cell_e7 * box.scale / 2;
-    box.half_y = UCIDX_ROW_E7 * UCIDX_Y_M_PER_E7 / 2;
-    box.diagonal = sqrt(box.half_x * box.half_x + box.half_y * box.half_y);
-    box.y = (double)south + UCIDX_ROW_E7 / 2.0;
+    cell_box box = {.south = south,
+                    .north = south + UCIDX_ROW_E7,
+                    .scale = g->raster.x_m_per_e7[row],
+                    .y = (double)south + UCIDX_ROW_E7 / 2.0};
     int64_t crossings = cross_boundary(b, work, box.y);
     if (crossings < 0) return 0;
     int64_t crossed = 0;
     for (size_t k = 0; k < block_count; k++) {
         if (!(w->wanted[k / 64] >> k % 64 & 1)) continue;
-        size_t needed = (work->block_count + 1) * UCIDX_BLOCK_CELLS;
-        void *counts = work->counts, *blocks = work->blocks;
-        int grown = ucid_grow(&b->allocator, &counts, &work->count_capacity, needed, sizeof *work->counts);
-        work->counts = counts;
-        grown = grown &&
-                ucid_grow(&b->allocator, &blocks, &work->block_capacity, work->block_count + 1, sizeof *work->blocks);
-        work->blocks = blocks;
-        if (!grown) return 0;
-        uint32_t *cells = work->counts + work->block_count * UCIDX_BLOCK_CELLS;
-        size_t before = work->candidate_count;
+        size_t needed = (work->block_count + 1) * UCIDX_BLOCK_CELLS, before = work->candidate_count;
+        if (!grow(b, &work->counts, &work->count_capacity, needed, sizeof *work->counts) ||
+            !grow(b, &work->blocks, &work->block_capacity, work->block_count + 1, sizeof *work->blocks)) {
+            return 0;
+        }
+        uint32_t *counts = work->counts + work->block_count * UCIDX_BLOCK_CELLS;
+        box.west = g->raster.west_e7 + (int64_t)k * UCIDX_BLOCK_CELLS * cell_e7;
+        box.east = box.west + UCIDX_BLOCK_CELLS * cell_e7;
+        box.x = (double)box.west + UCIDX_BLOCK_CELLS * (double)cell_e7 / 2;
+        if (!list_block(g, w, work, row, &box, counts)) return 0;
         for (uint32_t c = 0; c < UCIDX_BLOCK_CELLS; c++) {
-            box.west = g->raster.west_e7 + ((int64_t)k * UCIDX_BLOCK_CELLS + c) * cell_e7;
-            box.east = box.west + cell_e7;
-            box.x = (double)box.west + (double)cell_e7 / 2.0;
-            if (!list_cell(g, w, work, row, &box, &cells[c])) return 0;
-            if (cells[c] == 0) continue;
-            while (crossed < crossings && work->crossings[crossed] < box.x) crossed++;
+            if (counts[c] == 0) continue;
+            double x = (double)box.west + (c + 0.5) * (double)cell_e7;
+            while (crossed < crossings && work->crossings[crossed] < x) crossed++;
             if (b->boundary_count > 0 && crossed % 2 == 0) continue;
             work->covered_cells++;
-            if (!cover(g, work, box.x, box.y)) return 0;
+            if (!cover(g, work, x, box.y)) return 0;
         }
         if (work->candidate_count > before) work->blocks[work->block_count++] = (uint32_t)k;
     }
@@ -450,7 +552,9 @@ ucid_status build_grid(build *b, build_sink sink, void *sink_ctx)
     for (size_t i = 0; i < threads && g.scratch != NULL; i++) {
         worker_scratch *w = &g.scratch[i];
         ucid_release(&b->allocator, w->wanted, w->wanted_capacity, sizeof *w->wanted);
-        ucid_release(&b->allocator, w->found, w->found_capacity, sizeof *w->found);
+        ucid_release(&b->allocator, w->around.segments, w->around.segment_capacity, sizeof *w->around.segments);
+        ucid_release(&b->allocator, w->around.close, w->around.close_capacity, sizeof *w->around.close);
+        ucid_release(&b->allocator, w->around.planes, w->around.plane_capacity, sizeof *w->around.planes);
         build_drop(b, w->seen);
     }
     build_drop(b, g.rows);
