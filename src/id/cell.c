@@ -55,21 +55,6 @@ static void to_degrees(const LatLng *point, double *lat_deg, double *lon_deg)
     *lon_deg = radsToDegs(point->lng);
 }
 
-ucid_status ucid_cell_centre(uint64_t cell, double *lat_deg, double *lon_deg, ucid_error *error)
-{
-    LatLng centre;
-    if (!isValidCell(cell) || cellToLatLng(cell, &centre) != E_SUCCESS) return fail_cell(error, cell);
-    to_degrees(&centre, lat_deg, lon_deg);
-    return UCID_OK;
-}
-
-void ucid_cells_centres(int64_t n, const uint64_t *cells, double *lat_deg, double *lon_deg)
-{
-    for (int64_t i = 0; i < n; i++) {
-        if (ucid_cell_centre(cells[i], &lat_deg[i], &lon_deg[i], NULL) != UCID_OK) lat_deg[i] = lon_deg[i] = NAN;
-    }
-}
-
 ucid_status ucid_cell_boundary(uint64_t cell, double lat_deg[UCID_CELL_CORNERS_MAX],
                                double lon_deg[UCID_CELL_CORNERS_MAX], int *count, ucid_error *error)
 {

@@ -53,6 +53,9 @@ typedef struct ucid_cell_tables {
     int8_t down[4096][2]; /* [four digits]: (a, b) of the descendant, from the centre */
 } ucid_cell_tables;
 
+/* The number of a base cell. */
+#define UCID_CELL_BASE(base) (UINT64_C(0x08001FFFFFFFFFFF) | (uint64_t)(base) << 45)
+
 extern const ucid_cell_tables ucid_cell_table;
 
 #endif
