@@ -26,8 +26,12 @@ build:
 demo: build
 	@scripts/demo
 
-test check check-long bench coverage: setup
+test check check-long bench: setup
 	@scripts/check $@
+
+coverage:
+	@scripts/setup coverage
+	@scripts/check coverage
 
 fuzz: setup
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check fuzz

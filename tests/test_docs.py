@@ -78,3 +78,9 @@ def test_named_make_targets_exist(document):
     known = {word for names in known for word in names.split()}
     named = set(re.findall(r"(?:`|^)make ([a-z-]+)", (SOURCE / document).read_text(), re.MULTILINE))
     assert named <= known
+
+
+def test_decisions_are_listed():
+    folder = SOURCE / "docs" / "adr"
+    listed = set(LINK.findall((folder / "README.md").read_text()))
+    assert {path.name for path in folder.glob("*.md")} - {"README.md"} == listed

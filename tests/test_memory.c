@@ -268,6 +268,25 @@ static ucid_status open_index(const ucid_allocator *allocator, ucid_error *error
     return status;
 }
 
+static ucid_status walk_grid(const ucid_allocator *allocator, ucid_error *error)
+{
+    static const double lat[] = {28.0, 28.0, 28.1, 28.1}, lon[] = {-15.1, -15.0, -15.0, -15.1};
+    uint64_t cells[64];
+    ucid_grid *box, *ring;
+    ucid_status status = ucid_grid_open_box(28.0, -15.1, 28.1, -15.0, 9, allocator, &box, error);
+    if (status != UCID_OK) return status;
+    status = ucid_grid_open_polygon(1, (const int64_t[]){4}, lat, lon, 9, allocator, &ring, error);
+    if (status == UCID_OK) {
+        int64_t in_box = 0, in_ring = 0;
+        for (int64_t n; (n = ucid_grid_next(box, 64, cells, NULL, NULL)) > 0;) in_box += n;
+        for (int64_t n; (n = ucid_grid_next(ring, 64, cells, NULL, NULL)) > 0;) in_ring += n;
+        assert_true(in_box > 500 && in_box == in_ring);
+        ucid_grid_close(ring);
+    }
+    ucid_grid_close(box);
+    return status;
+}
+
 static ucid_index *lattice;
 
 static ucid_status score_places(const ucid_allocator *allocator, ucid_error *error, int threads)
@@ -403,6 +422,12 @@ static void indexing(void **state)
     fail_in_turn("ucid_index_open", open_index, NULL);
 }
 
+static void grids(void **state)
+{
+    (void)state;
+    fail_in_turn("ucid_grid", walk_grid, NULL);
+}
+
 static void scoring(void **state)
 {
     (void)state;
@@ -425,8 +450,11 @@ static void aggregating(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reading_an_extract), cmocka_unit_test(zones_and_cities),
-        cmocka_unit_test(indexing),           cmocka_unit_test(scoring),
+        cmocka_unit_test(reading_an_extract),
+        cmocka_unit_test(zones_and_cities),
+        cmocka_unit_test(indexing),
+        cmocka_unit_test(grids),
+        cmocka_unit_test(scoring),
         cmocka_unit_test(aggregating),
     };
     return cmocka_run_group_tests(tests, make_inputs, remove_inputs);

@@ -14,7 +14,7 @@ BANNED = re.compile(r"^(utils?|common|helpers?|misc)(\.|$)")
 
 def sources():
     """Our own C and C++ files, as git knows them or would."""
-    listed = run("git", "-C", SOURCE, "ls-files", "--cached", "--others", "--exclude-standard", "*.c", "*.h", "*.cc")
+    listed = run("git", "-C", SOURCE, "ls-files", "--cached", "--others", "--exclude-standard", "*.[ch]", "*.cc", "*.cpp")
     files = [SOURCE / line for line in listed.stdout.splitlines() if not line.startswith("third_party/")]
     assert len(files) > 10
     return [file for file in files if file.exists()]
