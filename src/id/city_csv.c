@@ -231,8 +231,16 @@ static uint32_t keep_text(char *texts, uint32_t *used, const char *text)
     return at;
 }
 
-/* The file's rows, by code: filled into rows [UCID_CODES] where has[code], texts after texts[used]. */
-static ucid_status read_rows(reader *r, ucid_city_row *rows, uint8_t *has, char *texts, uint32_t *used)
+/* Rows of a file as they come, and the table of their codes. */
+typedef struct file_rows {
+    ucid_city_row *rows;
+    size_t capacity, count;
+    uint16_t row_of[UCID_CODES]; /* row + 1, or 0 */
+    char *texts;                 /* the empty one first */
+    uint32_t texts_length;
+} file_rows;
+
+static ucid_status read_rows(reader *r, const ucid_allocator *memory, file_rows *to)
 {
     ucid_status status = read_header(r);
     int more = 0;
@@ -240,63 +248,50 @@ static ucid_status read_rows(reader *r, ucid_city_row *rows, uint8_t *has, char 
         ucid_city_row row;
         if ((status = read_row(r, &row)) != UCID_OK) break;
         int number = ucid_code_number(row.code);
-        if (has[number]) return fail(r, "the file has this code twice");
-        has[number] = 1;
-        row.name = keep_text(texts, used, r->text[NAME]);
-        row.region = keep_text(texts, used, r->text[REGION]);
-        row.timezone = keep_text(texts, used, r->text[TZ]);
-        rows[number] = row;
+        if (to->row_of[number] != 0) return fail(r, "the file has this code twice");
+        void *rows = to->rows;
+        int grown = ucid_grow(memory, &rows, &to->capacity, to->count + 1, sizeof row);
+        to->rows = rows;
+        if (!grown) return ucid_fail_memory(r->error, "cities", (to->count + 1) * sizeof row);
+        row.name = keep_text(to->texts, &to->texts_length, r->text[NAME]);
+        row.region = keep_text(to->texts, &to->texts_length, r->text[REGION]);
+        row.timezone = keep_text(to->texts, &to->texts_length, r->text[TZ]);
+        to->rows[to->count++] = row;
+        to->row_of[number] = (uint16_t)to->count;
     }
     return status;
 }
 
-ucid_status ucid_cities_read(const char *bytes, size_t length, const ucid_registry *under,
-                             const ucid_allocator *allocator, ucid_registry **registry, ucid_error *error)
+/* The file's rows, and those of `under` whose codes it does not have, into one block. */
+static ucid_status merge(const file_rows *from, const ucid_registry *under, const ucid_allocator *memory,
+                         ucid_registry **registry, ucid_error *error)
 {
-    if (length > 1u << 30) return ucid_fail(error, UCID_REGISTRY_ERROR, "%zu bytes: more than 1 GiB", length);
-    ucid_allocator memory = ucid_allocator_or_default(allocator);
-    reader *r = ucid_allocate(&memory, 1, sizeof *r);
-    ucid_city_row *rows = ucid_allocate(&memory, UCID_CODES, sizeof *rows);
-    uint8_t *has = ucid_allocate_zero(&memory, UCID_CODES, 1);
-    size_t texts_max = 1 + length + 3 * (size_t)UCID_CODES; /* a text is never longer than its bytes in the file */
-    char *texts = ucid_allocate(&memory, texts_max, 1);
-    lat_and_row *order = ucid_allocate(&memory, UCID_CODES, sizeof *order);
-    ucid_status status = UCID_OK;
-    if (r == NULL || rows == NULL || has == NULL || texts == NULL || order == NULL) {
-        status = ucid_fail_memory(error, "cities", texts_max);
-        goto done;
+    size_t count = from->count, under_length = under != NULL ? under->texts_length : 0;
+    for (uint32_t i = 0; under != NULL && i < under->count; i++) {
+        count += from->row_of[ucid_code_number(under->rows[i].code)] == 0;
     }
-    r->at = bytes;
-    r->end = length > 0 ? bytes + length : bytes;
-    r->error = error;
-    texts[0] = '\0';
-    uint32_t used = 1;
-    if ((status = read_rows(r, rows, has, texts, &used)) != UCID_OK) goto done;
-
-    size_t count = 0, under_length = under != NULL ? under->texts_length : 0;
-    for (int number = 0; number < UCID_CODES; number++) {
-        count += has[number] || (under != NULL && under->row_of[number] != 0);
-    }
-    layout at = lay_out(count, used + under_length);
-    char *block = ucid_allocate_zero(&memory, at.total, 1);
-    if (block == NULL) {
-        status = ucid_fail_memory(error, "cities", at.total);
-        goto done;
+    layout at = lay_out(count, from->texts_length + under_length);
+    char *block = ucid_allocate_zero(memory, at.total, 1);
+    lat_and_row *order = ucid_allocate(memory, count, sizeof *order);
+    if (block == NULL || order == NULL) {
+        ucid_release(memory, block, at.total, 1);
+        ucid_release(memory, order, count, sizeof *order);
+        return ucid_fail_memory(error, "cities", at.total);
     }
     ucid_registry *made = (ucid_registry *)(void *)block;
     ucid_city_row *row = (ucid_city_row *)(void *)(block + at.rows);
     uint16_t *row_of = (uint16_t *)(void *)(block + at.row_of), *by_lat = (uint16_t *)(void *)(block + at.by_lat);
-    memcpy(block + at.texts, texts, used);
-    if (under_length > 0) memcpy(block + at.texts + used, under->texts, under_length);
+    memcpy(block + at.texts, from->texts, from->texts_length);
+    if (under_length > 0) memcpy(block + at.texts + from->texts_length, under->texts, under_length);
     size_t n = 0;
     for (int number = 0; number < UCID_CODES; number++) {
-        if (has[number]) {
-            row[n] = rows[number];
+        if (from->row_of[number] != 0) {
+            row[n] = from->rows[from->row_of[number] - 1];
         } else if (under != NULL && under->row_of[number] != 0) {
             row[n] = under->rows[under->row_of[number] - 1];
-            row[n].name += used;
-            row[n].region += used;
-            row[n].timezone += used;
+            row[n].name += from->texts_length;
+            row[n].region += from->texts_length;
+            row[n].timezone += from->texts_length;
         } else {
             continue;
         }
@@ -306,20 +301,44 @@ ucid_status ucid_cities_read(const char *bytes, size_t length, const ucid_regist
     }
     qsort(order, count, sizeof *order, compare_lat);
     for (size_t i = 0; i < count; i++) by_lat[i] = order[i].row;
+    ucid_release(memory, order, count, sizeof *order);
     made->rows = row;
     made->row_of = row_of;
     made->by_lat = by_lat;
     made->texts = block + at.texts;
     made->count = (uint32_t)count;
-    made->texts_length = (uint32_t)(used + under_length);
-    made->allocator = memory;
+    made->texts_length = (uint32_t)(from->texts_length + under_length);
+    made->allocator = *memory;
     *registry = made;
-done:
-    ucid_release(&memory, r, 1, sizeof *r);
-    ucid_release(&memory, rows, UCID_CODES, sizeof *rows);
-    ucid_release(&memory, has, UCID_CODES, 1);
+    return UCID_OK;
+}
+
+ucid_status ucid_cities_read(const char *bytes, size_t length, const ucid_registry *under,
+                             const ucid_allocator *allocator, ucid_registry **registry, ucid_error *error)
+{
+    if (length > 1u << 30) return ucid_fail(error, UCID_REGISTRY_ERROR, "%zu bytes: more than 1 GiB", length);
+    ucid_allocator memory = ucid_allocator_or_default(allocator);
+    size_t texts_max = length + 2; /* a text is no longer than its bytes in the file, its NUL stands for the comma */
+    reader *r = ucid_allocate(&memory, 1, sizeof *r);
+    file_rows *rows = ucid_allocate_zero(&memory, 1, sizeof *rows);
+    char *texts = ucid_allocate(&memory, texts_max, 1);
+    ucid_status status;
+    if (r == NULL || rows == NULL || texts == NULL) {
+        status = ucid_fail_memory(error, "cities", texts_max);
+    } else {
+        r->at = bytes;
+        r->end = length > 0 ? bytes + length : bytes;
+        r->error = error;
+        rows->texts = texts;
+        texts[0] = '\0';
+        rows->texts_length = 1;
+        status = read_rows(r, &memory, rows);
+        if (status == UCID_OK) status = merge(rows, under, &memory, registry, error);
+    }
+    if (rows != NULL) ucid_release(&memory, rows->rows, rows->capacity, sizeof *rows->rows);
+    ucid_release(&memory, rows, 1, sizeof *rows);
     ucid_release(&memory, texts, texts_max, 1);
-    ucid_release(&memory, order, UCID_CODES, sizeof *order);
+    ucid_release(&memory, r, 1, sizeof *r);
     return status;
 }
 

@@ -1,4 +1,4 @@
-/* weeks.h: ISO week years. */
+/* weeks.h: ISO week years, and time zones. */
 #ifndef UCID_ID_WEEKS_H
 #define UCID_ID_WEEKS_H
 
@@ -16,5 +16,9 @@ int ucid_hour_is_key(int32_t hour);
 int ucid_time_split(ucid_text text, int *year, int *week, int *hour);
 /* YYYYWwwThh of parts that are in range. */
 void ucid_time_write(int year, int week, int hour, char text[10]);
+
+/* Zone of the bytes of a TZif file; name is for messages. */
+ucid_status ucid_zone_read(const char *name, const void *file, size_t length, const ucid_allocator *allocator,
+                           ucid_zone **zone, ucid_error *error);
 
 #endif

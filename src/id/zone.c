@@ -41,7 +41,7 @@ static int read_number(const char **p, const char *end, int most, int *value)
 }
 
 /* [+-]hh[:mm[:ss]] */
-static int read_clock(const char **p, const char *end, int32_t *seconds)
+static int read_clock(const char **p, const char *end, int most_hours, int32_t *seconds)
 {
     int minus = *p < end && **p == '-', part, unit = 3600;
     if (minus || (*p < end && **p == '+')) (*p)++;
@@ -51,7 +51,7 @@ static int read_clock(const char **p, const char *end, int32_t *seconds)
             if (*p == end || **p != ':') break;
             (*p)++;
         }
-        if (!read_number(p, end, i == 0 ? 167 : 59, &part)) return 0;
+        if (!read_number(p, end, i == 0 ? most_hours : 59, &part)) return 0;
         *seconds += part * unit;
     }
     if (minus) *seconds = -*seconds;
@@ -84,7 +84,7 @@ static int read_rule(const char **p, const char *end, change *rule)
     rule->seconds = 7200;
     if (*p < end && **p == '/') {
         (*p)++;
-        return read_clock(p, end, &rule->seconds);
+        return read_clock(p, end, 167, &rule->seconds);
     }
     return 1;
 }
@@ -92,7 +92,7 @@ static int read_rule(const char **p, const char *end, change *rule)
 static int read_footer(ucid_zone *zone, const char *p, const char *end)
 {
     if (p == end) return 1;
-    if (!skip_name(&p, end) || !read_clock(&p, end, &zone->standard)) return 0;
+    if (!skip_name(&p, end) || !read_clock(&p, end, 24, &zone->standard)) return 0;
     zone->standard = -zone->standard; /* POSIX counts westward */
     zone->has_footer = 1;
     if (p == end) return 1;
@@ -100,7 +100,7 @@ static int read_footer(ucid_zone *zone, const char *p, const char *end)
     zone->summer = zone->standard + 3600;
     if (!skip_name(&p, end)) return 0;
     if (p < end && *p != ',') {
-        if (!read_clock(&p, end, &zone->summer)) return 0;
+        if (!read_clock(&p, end, 24, &zone->summer)) return 0;
         zone->summer = -zone->summer;
     }
     return read_rule(&p, end, &zone->start) && read_rule(&p, end, &zone->end) && p == end;
@@ -173,13 +173,16 @@ static int read_header(const uint8_t *bytes, size_t length, header *h)
 
 static size_t zone_size(size_t moments) { return sizeof(ucid_zone) + moments * 8 + (moments + 1) * 4; }
 
-static ucid_status read_zone(const char *name, const uint8_t *bytes, size_t length, const ucid_allocator *allocator,
-                             ucid_zone **out, ucid_error *error)
+ucid_status ucid_zone_read(const char *name, const void *file, size_t length, const ucid_allocator *allocator,
+                           ucid_zone **out, ucid_error *error)
 {
+    const uint8_t *bytes = file;
+    ucid_allocator memory = ucid_allocator_or_default(allocator);
     header h;
-    const uint8_t *end = bytes + length, *body = bytes + 44;
+    const uint8_t *end = length > 0 ? bytes + length : bytes, *body = NULL;
     int width = 4;
     if (!read_header(bytes, length, &h)) goto damaged;
+    body = bytes + 44;
     if (bytes[4] >= '2') {
         size_t skip = 44 + body_size(&h, 4);
         if (skip > length || !read_header(bytes + skip, length - skip, &h)) goto damaged;
@@ -187,11 +190,11 @@ static ucid_status read_zone(const char *name, const uint8_t *bytes, size_t leng
         width = 8;
     }
     if ((size_t)(end - body) < body_size(&h, width)) goto damaged;
-    ucid_zone *zone = ucid_allocate_zero(allocator, zone_size(h.moments), 1);
+    ucid_zone *zone = ucid_allocate_zero(&memory, zone_size(h.moments), 1);
     if (zone == NULL) return ucid_fail_memory(error, "a time zone", zone_size(h.moments));
     int64_t *moments = (int64_t *)(void *)(zone + 1);
     int32_t *offsets = (int32_t *)(void *)(moments + h.moments);
-    zone->allocator = *allocator;
+    zone->allocator = memory;
     zone->count = (int64_t)h.moments;
     zone->moments = moments;
     zone->offsets = offsets;
@@ -245,13 +248,12 @@ ucid_status ucid_zone_open(const char *name, const char *folder, const ucid_allo
         folders[3] = "/usr/share/lib/zoneinfo";
         folders[4] = "/etc/zoneinfo";
     }
-    ucid_allocator memory = ucid_allocator_or_default(allocator);
     for (int i = 0; i < 5 && folders[i] != NULL; i++) {
         char path[4096];
         ucid_file_map map;
         int n = snprintf(path, sizeof path, "%s/%s", folders[i], name);
         if (n < 0 || (size_t)n >= sizeof path || ucid_file_map_open(path, &map, NULL) != UCID_OK) continue;
-        ucid_status status = read_zone(name, map.bytes, map.length, &memory, zone, error);
+        ucid_status status = ucid_zone_read(name, map.bytes, map.length, allocator, zone, error);
         ucid_file_map_close(&map);
         return status;
     }
