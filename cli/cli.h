@@ -56,7 +56,8 @@ void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Option values. On failure they print a usage error naming the option and return 0. */
 int cli_parse_length(const char *option, const char *text, double *metres); /* "1500", "1500m", "1.5km" */
 int cli_parse_number(const char *option, const char *text, double *number);
-int cli_parse_box(const char *option, const char *text, double box[4]); /* min_lat,min_lon,max_lat,max_lon */
+int cli_parse_box(const char *option, const char *text, double box[4]);   /* min_lat,min_lon,max_lat,max_lon */
+int cli_parse_hour(const char *option, const char *text, uint32_t *hour); /* a time key from 1970 on */
 /* --threads: 0 or less means all processors that this process may use. */
 int cli_threads(int given);
 

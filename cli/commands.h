@@ -1,14 +1,27 @@
-/* commands.h: every command, in the order that help shows them. A command of two words also needs a topic: the first
- * word, once. */
+/* commands.h: every command. Each also needs a topic: its first word, once. */
 #ifndef UCID_CLI_COMMANDS_H
 #define UCID_CLI_COMMANDS_H
 
 #include "cli.h"
 
-/* {"index", "compile a map extract; show and verify the result"}, ... */
-#define CLI_TOPICS
+extern const cli_command cli_index_build, cli_index_info, cli_index_check;
+extern const cli_command cli_explain;
+extern const cli_command cli_copy;
 
-/* &cli_index_build, &cli_index_info, ... */
-#define CLI_COMMANDS
+/* clang-format off: one line a command, so that two changes seldom meet */
+
+/* {word, summary}, in the order of the commands */
+#define CLI_TOPICS \
+    {"index", "compile a map extract; show and verify the result"}, \
+    {"explain", "tell why a place has its score"}, \
+    {"copy", "copy a table, also into another format"},
+
+/* in the order that help shows them */
+#define CLI_COMMANDS \
+    &cli_index_build, &cli_index_info, &cli_index_check, \
+    &cli_explain, \
+    &cli_copy,
+
+/* clang-format on */
 
 #endif

@@ -160,6 +160,22 @@ int cli_parse_box(const char *option, const char *text, double box[4])
     return 1;
 }
 
+int cli_parse_hour(const char *option, const char *text, uint32_t *hour)
+{
+    ucid_error error;
+    int32_t parsed;
+    if (ucid_time_parse((ucid_text){text, strlen(text)}, &parsed, &error) != UCID_OK) {
+        cli_usage("%s: %s", option, error.message);
+        return 0;
+    }
+    if (parsed < 0) {
+        cli_usage("%s: '%s' is before 1970", option, text);
+        return 0;
+    }
+    *hour = (uint32_t)parsed;
+    return 1;
+}
+
 int cli_threads(int given)
 {
     if (given > 0) return given;
@@ -448,13 +464,14 @@ static int run_command(const cli_command *command, int argc, char **argv)
         help_command(stdout, command);
         code = CLI_DONE;
     } else {
+        /* popt frees what it hands out, so it is not to be changed */
         const char **rest = poptGetArgs(context);
-        static const char *none[] = {NULL};
-        if (rest == NULL) rest = none;
+        const char **arguments = shielded;
         int count = 0;
-        for (; rest[count] != NULL; count++) rest[count] = unshielded(rest[count]);
+        for (; rest != NULL && rest[count] != NULL; count++) arguments[count] = unshielded(rest[count]);
+        arguments[count] = NULL;
         each_string(command->options, 0);
-        if (count_fits(command, count)) code = command->run(count, rest);
+        if (count_fits(command, count)) code = command->run(count, arguments);
         cli_progress_end();
     }
     if (!call.help) print_report(code);

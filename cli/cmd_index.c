@@ -1,0 +1,167 @@
+/* cmd_index.c: `ucid index build`, `info`, `check`. */
+#include "cli.h"
+#include "commands.h"
+#include "progress.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+    char *out, *boundary, *buffer, *cutoff, *snap_limit;
+    int threads;
+} build;
+
+static const struct poptOption build_options[] = {
+    {"output", 'o', POPT_ARG_STRING, &build.out, 0, "file to write", "CITY.ucidx"},
+    {"boundary", '\0', POPT_ARG_STRING, &build.boundary, 0,
+     "polygon whose inside is reported; the network reaches beyond", "FILE.geojson"},
+    {"buffer", '\0', POPT_ARG_STRING, &build.buffer, 0, "network kept around the boundary; 1500m", "LENGTH"},
+    {"cutoff", '\0', POPT_ARG_STRING, &build.cutoff, 0, "reach on the network; 1200m", "LENGTH"},
+    {"snap-limit", '\0', POPT_ARG_STRING, &build.snap_limit, 0, "farthest street that a place may use; 300m", "LENGTH"},
+    {"threads", '\0', POPT_ARG_INT, &build.threads, 0, "0: all processors", "N"},
+    CLI_COMMON,
+    POPT_TABLEEND};
+
+static const cli_positional build_positionals[] = {
+    {"IN.osm.pbf", "extract of OpenStreetMap", CLI_ONE},
+    {NULL, NULL, CLI_ONE},
+};
+
+/* Put an index's facts into the report, and a summary for people on stdout. */
+static void tell(const char *path, const ucid_index *index)
+{
+    ucid_index_info info;
+    ucid_index_info_get(index, &info);
+    char date[UCID_TIME_LENGTH + 1] = "unknown";
+    ucid_time_format((int32_t)info.data_hour, date);
+    const ucid_context *context = ucid_context_get("15MIN");
+    json_t *places = json_object();
+    for (int p = 0; p < context->part_count; p++) {
+        json_object_set_new(places, context->part_key[p], json_integer((json_int_t)info.opportunity_count[p]));
+    }
+    json_t *report = cli_report();
+    json_object_set_new(report, "path", json_string(path));
+    json_object_set_new(report, "id", json_string(info.id));
+    json_object_set_new(report, "format", json_integer(info.format));
+    json_object_set_new(report, "bytes", json_integer((json_int_t)info.byte_length));
+    json_object_set_new(report, "data_week", json_string(date));
+    json_object_set_new(report, "box",
+                        json_pack("[f,f,f,f]", info.min_lat_deg, info.min_lon_deg, info.max_lat_deg, info.max_lon_deg));
+    json_object_set_new(report, "area_km2", json_real(info.area_km2));
+    json_object_set_new(report, "cutoff_m", json_real(info.cutoff_m));
+    json_object_set_new(report, "snap_limit_m", json_real(info.snap_limit_m));
+    json_object_set_new(report, "nodes", json_integer((json_int_t)info.node_count));
+    json_object_set_new(report, "edges", json_integer((json_int_t)info.edge_count));
+    json_object_set_new(report, "segments", json_integer((json_int_t)info.segment_count));
+    json_object_set_new(report, "street_m", json_integer((json_int_t)info.street_m));
+    json_object_set_new(report, "components", json_integer((json_int_t)info.component_count));
+    json_object_set_new(report, "island_edges", json_integer((json_int_t)info.island_edge_count));
+    json_object_set_new(report, "largest_component", json_real(info.largest_component));
+    json_object_set_new(report, "places", places);
+    json_t *about = json_loads(info.json, 0, NULL);
+    if (about != NULL) json_object_set_new(report, "about", about);
+    if (cli_json()) return;
+
+    printf("%s\n", path);
+    printf("  id          %s, format %u, %.2f MB\n", info.id, info.format, (double)info.byte_length / 1e6);
+    printf("  data        week %.7s, (c) OpenStreetMap contributors\n", date);
+    printf("  box         %.5f %.5f to %.5f %.5f (lat lon), %.2f km2\n", info.min_lat_deg, info.min_lon_deg,
+           info.max_lat_deg, info.max_lon_deg, info.area_km2);
+    printf("  streets     %.1f km in %llu edges, %llu junctions; reach %.0f m, snap limit %.0f m\n",
+           (double)info.street_m / 1000.0, (unsigned long long)info.edge_count, (unsigned long long)info.node_count,
+           info.cutoff_m, info.snap_limit_m);
+    printf("  components  %llu, the largest holds %.1f %%; %llu edges on islands\n",
+           (unsigned long long)info.component_count, 100.0 * info.largest_component,
+           (unsigned long long)info.island_edge_count);
+    for (int p = 0; p < context->part_count; p++) {
+        printf("  %-11s %llu\n", context->part_key[p], (unsigned long long)info.opportunity_count[p]);
+    }
+}
+
+static int run_build(int argc, const char **argv)
+{
+    (void)argc;
+    static char unit[] = "";
+    ucid_build_options options = UCID_BUILD_OPTIONS_INIT;
+    if (build.out == NULL) return cli_usage("-o CITY.ucidx is missing");
+    if (build.buffer != NULL && !cli_parse_length("--buffer", build.buffer, &options.buffer_m)) return CLI_USAGE;
+    if (build.cutoff != NULL && !cli_parse_length("--cutoff", build.cutoff, &options.cutoff_m)) return CLI_USAGE;
+    if (build.snap_limit != NULL && !cli_parse_length("--snap-limit", build.snap_limit, &options.snap_limit_m)) {
+        return CLI_USAGE;
+    }
+    options.threads = cli_threads(build.threads);
+    options.boundary_path = build.boundary;
+    options.progress = cli_progress_stage;
+    options.progress_ctx = unit;
+    double begun_s = cli_clock_s();
+    ucid_error error;
+    ucid_index *index;
+    if (ucid_index_build(argv[0], build.out, &options, &error) != UCID_OK ||
+        ucid_index_open(build.out, NULL, &index, &error) != UCID_OK) {
+        return cli_fail(&error);
+    }
+    cli_progress_end();
+    double seconds = cli_clock_s() - begun_s;
+    json_object_set_new(cli_report(), "seconds", json_real(seconds));
+    tell(build.out, index);
+    if (!cli_json()) printf("  built in    %.2f s\n", seconds);
+    ucid_index_close(index);
+    return CLI_DONE;
+}
+
+const cli_command cli_index_build = {
+    "index build",
+    "Compile an OpenStreetMap extract into an index",
+    "The file is written beside and renamed when it is complete. Lengths take m or km.\n\n"
+    "  ucid index build las-palmas.osm.pbf -o las-palmas.ucidx\n",
+    build_options,
+    build_positionals,
+    run_build,
+};
+
+static const struct poptOption plain_options[] = {CLI_COMMON, POPT_TABLEEND};
+static const cli_positional index_positionals[] = {
+    {"CITY.ucidx", "an index", CLI_ONE},
+    {NULL, NULL, CLI_ONE},
+};
+
+static int run_info(int argc, const char **argv)
+{
+    (void)argc;
+    ucid_error error;
+    ucid_index *index;
+    if (ucid_index_open(argv[0], NULL, &index, &error) != UCID_OK) return cli_fail(&error);
+    tell(argv[0], index);
+    ucid_index_close(index);
+    return CLI_DONE;
+}
+
+const cli_command cli_index_info = {
+    "index info", "Show what an index holds", NULL, plain_options, index_positionals, run_info,
+};
+
+static int run_check(int argc, const char **argv)
+{
+    (void)argc;
+    ucid_error error;
+    ucid_index *index;
+    if (ucid_index_open(argv[0], NULL, &index, &error) != UCID_OK) return cli_fail(&error);
+    int code = CLI_DONE;
+    if (ucid_index_check(index, &error) != UCID_OK) {
+        code = cli_fail(&error);
+    } else {
+        ucid_index_info info;
+        ucid_index_info_get(index, &info);
+        json_object_set_new(cli_report(), "path", json_string(argv[0]));
+        json_object_set_new(cli_report(), "id", json_string(info.id));
+        if (!cli_json()) printf("%s: good, %s\n", argv[0], info.id);
+    }
+    ucid_index_close(index);
+    return code;
+}
+
+const cli_command cli_index_check = {
+    "index check", "Verify every checksum and every rule of an index", NULL, plain_options, index_positionals,
+    run_check,
+};

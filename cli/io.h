@@ -1,0 +1,114 @@
+/* io.h: tables in files, pipes and object stores, as streams of Arrow batches.
+ *
+ * The C boundary of a plugin, libucid_io.so, which holds Arrow C++ and is opened only when a command names a file.
+ * Formats are "parquet", "csv", "arrow" (IPC file) and "arrows" (IPC stream); NULL: by the ending of the name, and for
+ * "-" (standard input or output) by the first bytes, or "arrows". A folder is read as all its files of one format, in
+ * the order of their names. Names are local paths, file://, s3://, gs://, hdfs://. */
+#ifndef UCID_CLI_IO_H
+#define UCID_CLI_IO_H
+
+#include "ucid.h"
+#ifndef ARROW_C_DATA_INTERFACE
+#define ARROW_C_DATA_INTERFACE
+#define ARROW_FLAG_DICTIONARY_ORDERED 1
+#define ARROW_FLAG_NULLABLE 2
+#define ARROW_FLAG_MAP_KEYS_SORTED 4
+struct ArrowSchema {
+    const char *format;
+    const char *name;
+    const char *metadata;
+    int64_t flags;
+    int64_t n_children;
+    struct ArrowSchema **children;
+    struct ArrowSchema *dictionary;
+    void (*release)(struct ArrowSchema *);
+    void *private_data;
+};
+struct ArrowArray {
+    int64_t length;
+    int64_t null_count;
+    int64_t offset;
+    int64_t n_buffers;
+    int64_t n_children;
+    const void **buffers;
+    struct ArrowArray **children;
+    struct ArrowArray *dictionary;
+    void (*release)(struct ArrowArray *);
+    void *private_data;
+};
+#endif
+#ifndef ARROW_C_STREAM_INTERFACE
+#define ARROW_C_STREAM_INTERFACE
+struct ArrowArrayStream {
+    int (*get_schema)(struct ArrowArrayStream *, struct ArrowSchema *out);
+    int (*get_next)(struct ArrowArrayStream *, struct ArrowArray *out);
+    const char *(*get_last_error)(struct ArrowArrayStream *);
+    void (*release)(struct ArrowArrayStream *);
+    void *private_data;
+};
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define UCID_IO_ABI 1u
+#define UCID_IO_BATCH_ROWS 131072
+
+/* Ends the name of a column that is read for the kernels but never written. */
+#define UCID_IO_HIDDEN '\1'
+
+typedef struct ucid_io_read_options {
+    const char *format;         /* or NULL */
+    const char *const *columns; /* names, ends with NULL: only these that exist; NULL: all */
+    int64_t batch_rows;         /* at most; fewer where rows are wide */
+    int threads;
+    /* CSV only. With `text` every column is given as it is written, so that a CSV file written from it holds the same
+     * texts; otherwise types are inferred from the first megabytes. The first of `latitudes` that is there, and
+     * likewise of `longitudes`, is read as numbers, where what is no number is NaN and what is empty null: a bad row,
+     * not a bad file. They become doubles, or with `text` are followed, at the end of the table, by doubles of the same
+     * name and UCID_IO_HIDDEN. Columns of all three lists are never inferred. Lists end with NULL; NULL: none. */
+    int text;
+    const char *const *latitudes, *const *longitudes, *const *texts;
+} ucid_io_read_options;
+
+typedef struct ucid_io_source {
+    struct ArrowArrayStream stream;
+    int64_t row_count;  /* -1: not known */
+    const char *format; /* static */
+} ucid_io_source;
+
+typedef struct ucid_io_write_options {
+    const char *format;      /* or NULL */
+    const char *compression; /* "zstd", "snappy", "lz4", "gzip", "none"; NULL: zstd for parquet, none elsewhere */
+    int threads;
+} ucid_io_write_options;
+
+typedef struct ucid_io_writer ucid_io_writer;
+
+/* All fail as functions of ucid.h do. */
+typedef struct ucid_io {
+    uint32_t abi;
+    ucid_status (*open)(const char *uri, const ucid_io_read_options *options, ucid_io_source *source,
+                        ucid_error *error);
+    /* The schema is copied. A local file is written without a name, or beside, until commit. */
+    ucid_status (*create)(const char *uri, const ucid_io_write_options *options, struct ArrowSchema *schema,
+                          ucid_io_writer **writer, ucid_error *error);
+    ucid_status (*write)(ucid_io_writer *writer, struct ArrowArray *batch, ucid_error *error); /* takes the batch */
+    /* Both free the writer. After a failed commit, and after abort, an older file is as it was. */
+    ucid_status (*commit)(ucid_io_writer *writer, ucid_error *error);
+    void (*abort)(ucid_io_writer *writer);
+    /* Bytes of a small file of any scheme, with a NUL behind; to be given to release_bytes. */
+    ucid_status (*read_bytes)(const char *uri, char **bytes, size_t *length, ucid_error *error);
+    void (*release_bytes)(char *bytes);
+    /* Once, before the program ends. */
+    void (*finish)(void);
+} ucid_io;
+
+/* The only symbol that the plugin exports. */
+UCID_API const ucid_io *ucid_io_get(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

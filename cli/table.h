@@ -1,0 +1,61 @@
+/* table.h: tables that commands read and write, by way of the plugin of io.h. */
+#ifndef UCID_CLI_TABLE_H
+#define UCID_CLI_TABLE_H
+
+#include "cli.h"
+#include "io.h"
+
+/* The plugin, opened at the first call; NULL and *error where that fails. */
+const ucid_io *cli_io(ucid_error *error);
+
+/* What every command with a table in and a table out has. */
+typedef struct cli_tables {
+    char *out, *format, *out_format, *compression;
+    int threads;
+} cli_tables;
+#define CLI_TABLE_OPTIONS(tables)                                                                                      \
+    {"output", 'o', POPT_ARG_STRING, &(tables).out, 0, "table to write; - for standard output", "OUT"},                \
+        {"format",                                                                                                     \
+         '\0',                                                                                                         \
+         POPT_ARG_STRING,                                                                                              \
+         &(tables).format,                                                                                             \
+         0,                                                                                                            \
+         "of the input, where its name does not tell",                                                                 \
+         "parquet|csv|arrow|arrows"},                                                                                  \
+        {"output-format",           '\0', POPT_ARG_STRING, &(tables).out_format, 0, "of the output, likewise",         \
+         "parquet|csv|arrow|arrows"},                                                                                  \
+        {"compression",                                                                                                \
+         '\0',                                                                                                         \
+         POPT_ARG_STRING,                                                                                              \
+         &(tables).compression,                                                                                        \
+         0,                                                                                                            \
+         "of the output; zstd for Parquet, else none",                                                                 \
+         "zstd|snappy|lz4|gzip|none"},                                                                                 \
+    {                                                                                                                  \
+        "threads", '\0', POPT_ARG_INT, &(tables).threads, 0, "0: all processors", "N"                                  \
+    }
+
+/* 1 when tables.out is given; else a usage error. It also takes standard output where that is named. */
+int cli_tables_check(const cli_tables *tables);
+/* 1 where the output will be CSV, so that input texts should stay as they are. */
+int cli_tables_csv(const cli_tables *tables, const char *in);
+
+/* Open the input, with its batches read ahead by a thread. options may hold anything but format and threads. */
+ucid_status cli_table_open(const cli_tables *tables, const char *in, const ucid_io_read_options *options,
+                           ucid_io_source *source, ucid_error *error);
+
+/* Called for each batch that is written; schema and batch are borrowed. */
+typedef void (*cli_look_fn)(void *ctx, const struct ArrowSchema *schema, const struct ArrowArray *batch);
+
+/* Write a stream, with its batches made ahead by a thread, and count the texts of its column `status`, if it has one,
+ * into the report. Takes the stream. total: rows expected, -1 unknown. Returns the exit code. */
+int cli_table_write(const cli_tables *tables, const char *in_format, struct ArrowArrayStream *stream, int64_t total,
+                    cli_look_fn look, void *look_ctx);
+
+/* Position of a column; -1 where there is none. */
+int64_t cli_column_find(const struct ArrowSchema *schema, const char *name);
+
+/* "ucid: score: ..." of a failed stream; returns the exit code. */
+int cli_stream_failed(int failed, struct ArrowArrayStream *stream);
+
+#endif
