@@ -125,12 +125,48 @@ static void what_is_no_area_is_refused(void **state)
     }
 }
 
+static int allocations_left, allocations_live;
+static void *scarce(void *ctx, void *ptr, size_t old_size, size_t new_size)
+{
+    (void)ctx;
+    (void)old_size;
+    if (new_size == 0) {
+        allocations_live -= ptr != NULL;
+        free(ptr);
+        return NULL;
+    }
+    if (allocations_left-- <= 0) return NULL;
+    allocations_live += ptr == NULL;
+    return realloc(ptr, new_size);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    ucid_allocator allocator = {scarce, NULL};
+    ucid_status status = UCID_NO_MEMORY;
+    for (int n = 0; status != UCID_OK; n++) {
+        assert_true(n < 10);
+        geojson_area area;
+        ucid_error error;
+        allocations_left = n;
+        status = geojson_read_memory("b", POLYGON, strlen(POLYGON), &allocator, &area, &error);
+        if (status == UCID_OK) {
+            geojson_area_reset(&area);
+        } else {
+            assert_int_equal(status, UCID_NO_MEMORY);
+        }
+        assert_int_equal(allocations_live, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(las_palmas_has_its_area),
         cmocka_unit_test(all_forms_give_the_same_ring),
         cmocka_unit_test(what_is_no_area_is_refused),
+        cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

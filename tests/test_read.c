@@ -158,6 +158,30 @@ static void threads_and_passes_agree(void **state)
     }
 }
 
+static void lz4_blobs_are_read_or_refused_by_name(void **state)
+{
+    (void)state;
+    osm_file *file = NULL;
+    ucid_error error;
+    ucid_status status = osm_open(data_path("monaco/monaco-2021-lz4.osm.pbf"), NULL, &file, &error);
+    if (status == UCID_FILE_NOT_FOUND) {
+        print_message("skipped: %s\n", error.message);
+        skip();
+    }
+    if (status == UCID_OK) {
+        tally packed = read_all(file, 2);
+        osm_close(file);
+        file = open_data("monaco/monaco-2021.osm.pbf");
+        tally plain = read_all(file, 1);
+        osm_close(file);
+        assert_memory_equal(&packed, &plain, sizeof packed);
+        assert_int_equal(packed.nodes, 25423);
+    } else {
+        assert_int_equal(status, UCID_UNSUPPORTED_FORMAT);
+        assert_non_null(strstr(error.message, "compressed with lz4, which this build does not read"));
+    }
+}
+
 static void headers_are_reported_as_they_are(void **state)
 {
     (void)state;
@@ -347,6 +371,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_equal_osmium_tool),
         cmocka_unit_test(threads_and_passes_agree),
+        cmocka_unit_test(lz4_blobs_are_read_or_refused_by_name),
         cmocka_unit_test(headers_are_reported_as_they_are),
         cmocka_unit_test(a_callback_ends_the_pass),
         cmocka_unit_test(progress_may_cancel),
