@@ -113,7 +113,7 @@ static int run_build(int argc, const char **argv)
 const cli_command cli_index_build = {
     "index build",
     "Compile an OpenStreetMap extract into an index",
-    "The file is written beside and renamed when it is complete. Lengths take m or km.\n\n"
+    "The file is written beside and renamed when complete. Lengths take m or km.\n\n"
     "  ucid index build las-palmas.osm.pbf -o las-palmas.ucidx\n",
     build_options,
     build_positionals,

@@ -8,7 +8,8 @@ extern const cli_command cli_index_build, cli_index_info, cli_index_check;
 extern const cli_command cli_explain;
 extern const cli_command cli_copy;
 
-/* clang-format off: one line a command, so that two changes seldom meet */
+/* One line a command, so that two changes seldom meet. */
+/* clang-format off */
 
 /* {word, summary}, in the order of the commands */
 #define CLI_TOPICS \

@@ -304,7 +304,11 @@ static void help_command(FILE *out, const cli_command *command)
         static const char *const shape[] = {" %s", " [%s]", " %s..."};
         fprintf(out, shape[p->count], p->name);
     }
-    fprintf(out, " [options]\n\n%s.\n\n", command->summary);
+    fputs(" [options]\n\n", out);
+    char sentence[256];
+    snprintf(sentence, sizeof sentence, "%s.", command->summary);
+    wrapped(out, sentence, 0, 0);
+    fputc('\n', out);
     for (const cli_positional *p = command->positionals; p != NULL && p->name != NULL; p++) {
         int at = fprintf(out, "  %-24s ", p->name);
         wrapped(out, p->summary, at, 27);

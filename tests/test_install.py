@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 
+import pyarrow.parquet
 import pytest
 
 from conftest import BUILD, SOURCE, run
@@ -77,8 +78,18 @@ def test_the_library_exports_what_the_header_lists(prefix):
 
 
 def test_the_program_runs_where_it_was_moved(prefix):
-    if not (BUILD / "ucid").exists():
-        pytest.skip("the command line was not built")
     said = run(one(prefix / "bin", "ucid"), "--version", env={"PATH": os.environ["PATH"]})
     assert re.search(r"\b0\.1\.0\b", said.stdout)
     assert shutil.which("ucid", path=prefix / "bin")
+
+
+def test_everything_that_belongs_to_the_program_is_there(prefix):
+    names = ["ucid.1", "_ucid", "ucid.fish", "map.html", "libucid_io.so"]
+    assert [one(prefix, name).is_file() for name in names] == [True] * len(names)
+    assert (prefix / "share/bash-completion/completions/ucid").is_file()
+
+
+def test_the_moved_program_reads_and_writes_tables(prefix, tmp_path):
+    (tmp_path / "in.csv").write_text("id,lat\n1,2.5\n2,3.5\n")
+    run(prefix / "bin" / "ucid", "copy", "in.csv", "-o", "out.parquet", cwd=tmp_path)
+    assert pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pydict() == {"id": [1, 2], "lat": [2.5, 3.5]}

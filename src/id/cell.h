@@ -12,8 +12,8 @@
  * that only an edge of the box touches is missed (cells there are a thousand times larger than any box). */
 int ucid_cell_meets_box(uint64_t cell, double lat_deg, double lon_deg, double half_deg);
 
-/* ucid_cell_parent, for loops over millions: the layout of an H3 cell is 4 bits of mode (1), 3 reserved, 4 of resolution,
- * 7 of base cell, 15 digits of 3 bits, digits beyond the resolution are 7. A pentagon has no child 1. */
+/* ucid_cell_parent, for loops over millions: the layout of an H3 cell is 4 bits of mode (1), 3 reserved, 4 of
+ * resolution, 7 of base cell, 15 digits of 3 bits, digits beyond the resolution are 7. A pentagon has no child 1. */
 static inline uint64_t ucid_cell_parent_bits(uint64_t cell, int resolution)
 {
     static const uint64_t pentagons[2] = {0x8402004001004010u, 0x0020080200080100u};
