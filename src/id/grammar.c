@@ -351,9 +351,10 @@ static ucid_status find_fields(const char *text, size_t length, span spans[11], 
     p += 6;
     while (p < end && is_digit(*p)) p++;
     if (p == text + 6 || text[6] == '0' || (p < end && *p != ':')) {
+        size_t at = p == text + 6 || text[6] == '0' ? 6 : (size_t)(p - text);
         place->field = UCID_FIELD_VERSION;
-        place->byte = (int32_t)(p == text + 6 || text[6] == '0' ? 6 : p - text < INT32_MAX ? p - text : INT32_MAX);
-        place->bytes = 1;
+        place->byte = (int32_t)(at < INT32_MAX ? at : INT32_MAX);
+        place->bytes = at < length && at < INT32_MAX;
         return place->status = UCID_FIELD_FORMAT;
     }
     if (p != text + 7 || text[6] != '1') {
