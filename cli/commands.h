@@ -6,6 +6,7 @@
 
 extern const cli_command cli_index_build, cli_index_info, cli_index_check;
 extern const cli_command cli_explain;
+extern const cli_command cli_map;
 extern const cli_command cli_copy;
 
 /* One line a command, so that two changes seldom meet. */
@@ -15,12 +16,14 @@ extern const cli_command cli_copy;
 #define CLI_TOPICS \
     {"index", "compile a map extract; show and verify the result"}, \
     {"explain", "tell why a place has its score"}, \
+    {"map", "draw a table on a page or a picture"}, \
     {"copy", "copy a table, also into another format"},
 
 /* in the order that help shows them */
 #define CLI_COMMANDS \
     &cli_index_build, &cli_index_info, &cli_index_check, \
     &cli_explain, \
+    &cli_map, \
     &cli_copy,
 
 /* clang-format on */

@@ -214,7 +214,7 @@ char *cli_plugin_path(const char *name)
 
 char *cli_share_path(const char *name)
 {
-    char *path = beside_executable("/share/", name);
+    char *path = beside_executable("/share/ucid/", name);
     return path != NULL ? path : beside_executable("/../share/ucid/", name);
 }
 

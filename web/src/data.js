@@ -100,7 +100,7 @@ export function open(json) {
     /** The identifier of a row, byte for byte as the program read it; "" where the table has none. */
     ucid(row) {
       if (!name || name.frame[row] === NULL16) return "";
-      const [city, res, time, context, flags] = json.ucid.frames[name.frame[row]];
+      const [city, res, time, context, flags] = json.ucid.frames[name.frame[row]].split(":");
       const conf = data.confidence(row).toFixed(2);
       return `UCID-V1:${city}:${signed(name.lat[row])}:${signed(name.lon[row])}:${res}:${cellText(cell, row)}:${time}:${context}:${data.grade(row)}:${conf}:${flags}`;
     },
@@ -137,11 +137,11 @@ export function measures(data) {
 
 const PART_BANDS = [
   { name: "100", text: "complete", from: 100 },
-  { name: "75", text: "75 – 99", from: 75 },
-  { name: "50", text: "50 – 74", from: 50 },
-  { name: "25", text: "25 – 49", from: 25 },
-  { name: "1", text: "1 – 24", from: 0.005 },
-  { name: "0", text: "none in reach", from: 0 },
+  { name: "75+", text: "75 – 99", from: 75 },
+  { name: "50+", text: "50 – 74", from: 50 },
+  { name: "25+", text: "25 – 49", from: 25 },
+  { name: "1+", text: "1 – 24", from: 0.005 },
+  { name: "0", text: "none", from: 0 },
 ];
 
 const CONFIDENCE_BANDS = [

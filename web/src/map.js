@@ -13,7 +13,8 @@ const data = open(JSON.parse(document.getElementById("data").textContent));
 const rows = Array.from({ length: data.count }, (_, row) => row);
 const places = rows.filter((row) => isPlace(data, row));
 const cells = data.kind === "cells";
-const view = { measure: measures(data)[0], band: -1, empty: false, dark: false, pinned: -1, hovered: -1 };
+const shows = measures(data);
+const view = { measure: shows.find((measure) => measure.key === data.show) ?? shows[0], band: -1, empty: false, dark: false, pinned: -1, hovered: -1 };
 
 // ------------------------------------------------------------------------------------------------------ geometry --
 
@@ -165,9 +166,9 @@ function layers() {
         stroked: true,
         lineWidthUnits: "pixels",
         getLineWidth: 0.6,
-        getLineColor: view.dark ? [0, 0, 0, 160] : [255, 255, 255, 200],
+        getLineColor: (_, { index }) => [...(view.dark ? [0, 0, 0] : [255, 255, 255]), isPlace(data, index) ? 190 : 0],
         getFillColor: accessor,
-        updateTriggers: { getFillColor: trigger },
+        updateTriggers: { getFillColor: trigger, getLineColor: view.dark },
         beforeId: "top",
       }),
     );
@@ -223,7 +224,7 @@ function draw() {
 
 const panel = new Panel({
   data,
-  measures: measures(data),
+  measures: shows,
   summaryOf: (measure) => summary(data, measure, places),
   places,
   view,
@@ -338,9 +339,10 @@ panel.start();
 
 let map = null;
 let overlay = null;
+let home = null;
 
 function padding() {
-  return panel.isSheet() ? { top: 30, left: 20, right: 20, bottom: Math.round(innerHeight * 0.45) } : { top: 50, bottom: 50, right: 60, left: panel.width() + 50 };
+  return panel.isSheet() ? { top: 30, left: 20, right: 20, bottom: Math.round(innerHeight * 0.53) } : { top: 50, bottom: 50, right: 60, left: panel.width() + 50 };
 }
 
 function start() {
@@ -384,6 +386,7 @@ function start() {
     view.dark = event.matches;
     theme();
   });
+  home = { center: map.getCenter(), zoom: map.getZoom() };
   map.once("idle", () => document.documentElement.setAttribute("data-ready", ""));
   refresh();
 }
@@ -401,6 +404,9 @@ window.ucidMap = {
   view,
   get map() {
     return map;
+  },
+  get home() {
+    return home;
   },
   search,
   pixelOf: (row) => map.project(centre(row)),

@@ -80,7 +80,7 @@ export class Panel {
     this.summaries = new Map(this.measures.map((measure) => [measure.key, this.summaryOf(measure)]));
     const list = this.measures.map((measure) => {
       const input = make("input", { type: "radio", name: "measure", value: measure.key, id: `m-${measure.key}` });
-      input.checked = measure === this.measures[0];
+      input.checked = measure === this.view.measure;
       input.addEventListener("change", () => this.onMeasure(measure));
       const { mean } = this.summaries.get(measure.key);
       return make(
