@@ -261,6 +261,10 @@ static void other_formats_are_named(void **state)
          "x.osm.pbf: not an OpenStreetMap PBF file (no blob header at byte 0)"},
         {"random bytes are no map", 23,
          "x.osm.pbf: not an OpenStreetMap PBF file (a blob header of 1918987876 bytes at byte 0, the limit is 65536)"},
+        {"\0\0\0\x10\x0A\x09OSMHeader\x18\x81\x80\x80\x10", 20,
+         "x.osm.pbf: the blob at byte 0 has 33554433 bytes, the format's limit is 33554432"},
+        {"\0\0\0\x0D\x0A\x09OSMHeader\x18\x08\x10\x81\x80\x80\x10\x1A\x01\0", 25,
+         "x.osm.pbf: blob at byte 17: unpacks to 33554433 bytes, the format's limit is 33554432"},
         {"\0\0\0\x0B\x0A\x07OSMData\x18\0", 15, "x.osm.pbf: not an OpenStreetMap PBF file (it has no header)"},
     };
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {

@@ -370,7 +370,7 @@ ucid_status osm_open(const char *path, const ucid_allocator *allocator, osm_file
     ucid_status status = UCID_OK;
     osm_file *opened = new_file(path, allocator, error);
     if (opened == NULL) return UCID_NO_MEMORY;
-    opened->fd = open(path, O_RDONLY | O_CLOEXEC);
+    opened->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not make it wait */
     if (opened->fd < 0) {
         status = ucid_fail(error, UCID_FILE_NOT_FOUND, "%s: %s", path, strerror(errno));
     } else if (fstat(opened->fd, &st) != 0) {
