@@ -308,8 +308,9 @@ typedef struct ucid_create_columns {
     const double *confidence; /* NULL: 0 */
     const uint64_t *cell;     /* NULL: the cells of the coordinates */
     ucid_texts flags;         /* joined by ';'; flags.data NULL: none */
-    int resolution;
+    int resolution;           /* 0..15; with cells also UCID_CELL_RESOLUTION: each row's cell has its own */
 } ucid_create_columns;
+enum { UCID_CELL_RESOLUTION = -1 };
 
 /* Bytes that are enough for the texts of ucid_texts_create.                                              since 0.1 */
 UCID_API size_t ucid_texts_create_bound(int64_t n, const ucid_create_columns *columns);
@@ -765,6 +766,34 @@ UCID_API int64_t ucid_explanation_reasons_get(const ucid_explanation *explanatio
 /* The score itself, as ucid_score gives it; pointers in *scores are borrowed arrays of one element. */
 UCID_API void ucid_explanation_scores_get(const ucid_explanation *explanation, ucid_scores *scores);
 
+/* Several indexes as one: each place goes to the index that answers for it. That is, of the indexes whose coverage
+ * holds the place's cell of resolution 7, the one with the newest data, then the least id; where there is none, the
+ * first in that order whose network's bounding box holds the place. So the answer does not depend on the order they are
+ * given. */
+typedef struct ucid_catalog ucid_catalog;
+
+/* in    indexes [count], count >= 1, which must outlive the catalog
+ * err   INVALID_ARGUMENT: no index; NO_MEMORY
+ * safe  a catalog may be shared by threads          since 0.1 */
+UCID_API ucid_status ucid_catalog_new(int64_t count, const ucid_index *const *indexes, const ucid_allocator *allocator,
+                                      ucid_catalog **catalog, ucid_error *error);
+UCID_API void ucid_catalog_free(ucid_catalog *catalog); /* NULL is fine */
+/* Index at a position, as given; NULL past the end.                                                      since 0.1 */
+UCID_API const ucid_index *ucid_catalog_index(const ucid_catalog *catalog, int64_t position);
+/* Position in indexes of the one that answers for a place; -1 where there is none.                       since 0.1 */
+UCID_API int64_t ucid_catalog_find(const ucid_catalog *catalog, double lat_deg, double lon_deg);
+
+/* ucid_score over a catalog, and with a time key a row where wanted.
+ * in    hour [n] time keys, or NULL: options->hour for all rows. A row whose key is before 1970 or no key gets
+ *       INVALID_TIME.
+ * out   scores as in ucid_score; a place that no index answers for gets OUTSIDE_INDEX
+ * cost  as ucid_score; rows of one batch that need several indexes or keys are gathered once
+ * err   as ucid_score          since 0.1 */
+UCID_API ucid_status ucid_catalog_score(const ucid_catalog *catalog, int64_t n, const double *lat_deg,
+                                        const double *lon_deg, const uint8_t *validity, const int32_t *hour,
+                                        const ucid_score_options *options, const ucid_scores *scores,
+                                        ucid_error *error);
+
 /* ------------------------------------------------------------------------------------------------- 9. Aggregate -- */
 
 /* Groups of scored rows, by parent cell or by a text key (a city, a region, a country), as partial states that merge:
@@ -884,6 +913,108 @@ typedef struct ucid_aggregates {
 
 /* Results of all groups, ascending by key.                                                               since 0.1 */
 UCID_API void ucid_aggregate_finish(const ucid_aggregate *aggregate, const ucid_aggregates *out);
+
+/* -------------------------------------------------------------------------------------------------- 10. Arrow -- */
+
+/* Doors for tables: an Arrow C stream goes in, an Arrow C stream comes out (https://arrow.apache.org/docs/format/). All
+ * columns of the input pass through untouched and uncopied, in their order; new ones follow. One row out for each row
+ * in, in order. Nothing is computed before a batch is asked for, and no more than a batch is held. */
+
+#ifndef ARROW_C_DATA_INTERFACE
+#define ARROW_C_DATA_INTERFACE
+
+#define ARROW_FLAG_DICTIONARY_ORDERED 1
+#define ARROW_FLAG_NULLABLE 2
+#define ARROW_FLAG_MAP_KEYS_SORTED 4
+
+struct ArrowSchema {
+    const char *format, *name, *metadata;
+    int64_t flags, n_children;
+    struct ArrowSchema **children, *dictionary;
+    void (*release)(struct ArrowSchema *);
+    void *private_data;
+};
+
+struct ArrowArray {
+    int64_t length, null_count, offset, n_buffers, n_children;
+    const void **buffers;
+    struct ArrowArray **children, *dictionary;
+    void (*release)(struct ArrowArray *);
+    void *private_data;
+};
+
+#endif
+
+#ifndef ARROW_C_STREAM_INTERFACE
+#define ARROW_C_STREAM_INTERFACE
+
+struct ArrowArrayStream {
+    int (*get_schema)(struct ArrowArrayStream *, struct ArrowSchema *out);
+    int (*get_next)(struct ArrowArrayStream *, struct ArrowArray *out);
+    const char *(*get_last_error)(struct ArrowArrayStream *);
+    void (*release)(struct ArrowArrayStream *);
+    void *private_data;
+};
+
+#endif
+
+/* Columns are found by name: NULL means the first that is there of
+ *     lat latitude y   |   lon lng longitude long x   |   h3 h3_index h3_cell cell   |   ucid ucid_string
+ *     city city_code   |   timestamp   |   context   |   grade   |   confidence   |   flags
+ * Coordinates may be of any numeric type; cells 64-bit integers or texts; texts utf8, large, views or dictionaries. */
+typedef struct ucid_stream_options {
+    size_t size;
+    const ucid_allocator *allocator; /* must outlive the stream and its batches */
+    int threads;                     /* >= 1 */
+    int replace;        /* 1: input columns that have an output column's name are dropped; 0: they are an error */
+    int64_t batch_rows; /* most rows of an output batch, 1..2^23 */
+    const char *lat_column, *lon_column; /* places, or: */
+    const char *cell_column;             /* the centres of cells, asked where there are no coordinates */
+    const char *ucid_column, *city_column, *time_column, *context_column;
+    const char *grade_column, *confidence_column, *flags_column;
+    const char *city, *time, *context; /* values for all rows, instead of a column */
+    int resolution;                    /* of identifiers of coordinates, 0..15 */
+    unsigned mode;                     /* UCID_STRICT, UCID_SNAP */
+    int detail;                        /* 1: parts and distances of scores too */
+} ucid_stream_options;
+#define UCID_STREAM_OPTIONS_INIT                                                                                       \
+    {                                                                                                                  \
+        sizeof(ucid_stream_options), NULL, 1, 0, 1 << 18, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,  \
+            NULL, NULL, NULL, 9, UCID_LENIENT, 0                                                                       \
+    }
+
+/* Add columns to a stream of tables. Each of the three functions below
+ *   in    takes *in over when it succeeds
+ *   out   *out, to be released; its errors carry errno codes and one line
+ *   err   DATA_ERROR: a column is missing (the message lists those that are there), of a wrong type, or has the name of
+ *         an output column; INVALID_ARGUMENT; CONTEXT_NOT_FOUND; NO_MEMORY
+ *   safe  one thread at a time for one stream          since 0.1 */
+
+/* Identifiers of places: needs coordinates or cells, city, timestamp, context; takes grade, confidence and flags where
+ * they are. Adds ucid (text, null for a bad row), status (text). */
+UCID_API ucid_status ucid_create_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                                        struct ArrowArrayStream *out, ucid_error *error);
+/* Fields of identifiers: needs ucid. Adds city, lat, lon, h3_resolution, h3_index, timestamp, context, grade,
+ * confidence, flags (joined by ';'), status. */
+UCID_API ucid_status ucid_parse_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                                       struct ArrowArrayStream *out, ucid_error *error);
+/* Canonical texts: needs ucid. Adds canonical, status. */
+UCID_API ucid_status ucid_canonicalize_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                                              struct ArrowArrayStream *out, ucid_error *error);
+/* Scores of places in options->context: needs coordinates or cells. Adds ucid, score, grade, confidence, with detail
+ * the parts by their keys, nearest_KEY_m of each, and snap_m; then status. The city is that of the column or value,
+ * else the registry's nearest to the index; the time key likewise, else the week of the index's data. A row without a
+ * score has nulls; one whose city or time is bad keeps its score, but has no ucid. The schema's metadata tell index,
+ * context and attribution. in    catalog must outlive the stream */
+UCID_API ucid_status ucid_score_stream(struct ArrowArrayStream *in, const ucid_catalog *catalog,
+                                       const ucid_stream_options *options, struct ArrowArrayStream *out,
+                                       ucid_error *error);
+
+/* Cells of a grid as a stream: h3 (text), lat, lon of their centres.
+ * in    takes grid over when it succeeds; batch_rows as in ucid_stream_options
+ * err   INVALID_ARGUMENT, NO_MEMORY          since 0.1 */
+UCID_API ucid_status ucid_grid_stream(ucid_grid *grid, int64_t batch_rows, const ucid_allocator *allocator,
+                                      struct ArrowArrayStream *out, ucid_error *error);
 
 #ifdef __cplusplus
 }

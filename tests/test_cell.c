@@ -155,12 +155,63 @@ static void a_box_and_a_cell(void **state)
     assert_false(ucid_cell_meets_box(ucid_cell_at(1, 1, 9), nan_value, 1, half));
 }
 
+static double random_unit(void)
+{
+    static uint64_t state = 88172645463325252u;
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    return (double)(state >> 11) * 0x1p-53;
+}
+
+static int holds(const uint64_t *cells, int count, uint64_t cell)
+{
+    for (int i = 0; i < count; i++) {
+        if (cells[i] == cell) return 1;
+    }
+    return 0;
+}
+
+/* Against places strewn over the box: their cells meet it, and what meets it has places in a box that is a little
+ * larger. */
+static void boxes_full_of_places(void **state)
+{
+    (void)state;
+    enum { SIDE = 65 };
+    static double lat[SIDE * SIDE], lon[SIDE * SIDE];
+    static uint64_t cells[2][SIDE * SIDE];
+    const double half = UCID_CELL_PRINTED_HALF_DEG;
+    int accepted = 0, refused = 0;
+    for (int k = 0; k < 240; k++) {
+        int resolution = 6 + k % 7;
+        double middle_lat = 175 * (random_unit() - 0.5), middle_lon = 358 * (random_unit() - 0.5);
+        for (int larger = 0; larger < 2; larger++) {
+            for (int i = 0; i < SIDE * SIDE; i++) {
+                double size = half * (larger ? 1.05 : 0.999999);
+                lat[i] = middle_lat + size * (2.0 * (i / SIDE) / (SIDE - 1) - 1);
+                lon[i] = middle_lon + size * (2.0 * (i % SIDE) / (SIDE - 1) - 1);
+            }
+            assert_int_equal(ucid_cells_at(SIDE * SIDE, lat, lon, NULL, resolution, cells[larger], NULL, NULL),
+                             UCID_OK);
+        }
+        uint64_t near[37];
+        int64_t count = 0;
+        assert_int_equal(ucid_cell_disk(ucid_cell_at(middle_lat, middle_lon, resolution), 3, near, &count, NULL),
+                         UCID_OK);
+        for (int64_t i = 0; i < count; i++) {
+            int meets = ucid_cell_meets_box(near[i], middle_lat, middle_lon, half);
+            if (holds(cells[0], SIDE * SIDE, near[i])) assert_true(meets);
+            if (meets) assert_true(holds(cells[1], SIDE * SIDE, near[i]));
+            accepted += meets, refused += !meets;
+        }
+    }
+    assert_true(accepted > 1000 && refused > 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_cells),  cmocka_unit_test(what_is_no_cell),
         cmocka_unit_test(rows_of_columns),  cmocka_unit_test(families_and_neighbours),
-        cmocka_unit_test(a_box_and_a_cell),
+        cmocka_unit_test(a_box_and_a_cell), cmocka_unit_test(boxes_full_of_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

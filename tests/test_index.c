@@ -1,10 +1,10 @@
 /* test_index.c: indexes of real extracts against brute force: candidate lists, scores, lengths; the same bytes for any
  * number of threads. */
 #include "brute.h"
+#include "built.h"
 #include "index/index.h"
 #include "index/near.h"
 #include "lattice.h"
-#include "rt/file.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -18,75 +18,13 @@
 
 enum { POINTS = 2000 };
 
-static char folder[64];
-
-static const char *data_path(const char *name)
-{
-    static char path[512];
-    const char *data = getenv("UCID_DATA");
-    snprintf(path, sizeof path, "%s/%s", data != NULL ? data : SOURCE_DIR "/../shared/data", name);
-    return path;
-}
-
-static const char *scratch(const char *name)
-{
-    static char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-/* Index of an extract; skips the test where the extract is missing. */
-static ucid_index *index_of(const char *extract, int threads, const char *boundary)
-{
-    char out[128];
-    ucid_error error = {0};
-    ucid_build_options options = UCID_BUILD_OPTIONS_INIT;
-    options.threads = threads;
-    options.boundary_path = boundary;
-    if (access(data_path(extract), R_OK) != 0) {
-        print_message("skipped: %s is missing\n", data_path(extract));
-        skip();
-    }
-    snprintf(out, sizeof out, "%s", scratch("a.ucidx"));
-    ucid_status status = ucid_index_build(data_path(extract), out, &options, &error);
-    if (status != UCID_OK) fail_msg("%s: %s", ucid_status_code(status), error.message);
-    ucid_index *index = NULL;
-    if (ucid_index_open(out, NULL, &index, &error) != UCID_OK) fail_msg("%s", error.message);
-    unlink(out);
-    return index;
-}
-
 static const char *const extracts[] = {"monaco/monaco-2012.osm.pbf", "centres-2020/sydney.osm.pbf",
                                        "andorra/andorra-2013.osm.pbf", "las-palmas/las-palmas.osm.pbf"};
 enum { EXTRACTS = sizeof extracts / sizeof extracts[0] };
 
-typedef struct nearest {
-    uint32_t segment;
-    uint32_t gap;
-} nearest;
-
-/* All segments: the nearest of the main network within the limit, else of an island. */
-static nearest nearest_of_all(const ucid_index *x, int32_t x_e7, int32_t y_e7, double scale)
+static built_foot nearest_of_list(const ucid_index *x, int32_t x_e7, int32_t y_e7)
 {
-    double best[2] = {HUGE_VAL, HUGE_VAL};
-    nearest found[2] = {{UCIDX_NONE, 0}, {UCIDX_NONE, 0}};
-    for (uint32_t s = 0; s < x->segment_count; s++) {
-        const ucidx_segment *g = &x->segments[s];
-        int island = (x->edges[g->edge].flags & UCIDX_EDGE_ISLAND) != 0;
-        double square = ucidx_near_segment(g->ax_e7, g->ay_e7, g->bx_e7, g->by_e7, x_e7, y_e7, scale).square_m2;
-        if (square >= best[island]) continue;
-        best[island] = square;
-        found[island] = (nearest){s, ucidx_gap(square)};
-    }
-    for (int k = 0; k < 2; k++) {
-        if (found[k].segment != UCIDX_NONE && found[k].gap <= x->summary->snap_limit) return found[k];
-    }
-    return (nearest){UCIDX_NONE, 0};
-}
-
-static nearest nearest_of_list(const ucid_index *x, int32_t x_e7, int32_t y_e7)
-{
-    nearest none = {UCIDX_NONE, 0};
+    built_foot none = {.segment = UCIDX_NONE};
     int64_t row_number = ucidx_row_of(x->summary, y_e7);
     if (row_number < 0) return none;
     const ucidx_row *row = &x->rows[row_number];
@@ -97,7 +35,7 @@ static nearest nearest_of_list(const ucid_index *x, int32_t x_e7, int32_t y_e7)
     uint32_t block = x->blocks[row->first_block + column / UCIDX_BLOCK_CELLS];
     if (block == UCIDX_NONE) return none;
     uint64_t cell = block + column % UCIDX_BLOCK_CELLS;
-    nearest found[2] = {none, none};
+    built_foot found[2] = {none, none};
     double best[2] = {HUGE_VAL, HUGE_VAL};
     for (uint32_t i = x->cells[cell]; i < x->cells[cell + 1]; i++) {
         uint32_t island = x->candidates[i] >> 31, s = x->candidates[i] & INT32_MAX;
@@ -106,7 +44,7 @@ static nearest nearest_of_list(const ucid_index *x, int32_t x_e7, int32_t y_e7)
             ucidx_near_segment(g->ax_e7, g->ay_e7, g->bx_e7, g->by_e7, x_e7, y_e7, row->x_m_per_e7).square_m2;
         if (square >= best[island]) continue;
         best[island] = square;
-        found[island] = (nearest){s, ucidx_gap(square)};
+        found[island] = (built_foot){.segment = s, .gap = ucidx_gap(square)};
     }
     for (int k = 0; k < 2; k++) {
         if (found[k].segment != UCIDX_NONE && found[k].gap <= x->summary->snap_limit) return found[k];
@@ -118,7 +56,7 @@ static void lists_hold_the_nearest_segment(void **state)
 {
     (void)state;
     for (int e = 0; e < EXTRACTS; e++) {
-        ucid_index *x = index_of(extracts[e], 2, NULL);
+        ucid_index *x = built_index(extracts[e], 2, NULL);
         ucid_error error;
         if (ucid_index_check(x, &error) != UCID_OK) fail_msg("%s: %s", extracts[e], error.message);
         const ucidx_summary *s = x->summary;
@@ -135,9 +73,7 @@ static void lists_hold_the_nearest_segment(void **state)
                 y = g->ay_e7 + (int32_t)((lattice_uniform(&seed) - 0.5) * 72000);
                 px = g->ax_e7 + (int32_t)((lattice_uniform(&seed) - 0.5) * 72000);
             }
-            int64_t row = ucidx_row_of(s, y);
-            nearest listed = nearest_of_list(x, px, y);
-            nearest all = row < 0 ? (nearest){UCIDX_NONE, 0} : nearest_of_all(x, px, y, x->rows[row].x_m_per_e7);
+            built_foot listed = nearest_of_list(x, px, y), all = built_nearest(x, px, y);
             if (listed.segment != all.segment) {
                 fail_msg("%s: at %d %d: segment %u, gap %u of all; %u, %u of the list", extracts[e], y, px, all.segment,
                          all.gap, listed.segment, listed.gap);
@@ -153,7 +89,7 @@ static void lists_hold_the_nearest_segment(void **state)
 static void scores_equal_brute_force(void **state)
 {
     (void)state;
-    ucid_index *x = index_of("las-palmas/las-palmas.osm.pbf", 2, NULL);
+    ucid_index *x = built_index("las-palmas/las-palmas.osm.pbf", 2, NULL);
     enum { N = 300 };
     double lat[N], lon[N], score[N], snap_m[N], part[6][N], near_m[6][N];
     uint8_t status[N];
@@ -191,25 +127,12 @@ static void scores_equal_brute_force(void **state)
 static void threads_do_not_change_a_byte(void **state)
 {
     (void)state;
-    ucid_index *one = index_of("monaco/monaco-2025.osm.pbf", 1, NULL);
-    ucid_index *five = index_of("monaco/monaco-2025.osm.pbf", 5, NULL);
+    ucid_index *one = built_index("monaco/monaco-2025.osm.pbf", 1, NULL);
+    ucid_index *five = built_index("monaco/monaco-2025.osm.pbf", 5, NULL);
     assert_int_equal(one->length, five->length);
     assert_memory_equal(one->bytes, five->bytes, one->length);
     ucid_index_close(one);
     ucid_index_close(five);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/ucid-index-XXXXXX");
-    return mkdtemp(folder) == NULL;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return rmdir(folder);
 }
 
 int main(void)
@@ -219,5 +142,5 @@ int main(void)
         cmocka_unit_test(scores_equal_brute_force),
         cmocka_unit_test(threads_do_not_change_a_byte),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -291,7 +291,7 @@ static size_t create_row(const ucid_create_columns *c, int64_t i, const create_s
     parts.confidence = c->confidence != NULL ? c->confidence[i] : 0.0;
     parts.lat_deg = c->lat_deg[i];
     parts.lon_deg = c->lon_deg[i];
-    *status = UCID_INVALID_FIELD;
+    *status = c->resolution == UCID_CELL_RESOLUTION && !ucid_cell_is_valid(cell) ? UCID_INVALID_H3 : UCID_INVALID_FIELD;
     if (!(fabs(parts.lat_deg) <= 90.0) || !(fabs(parts.lon_deg) <= 180.0)) return 0;
     if (!(s->good_city & s->good_time & s->good_context & s->good_flags) || cell >> 60 != 0 ||
         parts.grade > UCID_GRADE_A_PLUS || !(parts.confidence >= 0.0 && parts.confidence <= 1.0)) {
@@ -300,6 +300,10 @@ static size_t create_row(const ucid_create_columns *c, int64_t i, const create_s
     memcpy(parts.city, s->city, 3);
     parts.cell = cell;
     parts.resolution = (uint8_t)c->resolution;
+    if (c->resolution == UCID_CELL_RESOLUTION) {
+        if (*status == UCID_INVALID_H3) return 0;
+        parts.resolution = (uint8_t)ucid_cell_resolution(cell);
+    }
     parts.year = s->year;
     parts.week = s->week;
     parts.hour = s->hour;
@@ -331,7 +335,8 @@ ucid_status ucid_texts_create(int64_t n, const ucid_create_columns *columns, uns
                               const ucid_registry *registry, const ucid_texts_out *texts, uint64_t *cells,
                               uint8_t *validity, uint8_t *status, ucid_error *error)
 {
-    if (columns->resolution < 0 || columns->resolution > 15) {
+    int own = columns->cell != NULL && columns->resolution == UCID_CELL_RESOLUTION;
+    if (!own && (columns->resolution < 0 || columns->resolution > 15)) {
         return ucid_fail(error, UCID_INVALID_ARGUMENT, "resolution %d is not in 0..15", columns->resolution);
     }
     ucid_status failed = check_room(texts, ucid_texts_create_bound(n, columns), error);

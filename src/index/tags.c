@@ -50,6 +50,8 @@ static int allows(osm_string value)
 
 static int forbids(osm_string value) { return tags_is(value, "no") || tags_is(value, "private"); }
 
+/* A square (highway=pedestrian) drawn as an area is walked along its outline: without it, the streets around would not
+ * meet. Other areas repeat a street that is there as a line. */
 int tags_street(const osm_tag *tags, uint32_t count)
 {
     osm_string highway = tags_get(tags, count, "highway");
@@ -57,7 +59,7 @@ int tags_street(const osm_tag *tags, uint32_t count)
     size_t i = 0;
     while (i < sizeof streets / sizeof streets[0] && !tags_is(highway, streets[i].value)) i++;
     if (i == sizeof streets / sizeof streets[0]) return -1;
-    if (tags_is(tags_get(tags, count, "area"), "yes")) return -1;
+    if (streets[i].class != UCIDX_CLASS_PEDESTRIAN && tags_is(tags_get(tags, count, "area"), "yes")) return -1;
     osm_string foot = tags_get(tags, count, "foot");
     if (allows(foot)) return streets[i].class;
     if (forbids(foot) || streets[i].needs_foot || forbids(tags_get(tags, count, "access")) ||

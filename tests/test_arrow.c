@@ -1,0 +1,207 @@
+/* test_arrow.c: streams in, streams out: grids become identifiers become fields, in batches of any size, with every
+ * allocation failing in turn; what was given out is released once, in any order. */
+#include "ucid.h"
+
+#include "nanoarrow.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* An allocator that counts what it holds, and fails at the n-th call. */
+typedef struct counting {
+    int64_t held, calls, fail_at;
+} counting;
+
+static void *count_allocation(void *ctx, void *ptr, size_t old_size, size_t new_size)
+{
+    counting *self = ctx;
+    if (new_size > 0 && ++self->calls == self->fail_at) return NULL;
+    void *result = NULL;
+    if (new_size == 0) {
+        free(ptr);
+    } else {
+        result = realloc(ptr, new_size);
+    }
+    self->held += (int64_t)new_size - (int64_t)(ptr != NULL ? old_size : 0);
+    return result;
+}
+
+static struct ArrowArrayStream grid_stream(int64_t batch_rows, const ucid_allocator *allocator, ucid_status *status)
+{
+    ucid_grid *grid = NULL;
+    struct ArrowArrayStream stream = {0};
+    *status = ucid_grid_open_box(41.0, 28.9, 41.1, 29.0, 8, allocator, &grid, NULL);
+    if (*status != UCID_OK) return stream;
+    *status = ucid_grid_stream(grid, batch_rows, allocator, &stream, NULL);
+    if (*status != UCID_OK) ucid_grid_close(grid);
+    return stream;
+}
+
+/* grid -> create -> parse (its columns replaced) -> canonicalize, all rows' canonical texts joined by newlines. */
+static ucid_status run_pipeline(int64_t grid_rows, int64_t batch_rows, const ucid_allocator *allocator, char *text,
+                                size_t capacity, int64_t *rows)
+{
+    ucid_status status;
+    struct ArrowArrayStream streams[4] = {{0}};
+    ucid_stream_options options = UCID_STREAM_OPTIONS_INIT;
+    options.allocator = allocator;
+    options.batch_rows = batch_rows;
+    options.replace = 1;
+    streams[0] = grid_stream(grid_rows, allocator, &status);
+    if (status != UCID_OK) return status;
+    ucid_stream_options create = options;
+    create.city = "IST";
+    create.time = "2026W01T12";
+    create.context = "15MIN";
+    create.cell_column = "h3";
+    status = ucid_create_stream(&streams[0], &create, &streams[1], NULL);
+    if (status == UCID_OK) status = ucid_parse_stream(&streams[1], &options, &streams[2], NULL);
+    if (status == UCID_OK) status = ucid_canonicalize_stream(&streams[2], &options, &streams[3], NULL);
+    *rows = 0;
+    size_t length = 0;
+    text[0] = '\0';
+    struct ArrowSchema schema = {0};
+    if (status == UCID_OK && streams[3].get_schema(&streams[3], &schema) != 0) status = UCID_NO_MEMORY;
+    while (status == UCID_OK) {
+        struct ArrowArray batch = {0};
+        if (streams[3].get_next(&streams[3], &batch) != 0) {
+            assert_non_null(streams[3].get_last_error(&streams[3]));
+            status = UCID_NO_MEMORY;
+            break;
+        }
+        if (batch.release == NULL) break;
+        assert_true(batch.length <= batch_rows);
+        struct ArrowArrayView view;
+        assert_int_equal(ArrowArrayViewInitFromSchema(&view, &schema, NULL), 0);
+        assert_int_equal(ArrowArrayViewSetArray(&view, &batch, NULL), 0);
+        assert_int_equal(ArrowArrayViewValidate(&view, NANOARROW_VALIDATION_LEVEL_FULL, NULL), 0);
+        int64_t canonical = schema.n_children - 2;
+        assert_string_equal(schema.children[canonical]->name, "canonical");
+        for (int64_t row = 0; row < batch.length; row++) {
+            struct ArrowStringView value = ArrowArrayViewGetStringUnsafe(view.children[canonical], row);
+            assert_true(length + (size_t)value.size_bytes + 2 < capacity);
+            memcpy(text + length, value.data, (size_t)value.size_bytes);
+            length += (size_t)value.size_bytes;
+            text[length++] = '\n';
+        }
+        text[length] = '\0';
+        *rows += batch.length;
+        ArrowArrayViewReset(&view);
+        /* Children may leave their batch, and live longer. */
+        struct ArrowArray kept;
+        ArrowArrayMove(batch.children[0], &kept);
+        batch.release(&batch);
+        kept.release(&kept);
+    }
+    if (schema.release != NULL) schema.release(&schema);
+    for (int i = 3; i >= 0; i--) {
+        if (streams[i].release != NULL) streams[i].release(&streams[i]);
+    }
+    return status;
+}
+
+enum { TEXT_MAX = 1 << 16 };
+
+static void batches_of_any_size_give_the_same_rows(void **state)
+{
+    (void)state;
+    static char expected[TEXT_MAX], text[TEXT_MAX];
+    int64_t expected_rows, rows;
+    assert_int_equal(run_pipeline(1000, 1 << 18, NULL, expected, sizeof expected, &expected_rows), UCID_OK);
+    assert_true(expected_rows > 100);
+    assert_non_null(strstr(expected, ":8:881ec9"));
+    const int64_t sizes[][2] = {{1, 1}, {7, 3}, {1000, 1}, {1000, 13}, {64, 64}, {1000, 8}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        assert_int_equal(run_pipeline(sizes[i][0], sizes[i][1], NULL, text, sizeof text, &rows), UCID_OK);
+        assert_int_equal(rows, expected_rows);
+        assert_string_equal(text, expected);
+    }
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    static char text[TEXT_MAX];
+    int64_t rows;
+    ucid_status status = UCID_NO_MEMORY;
+    int64_t tries = 0;
+    for (int64_t n = 1; status != UCID_OK; n++) {
+        counting counts = {0, 0, n};
+        ucid_allocator allocator = {count_allocation, &counts};
+        status = run_pipeline(50, 20, &allocator, text, sizeof text, &rows);
+        assert_true(status == UCID_OK || status == UCID_NO_MEMORY);
+        assert_int_equal(counts.held, 0);
+        tries = n;
+    }
+    assert_true(tries > 40);
+}
+
+/* One column of doubles called x, and a name of the caller's choice. */
+static struct ArrowArrayStream one_column(const char *name, const char *format)
+{
+    struct ArrowSchema schema;
+    struct ArrowArray array;
+    struct ArrowArrayStream stream;
+    ArrowSchemaInit(&schema);
+    assert_int_equal(ArrowSchemaSetTypeStruct(&schema, 1), 0);
+    assert_int_equal(ArrowSchemaSetFormat(schema.children[0], format), 0);
+    assert_int_equal(ArrowSchemaSetName(schema.children[0], name), 0);
+    assert_int_equal(ArrowArrayInitFromSchema(&array, &schema, NULL), 0);
+    assert_int_equal(ArrowArrayStartAppending(&array), 0);
+    assert_int_equal(ArrowArrayFinishBuildingDefault(&array, NULL), 0);
+    assert_int_equal(ArrowBasicArrayStreamInit(&stream, &schema, 1), 0);
+    ArrowBasicArrayStreamSetArray(&stream, 0, &array);
+    return stream;
+}
+
+static void refusals_leave_the_input_alone(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name, *format, *message;
+    } cases[] = {{"altitude", "g", "no column for places (lat and lon, or h3); there are altitude"},
+                 {"lat", "g", "no column for the longitude; there are lat"},
+                 {"h3", "g", "column 'h3' is double, not H3 cells (texts or 64-bit integers)"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ArrowArrayStream in = one_column(cases[i].name, cases[i].format), out = {0};
+        ucid_stream_options options = UCID_STREAM_OPTIONS_INIT;
+        ucid_error error;
+        options.city = "IST";
+        options.time = "2026W01T12";
+        options.context = "15MIN";
+        assert_int_equal(ucid_create_stream(&in, &options, &out, &error), UCID_DATA_ERROR);
+        assert_string_equal(error.message, cases[i].message);
+        assert_non_null(in.release);
+        assert_null(out.release);
+        in.release(&in);
+    }
+    struct ArrowArrayStream in = one_column("ucid", "u"), out = {0};
+    ucid_stream_options options = UCID_STREAM_OPTIONS_INIT;
+    ucid_error error;
+    options.batch_rows = 0;
+    assert_int_equal(ucid_parse_stream(&in, &options, &out, &error), UCID_INVALID_ARGUMENT);
+    options.batch_rows = 10;
+    assert_int_equal(ucid_parse_stream(&in, &options, &out, &error), UCID_OK);
+    struct ArrowArray batch;
+    assert_int_equal(out.get_next(&out, &batch), 0);
+    assert_int_equal(batch.length, 0);
+    batch.release(&batch);
+    assert_int_equal(out.get_next(&out, &batch), 0);
+    assert_null(batch.release);
+    out.release(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batches_of_any_size_give_the_same_rows),
+        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(refusals_leave_the_input_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
