@@ -46,8 +46,10 @@ static void tell(const char *path, const ucid_index *index)
     json_object_set_new(report, "format", json_integer(info.format));
     json_object_set_new(report, "bytes", json_integer((json_int_t)info.byte_length));
     json_object_set_new(report, "data_week", json_string(date));
-    json_object_set_new(report, "box",
-                        json_pack("[f,f,f,f]", info.min_lat_deg, info.min_lon_deg, info.max_lat_deg, info.max_lon_deg));
+    json_object_set_new(report, "min_lat_deg", json_real(info.min_lat_deg));
+    json_object_set_new(report, "min_lon_deg", json_real(info.min_lon_deg));
+    json_object_set_new(report, "max_lat_deg", json_real(info.max_lat_deg));
+    json_object_set_new(report, "max_lon_deg", json_real(info.max_lon_deg));
     json_object_set_new(report, "area_km2", json_real(info.area_km2));
     json_object_set_new(report, "cutoff_m", json_real(info.cutoff_m));
     json_object_set_new(report, "snap_limit_m", json_real(info.snap_limit_m));

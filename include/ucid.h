@@ -675,6 +675,8 @@ typedef struct ucid_index_info {
     const char *json; /* all of this and more: inputs with sha256, options, versions, rules applied */
 } ucid_index_info;
 UCID_API void ucid_index_info_get(const ucid_index *index, ucid_index_info *info);
+/* Cells of resolution 7 that hold network, ascending; borrowed. Returns their number.                    since 0.1 */
+UCID_API int64_t ucid_index_coverage_get(const ucid_index *index, const uint64_t **cells);
 
 /* How wide a street is drawn: foot paths, steps and tracks; service and pedestrian streets; streets of quarters;
  * tertiary and secondary roads; primary roads and wider. */

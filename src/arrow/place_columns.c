@@ -114,7 +114,8 @@ ucid_status place_text_init(place_text *text, const struct ArrowSchema *schema, 
     if (found < 0) return column != NULL ? arrow_missing(schema, column, "", error) : UCID_OK;
     ucid_status status = arrow_check_texts(schema->children[found], schema->children[found]->name, error);
     if (status == UCID_OK) text->column = found;
-    return status;
+    /* A usual name of another type, say a timestamp that is a number, means something else. */
+    return column != NULL ? status : UCID_OK;
 }
 
 ucid_status place_text_need(place_text *text, const struct ArrowSchema *schema, const char *value, const char *column,

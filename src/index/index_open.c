@@ -179,6 +179,12 @@ static double to_degrees(int64_t lon_e7)
     return (double)lon_e7 / 1e7;
 }
 
+int64_t ucid_index_coverage_get(const ucid_index *index, const uint64_t **cells)
+{
+    *cells = index->coverage;
+    return index->coverage_count;
+}
+
 void ucid_index_info_get(const ucid_index *index, ucid_index_info *info)
 {
     const ucidx_summary *s = index->summary;

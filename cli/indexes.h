@@ -1,0 +1,30 @@
+/* indexes.h: the indexes that a command asks, named one by one or by a catalog.
+ *
+ * A catalog is a JSON file, or a folder or prefix that holds one as catalog.json:
+ *
+ *     {"ucid_catalog": 1, "indexes": [{"path": "lpa.ucidx", "id": "322c...", "bytes": 13639488,
+ *       "data_week": "2023W08", "box": [28.0, -15.5, 28.2, -15.4], "coverage": ["8734...", ...]}]}
+ *
+ * Paths are relative to the catalog. Indexes of an object store are kept in a cache, under their id. */
+#ifndef UCID_CLI_INDEXES_H
+#define UCID_CLI_INDEXES_H
+
+#include "cli.h"
+
+typedef struct cli_indexes {
+    ucid_index **index;
+    int64_t count;
+    ucid_catalog *catalog;
+} cli_indexes;
+
+#define CLI_INDEX_OPTIONS(paths, named_catalog)                                                                        \
+    {"index", '\0', POPT_ARG_ARGV, &(paths), 0, "index of a region; may be repeated", "CITY.ucidx"},                   \
+    {                                                                                                                  \
+        "catalog", '\0', POPT_ARG_STRING, &(named_catalog), 0, "catalog of indexes; $UCID_CATALOG", "catalog.json"     \
+    }
+
+/* paths ends with NULL, or is NULL; catalog may be NULL: then UCID_CATALOG is asked. Returns 0, or the exit code. */
+int cli_indexes_open(char **paths, const char *catalog, cli_indexes *indexes);
+void cli_indexes_close(cli_indexes *indexes);
+
+#endif
