@@ -9,6 +9,9 @@ extern const cli_command cli_catalog_add;
 extern const cli_command cli_score, cli_grid, cli_explain;
 extern const cli_command cli_map;
 extern const cli_command cli_copy;
+extern const cli_command cli_create, cli_parse, cli_validate, cli_canon, cli_pack, cli_unpack;
+extern const cli_command cli_time_add, cli_time_diff, cli_time_range, cli_time_to_utc, cli_time_from_utc, cli_cities;
+extern const cli_command cli_cell_at, cli_cell_info, cli_cell_family, cli_cell_disk;
 
 /* One line a command, so that two changes seldom meet. */
 /* clang-format off */
@@ -21,7 +24,16 @@ extern const cli_command cli_copy;
     {"grid", "score all H3 cells of an area"}, \
     {"explain", "tell why a place has its score"}, \
     {"map", "draw a table on a page or a picture"}, \
-    {"copy", "copy a table, also into another format"},
+    {"copy", "copy a table, also into another format"}, \
+    {"create", "make identifiers of places"}, \
+    {"parse", "take identifiers apart"}, \
+    {"validate", "tell everything that is wrong with identifiers"}, \
+    {"canon", "repair identifiers"}, \
+    {"pack", "binary form of identifiers"}, \
+    {"unpack", "identifiers of their binary form"}, \
+    {"time", "reckon with time keys"}, \
+    {"cities", "find cities by code, name or place"}, \
+    {"cell", "cells of places, and their families"},
 
 /* in the order that help shows them */
 #define CLI_COMMANDS \
@@ -31,7 +43,11 @@ extern const cli_command cli_copy;
     &cli_grid, \
     &cli_explain, \
     &cli_map, \
-    &cli_copy,
+    &cli_copy, \
+    &cli_create, &cli_parse, &cli_validate, &cli_canon, &cli_pack, &cli_unpack, \
+    &cli_time_add, &cli_time_diff, &cli_time_range, &cli_time_to_utc, &cli_time_from_utc, \
+    &cli_cities, \
+    &cli_cell_at, &cli_cell_info, &cli_cell_family, &cli_cell_disk,
 
 /* clang-format on */
 

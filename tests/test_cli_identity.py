@@ -1,0 +1,111 @@
+"""Commands of identity: what people see, what scripts get, tables in and out."""
+
+import csv
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+UCID = pathlib.Path(os.environ["UCID_BUILD"]) / "ucid"
+PLUGIN = UCID.with_name("libucid_io.so")
+GOOD = "UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:"
+BINARY = "014953545c0f2442fed4e741ffff3b2490ec91089c7d07000100041c250000"
+
+
+def ucid(*arguments, code=0, **options):
+    done = subprocess.run([UCID, *arguments], capture_output=True, text=True, timeout=60, **options)
+    assert done.returncode == code, done
+    return done
+
+
+@pytest.mark.parametrize(
+    "arguments, printed",
+    [
+        (["create", "41.015", "28.979", "--city", "ist", "-t", "2026W01T12", "--context", "15min", "--grade", "A",
+          "--confidence", "0.95"], GOOD),
+        (["create", "--lat", "-33.8688", "--lon", "151.2093", "--city", "SYD", "--timestamp", "2026W01T12", "--context",
+          "WALK", "--flags", "B,A"], "UCID-V1:SYD:-33.869:+151.209:9:89be0e35cbbffff:2026W01T12:WALK:F:0.00:A;B"),
+        (["canon", " ucid-v1:ist:41.015:28.979:9:891EC90243BFFFF:2026W1T12:15min:a:0.95"], GOOD),
+        (["pack", GOOD], BINARY),
+        (["unpack", BINARY.upper()], GOOD),
+        (["time", "add", "2026W53T12", "1", "--weeks"], "2027W01T12"),
+        (["time", "add", "2026W01T00", "-1"], "2025W52T23"),
+        (["time", "diff", "2026W01T12", "2026W02T12"], "-168"),
+        (["time", "range", "2026W52T12", "2027W01T12", "168"], "2026W52T12\n2026W53T12\n2027W01T12"),
+        (["time", "to-utc", "2026W01T12", "--city", "IST"], "2026W01T09"),
+        (["time", "from-utc", "2026W01T09", "--zone", "Europe/Istanbul"], "2026W01T12"),
+        (["cell", "at", "41.015", "28.979"], "891ec90243bffff"),
+        (["cell", "family", "891ec90243bffff", "--res", "7"], "871ec9024ffffff"),
+    ],
+)
+def test_prints(arguments, printed):
+    assert ucid(*arguments).stdout.strip() == printed
+
+
+@pytest.mark.parametrize(
+    "arguments, code, message",
+    [
+        (["create", "91", "0", "--city", "IST", "-t", "2026W01T12", "--context", "A"], 3, "lat"),
+        (["create", "1", "0"], 2, "--city"),
+        (["parse", "UCID:IST"], 3, "INVALID_PREFIX"),
+        (["parse", GOOD, "UCID:IST"], 1, "INVALID_PREFIX"),
+        (["parse", GOOD.replace("IST", "XXX")], 3, "INVALID_CITY"),
+        (["unpack", "01"], 3, "62 hexadecimal digits"),
+        (["time", "add", "2025W53T12", "1"], 3, "52 weeks"),
+        (["time", "range", "2026W01T00", "2026W01T23", "0"], 3, "positive"),
+        (["time", "to-utc", "2026W01T00"], 2, "--zone"),
+        (["cities", "no such city"], 3, "no city"),
+        (["cell", "info", "891f2ed6df7ffff"], 3, "not a valid H3 cell"),
+    ],
+)
+def test_refuses(arguments, code, message):
+    assert message in ucid(*arguments, code=code).stderr
+
+
+def test_the_caret_is_under_the_byte():
+    lines = ucid("parse", GOOD.replace("28.979", "28x979"), code=3).stderr.splitlines()
+    assert lines[1][lines[2].index("^")] == "x"
+
+
+def test_validate_names_every_defect():
+    report = json.loads(ucid("validate", "--json", GOOD, GOOD.replace("IST", "XXX").replace("2026W01", "2025W53"),
+                             code=1).stdout)
+    codes = [[defect["code"] for defect in result["defects"]] for result in report["results"]]
+    assert codes == [[], ["INVALID_CITY", "INVALID_TIME"]]
+
+
+def test_parse_reports_json():
+    (fields,) = json.loads(ucid("parse", "--json", GOOD + "B;A").stdout)["results"]
+    assert fields["ucid"] == GOOD + "A;B"
+    assert (fields["lat"], fields["lon"], fields["h3_index"]) == (41.015, 28.979, "891ec90243bffff")
+    assert (fields["flags"], fields["confidence"]) == (["A", "B"], 0.95)
+
+
+def test_cities(tmp_path):
+    found = json.loads(ucid("cities", "zurich", "--json").stdout)["cities"]
+    assert [city["code"] for city in found] == ["ZRI", "ZRH"]
+    (near,) = json.loads(ucid("cities", "--near", "-33.87,151.21", "--json").stdout)["cities"]
+    assert near["code"] == "SYD" and near["distance_m"] < 1000 and near["bbox_estimated"]
+    more = tmp_path / "more.csv"
+    more.write_text("code,name,country,region,lat,lon,bbox,population,tz\nQQQ,Newtown,DE,,48,11,,5,Europe/Berlin\n")
+    ucid("parse", GOOD.replace("IST", "QQQ"), code=3)
+    ucid("parse", GOOD.replace("IST", "QQQ"), "--cities", more)
+
+
+@pytest.mark.skipif(not PLUGIN.exists(), reason="libucid_io.so is not built")
+def test_tables(tmp_path):
+    places, named, fields = tmp_path / "places.csv", tmp_path / "named.csv", tmp_path / "fields.parquet"
+    places.write_text("name,lat,lon,city\na,41.015,28.979,IST\nb,91,2,IST\nc,,3,IST\nd,-33.8688,151.2093,QQQ\n")
+    ucid("create", places, "-o", named, "-t", "2026W01T12", "--context", "15MIN", code=1)
+    rows = list(csv.DictReader(named.open()))
+    assert [row["status"] for row in rows] == ["ok", "invalid_field", "null_input", "ok"]
+    assert rows[0]["ucid"] == GOOD.replace(":A:0.95:", ":F:0.00:") and rows[1]["ucid"] == ""
+    ucid("parse", named, "-o", fields, "--replace", code=1)
+    ucid("copy", fields, "-o", tmp_path / "fields.csv", code=1)
+    rows = list(csv.DictReader((tmp_path / "fields.csv").open()))
+    assert [row["status"] for row in rows][::3] == ["ok", "invalid_city"]
+    assert (float(rows[0]["lat"]), rows[0]["h3_index"], rows[0]["name"]) == (41.015, "891ec90243bffff", "a")
+    done = ucid("canon", "-", "-o", "-", "--format", "csv", "--output-format", "csv", input="ucid\n" + GOOD[:-1] + "\n")
+    assert done.stdout.splitlines()[1].split(",")[1] == GOOD
