@@ -1,5 +1,6 @@
 /* test_conformance.c: the cases of conformance.jsonl that are about identifiers, time keys and cells. One object a
  * line: op, in, out or error (and field). The ops of scores are those of other tests; every line must belong to one. */
+#include "rt/digest.h"
 #include "ucid.h"
 
 #include <math.h>
@@ -317,6 +318,44 @@ static void case_unpack(const json_t *test, const json_t *in)
     expect_text(test, text);
 }
 
+/* sha256 is that of the cells joined by newlines; first and last are null where there is no cell. */
+static void case_grid(const json_t *test, const json_t *in)
+{
+    const json_t *box = json_object_get(in, "bbox"), *out = json_object_get(test, "out");
+    double side[4];
+    for (size_t i = 0; i < 4; i++) side[i] = json_number_value(json_array_get(box, i));
+    ucid_grid *grid = NULL;
+    assert_int_equal(ucid_grid_open_box(side[0], side[1], side[2], side[3],
+                                        (int)json_integer_value(json_object_get(in, "resolution")), NULL, &grid, NULL),
+                     UCID_OK);
+    uint64_t cells[100];
+    char text[16], first[16] = "", last[16] = "";
+    int64_t count = 0, n;
+    ucid_sha256 digest;
+    uint8_t sum[32];
+    char hex[65];
+    ucid_sha256_init(&digest);
+    while ((n = ucid_grid_next(grid, 100, cells, NULL, NULL)) > 0) {
+        for (int64_t i = 0; i < n; i++) {
+            ucid_cell_format(cells[i], text);
+            if (count++ == 0) memcpy(first, text, 16);
+            memcpy(last, text, 16);
+            ucid_sha256_update(&digest, "\n", count > 1);
+            ucid_sha256_update(&digest, text, 15);
+        }
+    }
+    ucid_grid_close(grid);
+    ucid_sha256_finish(&digest, sum);
+    ucid_sha256_hex(sum, hex);
+    if (json_integer_value(json_object_get(out, "count")) != count) complain(test, "another count");
+    const json_t *want = json_object_get(out, "first");
+    if (strcmp(json_is_string(want) ? json_string_value(want) : "", first) != 0) complain(test, first);
+    want = json_object_get(out, "last");
+    if (strcmp(json_is_string(want) ? json_string_value(want) : "", last) != 0) complain(test, last);
+    want = json_object_get(out, "sha256");
+    if (strcmp(json_string_value(want), hex) != 0) complain(test, hex);
+}
+
 static int is_one_of(const char *op, const char *const *ops)
 {
     for (; *ops != NULL; ops++) {
@@ -357,6 +396,8 @@ static void every_case_holds(void **state)
             case_pack(test, in);
         else if (strcmp(op, "unpack") == 0)
             case_unpack(test, in);
+        else if (strcmp(op, "grid") == 0)
+            case_grid(test, in);
         else if (is_one_of(op, times))
             case_time(test, op, in);
         else if (is_one_of(op, elsewhere))
