@@ -105,9 +105,9 @@ static void compare_with_brute_force(const ucid_index *index, const batch *b, co
 
 static void compare_ways(const ucid_index *index, const batch *expected, const double *lat, const double *lon)
 {
-    static const char *const names[] = {"avx2", "scalar"};
-    int threads[] = {2, 7};
-    for (int k = 0; k < 2; k++) {
+    static const char *const names[] = {"avx512", "avx2", "scalar"};
+    int threads[] = {2, 7, 1};
+    for (int k = 0; k < 3; k++) {
         const score_kernels *kernels = score_kernels_find(names[k]);
         if (kernels == NULL) continue;
         batch b = batch_new(MANY);

@@ -26,9 +26,8 @@ const ucid_context fifteen_context = {
     .part_weight = {0.20, 0.20, 0.20, 0.15, 0.15, 0.10},
 };
 
-/* Quarters that fill a part; its weight in percent. 10000 * weight / full is whole: a quarter's worth in hundredths. */
+/* Quarters that fill a part; what one is worth in hundredths: 10000 * weight / full, which is whole. */
 static const uint32_t full[FIFTEEN_PARTS] = {8, 8, 8, 4, 12, 8};
-static const uint32_t percent[FIFTEEN_PARTS] = {20, 20, 20, 15, 15, 10};
 static const uint32_t worth[FIFTEEN_PARTS] = {250, 250, 250, 375, 125, 125};
 
 enum { HOURS_A_WEEK = 168 };
@@ -36,12 +35,14 @@ enum { HOURS_A_WEEK = 168 };
 uint32_t fifteen_full(int part) { return full[part]; }
 
 /* Weight in percent of the parts whose bits are set. */
-static uint32_t weight_of(uint32_t parts)
-{
-    uint32_t sum = 0;
-    for (int p = 0; p < FIFTEEN_PARTS; p++) sum += (parts >> p & 1) * percent[p];
-    return sum;
-}
+#define WEIGHT(m)                                                                                                      \
+    (((m)&1) * 20 + ((m) >> 1 & 1) * 20 + ((m) >> 2 & 1) * 20 + ((m) >> 3 & 1) * 15 + ((m) >> 4 & 1) * 15 +            \
+     ((m) >> 5) * 10)
+#define WEIGHTS_4(m) WEIGHT(m), WEIGHT((m) + 1), WEIGHT((m) + 2), WEIGHT((m) + 3)
+#define WEIGHTS_16(m) WEIGHTS_4(m), WEIGHTS_4((m) + 4), WEIGHTS_4((m) + 8), WEIGHTS_4((m) + 12)
+static const uint8_t weights[1 << FIFTEEN_PARTS] = {WEIGHTS_16(0), WEIGHTS_16(16), WEIGHTS_16(32), WEIGHTS_16(48)};
+
+static uint32_t weight_of(uint32_t parts) { return weights[parts & ((1 << FIFTEEN_PARTS) - 1)]; }
 
 fifteen_setup fifteen_prepare(const ucid_index *index, uint32_t hour)
 {
@@ -112,8 +113,7 @@ void fifteen_write(const fifteen_setup *setup, const fifteen_reached *r, uint32_
     if (out->score != NULL) out->score[row] = (double)score / 100.0;
     if (out->grade != NULL) out->grade[row] = grade_of(score);
     if (out->confidence != NULL) {
-        uint32_t in_reach = r->in_reach & ((1u << FIFTEEN_PARTS) - 1);
-        uint32_t hundredths = confidence_of(coverage, weight_of(r->named), weight_of(in_reach), setup->recency);
+        uint32_t hundredths = confidence_of(coverage, weight_of(r->named), weight_of(r->in_reach), setup->recency);
         out->confidence[row] = (double)hundredths / 100.0;
     }
     if (out->status != NULL) {

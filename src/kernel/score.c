@@ -20,26 +20,23 @@ enum {
     TILE_SHIFT_MIN = 13, /* tiles of at least 2^13 e-7 degrees, some 90 m */
 };
 
-static const score_kernels kernels[] = {
-#if defined(__x86_64__)
-    {"avx2", snap_avx2, fifteen_reach_avx2},
-#endif
-    {"scalar", snap_scalar, fifteen_reach_scalar},
-};
-
-static int processor_runs(const score_kernels *k)
-{
-#if defined(__x86_64__)
-    if (strcmp(k->name, "avx2") == 0) return __builtin_cpu_supports("avx2");
-#endif
-    (void)k;
-    return 1;
-}
-
 const score_kernels *score_kernels_find(const char *name)
 {
+    static const score_kernels kernels[] = {
+#if UCID_X86
+        {"avx512", snap_avx512, fifteen_reach_avx2},
+        {"avx2", snap_avx2, fifteen_reach_avx2},
+#endif
+        {"scalar", snap_scalar, fifteen_reach_scalar},
+    };
+#if UCID_X86
+    const int runs[] = {__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"),
+                        __builtin_cpu_supports("avx2"), 1};
+#else
+    const int runs[] = {1};
+#endif
     for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
-        if ((name == NULL || strcmp(kernels[i].name, name) == 0) && processor_runs(&kernels[i])) return &kernels[i];
+        if (runs[i] && (name == NULL || strcmp(kernels[i].name, name) == 0)) return &kernels[i];
     }
     return NULL;
 }
@@ -140,7 +137,11 @@ static void score_group(const score_job *job, int64_t first, const place *places
     snap_foot feet[SNAP_GROUP];
     for (int i = 0; i < n; i++) {
         ranges[i] = place_candidates(index, places[i].cell);
-        __builtin_prefetch(&index->candidates[ranges[i].first]);
+        const char *list = (const char *)&index->candidates[ranges[i].first]; /* up to three lines of it */
+        uint32_t bytes = (ranges[i].end - ranges[i].first) * (uint32_t)sizeof *index->candidates;
+        __builtin_prefetch(list);
+        __builtin_prefetch(list + (bytes < 64 ? bytes : 64));
+        __builtin_prefetch(list + (bytes < 128 ? bytes : 128));
     }
     for (int i = 0; i < n; i++) {
         for (uint32_t c = ranges[i].first; c < ranges[i].end; c++) {

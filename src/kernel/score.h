@@ -9,7 +9,7 @@
 
 /* The kernels that exist in several widths. All of them give the same bits. */
 typedef struct score_kernels {
-    const char *name; /* "avx2", "scalar" */
+    const char *name; /* "avx512", "avx2", "scalar" */
     snap_fn snap;
     fifteen_reach_fn reach;
 } score_kernels;
@@ -18,6 +18,7 @@ typedef struct score_kernels {
 const score_kernels *score_kernels_find(const char *name);
 
 void snap_avx2(const ucid_index *index, const place *places, const place_range *ranges, int n, snap_foot *feet);
+void snap_avx512(const ucid_index *index, const place *places, const place_range *ranges, int n, snap_foot *feet);
 void fifteen_reach_avx2(const ucid_index *index, const fifteen_stand *stands, int n, fifteen_reached *reached);
 
 typedef struct score_job {

@@ -1,15 +1,11 @@
 /* score_avx2.c: four candidates at a time, and all eight lanes of an entry block at a time. */
 #include "kernel/score.h"
 
-#if defined(__x86_64__)
-
 #include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2")))
 
 /* Candidates of the main network four at a time; a short last group repeats its last one, which changes no minimum.
  * Each step is the one of ucidx_near_segment, so each lane has the same bits. */
-AVX2 static uint32_t nearest_main(const ucid_index *index, const place *p, double x_m_per_e7, place_range range)
+static snap_nearest nearest_main(const ucid_index *index, const place *p, double x_m_per_e7, place_range range)
 {
     const __m256d x_scale = _mm256_set1_pd(x_m_per_e7), y_scale = _mm256_set1_pd(UCIDX_Y_M_PER_E7);
     const __m256d zero = _mm256_setzero_pd(), one = _mm256_set1_pd(1.0);
@@ -17,17 +13,17 @@ AVX2 static uint32_t nearest_main(const ucid_index *index, const place *p, doubl
     const __m128i lanes = _mm_setr_epi32(0, 1, 2, 3);
     const __m128i last = _mm_set1_epi32((int32_t)index->candidates[range.end - 1]);
     const __m128i limit = _mm_set1_epi32((int32_t)(index->segment_count - 1));
-    __m256d best = _mm256_set1_pd(INFINITY);
+    __m256d best = _mm256_set1_pd(INFINITY), best_t = zero;
     __m256d nearest = _mm256_castsi256_pd(_mm256_set1_epi64x(UCIDX_NONE));
     for (uint32_t i = range.first; i < range.end; i += 4) {
         __m128i candidates = _mm_loadu_si128((const __m128i *)&index->candidates[i]);
         candidates =
             _mm_blendv_epi8(last, candidates, _mm_cmpgt_epi32(_mm_set1_epi32((int32_t)(range.end - i)), lanes));
         candidates = _mm_min_epu32(candidates, limit);
-        const ucidx_segment *s0 = &index->segments[(uint32_t)_mm_extract_epi32(candidates, 0)];
-        const ucidx_segment *s1 = &index->segments[(uint32_t)_mm_extract_epi32(candidates, 1)];
-        const ucidx_segment *s2 = &index->segments[(uint32_t)_mm_extract_epi32(candidates, 2)];
-        const ucidx_segment *s3 = &index->segments[(uint32_t)_mm_extract_epi32(candidates, 3)];
+        uint32_t numbers[4];
+        _mm_storeu_si128((__m128i *)numbers, candidates);
+        const ucidx_segment *s0 = &index->segments[numbers[0]], *s1 = &index->segments[numbers[1]];
+        const ucidx_segment *s2 = &index->segments[numbers[2]], *s3 = &index->segments[numbers[3]];
         __m128i r0 = _mm_loadu_si128((const __m128i *)s0), r1 = _mm_loadu_si128((const __m128i *)s1);
         __m128i r2 = _mm_loadu_si128((const __m128i *)s2), r3 = _mm_loadu_si128((const __m128i *)s3);
         __m128i a01 = _mm_unpacklo_epi32(r0, r1), a23 = _mm_unpacklo_epi32(r2, r3);
@@ -47,21 +43,24 @@ AVX2 static uint32_t nearest_main(const ucid_index *index, const place *p, doubl
         __m256d square = _mm256_add_pd(_mm256_mul_pd(ex, ex), _mm256_mul_pd(ey, ey));
         __m256d nearer = _mm256_cmp_pd(square, best, _CMP_LT_OQ);
         best = _mm256_blendv_pd(best, square, nearer);
+        best_t = _mm256_blendv_pd(best_t, t, nearer);
         nearest = _mm256_blendv_pd(nearest, _mm256_castsi256_pd(_mm256_cvtepu32_epi64(candidates)), nearer);
     }
-    double squares[4];
+    double squares[4], along[4];
     uint64_t segments[4];
     _mm256_storeu_pd(squares, best);
+    _mm256_storeu_pd(along, best_t);
     _mm256_storeu_si256((__m256i *)segments, _mm256_castpd_si256(nearest));
     int winner = 0;
     for (int i = 1; i < 4; i++) {
-        int nearer = squares[i] < squares[winner] || (squares[i] == squares[winner] && segments[i] < segments[winner]);
+        int nearer =
+            (squares[i] < squares[winner]) | ((squares[i] == squares[winner]) & (segments[i] < segments[winner]));
         winner = nearer ? i : winner;
     }
-    return (uint32_t)segments[winner];
+    return (snap_nearest){{squares[winner], along[winner]}, (uint32_t)segments[winner]};
 }
 
-AVX2 void snap_avx2(const ucid_index *index, const place *places, const place_range *ranges, int n, snap_foot *feet)
+void snap_avx2(const ucid_index *index, const place *places, const place_range *ranges, int n, snap_foot *feet)
 {
     for (int i = 0; i < n; i++) {
         place_range main = ranges[i];
@@ -69,14 +68,14 @@ AVX2 void snap_avx2(const ucid_index *index, const place *places, const place_ra
         feet[i] = (snap_foot){.segment = UCIDX_NONE, .edge = UCIDX_NONE};
         if (main.end - main.first > 0 && main.end + 3 <= index->candidate_count && index->segment_count > 0) {
             double x_m_per_e7 = index->rows[place_grid_row(index, places[i].y_e7)].x_m_per_e7;
-            uint32_t nearest = nearest_main(index, &places[i], x_m_per_e7, main);
-            if (snap_stand(index, nearest, &places[i], &feet[i]) || main.end == ranges[i].end) continue;
+            snap_nearest nearest = nearest_main(index, &places[i], x_m_per_e7, main);
+            if (snap_stand(index, &nearest, &feet[i]) || main.end == ranges[i].end) continue;
         }
         snap_place(index, &places[i], ranges[i], &feet[i]);
     }
 }
 
-AVX2 void fifteen_reach_avx2(const ucid_index *index, const fifteen_stand *stands, int n, fifteen_reached *reached)
+void fifteen_reach_avx2(const ucid_index *index, const fifteen_stand *stands, int n, fifteen_reached *reached)
 {
     const __m128i far = _mm_set1_epi16(-1), cutoff = _mm_set1_epi16((int16_t)fifteen_cutoff(index));
     const __m128i named_bit = _mm_set1_epi16(UCIDX_NAMED);
@@ -105,5 +104,3 @@ AVX2 void fifteen_reach_avx2(const ucid_index *index, const fifteen_stand *stand
         reached[i].named = (uint8_t)(bits >> 8);
     }
 }
-
-#endif

@@ -16,8 +16,24 @@ typedef struct snap_foot {
     uint32_t island;
 } snap_foot;
 
-/* Make the foot of a place on a segment; 0 where it is beyond the limit. */
-int snap_stand(const ucid_index *index, uint32_t segment, const place *p, snap_foot *foot);
+/* The nearest of some candidates; segment UCIDX_NONE: there is none. */
+typedef struct snap_nearest {
+    ucidx_near near;
+    uint32_t segment;
+} snap_nearest;
+
+/* Make the foot of a place on its nearest segment; 0 where that is none or beyond the limit. */
+static inline int snap_stand(const ucid_index *index, const snap_nearest *nearest, snap_foot *foot)
+{
+    uint32_t gap = ucidx_gap(nearest->near.square_m2);
+    if (gap > index->summary->snap_limit || nearest->segment >= index->segment_count) return 0;
+    const ucidx_segment *s = &index->segments[nearest->segment];
+    foot->segment = nearest->segment;
+    foot->edge = s->edge;
+    foot->gap = gap;
+    foot->offset = ucidx_foot(s->offset, s->length, nearest->near.t);
+    return 1;
+}
 
 /* Snap n places, 1..SNAP_GROUP, to the nearest of their candidates: the main network first, islands where nothing else
  * is within the limit; of equally near ones the lowest segment. */
