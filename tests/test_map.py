@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from browser import ENTER, ESCAPE, Browser
-from conftest import BUILD, ucid
+from conftest import BUILD, data, ucid
 from PIL import Image
 
 PARTS = ["grocery", "healthcare", "education", "public_space", "transit", "cultural"]
@@ -460,3 +460,24 @@ def test_the_ramp_is_even_and_its_order_needs_no_hue(page):
     steps = np.linalg.norm(np.diff(lab, axis=0), axis=1)
     assert steps.max() / steps.min() < 1.25
     assert (np.diff(lab[:, 0]) < -0.012).all()  # darker at each step, for any kind of sight
+
+
+# ----------------------------------------------------------------------------------------------------- A real city --
+
+
+def test_a_city_from_extract_to_map(folder, other):
+    extract = data("monaco/monaco-2021.osm.pbf")
+    ucid("index", "build", extract, "-o", folder / "monaco.ucidx")
+    ucid("grid", "--bbox", "43.72,7.40,43.76,7.45", "--res", "9", "--detail", "--index", folder / "monaco.ucidx", "-o",
+         folder / "monaco.parquet")
+    ucid("map", folder / "monaco.parquet", "--index", folder / "monaco.ucidx", "-o", folder / "monaco.html", "--title", "Monaco")
+    ucid("map", folder / "monaco.parquet", "--index", folder / "monaco.ucidx", "-o", folder / "monaco.png")
+    assert (folder / "monaco.html").stat().st_size < 4e6
+    scores = pa.parquet.read_table(folder / "monaco.parquet")
+    other.open(folder / "monaco.html")
+    assert "April 2021" in other.run("return document.getElementById('subtitle').textContent")
+    lines = other.run("return ucidMap.data.streets().map((rank) => rank.length)")
+    assert sum(lines) > 1000 and min(lines[2:]) > 10
+    row = int(np.argmax(scores["score"].fill_null(0).to_numpy()))
+    other.move(*place_of(other, row))
+    check_card(dict(card(other), cell=scores["h3"][row].as_py()), scores, row)
