@@ -167,7 +167,7 @@ static void check(const char *what, int64_t places, int hard)
 {
     static double lat[BLOCK], lon[BLOCK];
     uncertain = 0;
-    int64_t before = wrong, done = 0;
+    int64_t before = wrong, done = 0, told = 0;
     for (int resolution = 0; done < places; resolution = (resolution + 1) % 16) {
         int n = places - done < BLOCK ? (int)(places - done) : BLOCK - random_below(9);
         if (n > places - done) n = (int)(places - done);
@@ -180,6 +180,12 @@ static void check(const char *what, int64_t places, int hard)
         }
         compare(n, lat, lon, resolution);
         done += n;
+        if (done - told >= 50000000) {
+            printf("%s: %" PRId64 " of %" PRId64 " places, %" PRId64 " wrong, %" PRId64 " left to libh3\n", what, done,
+                   places, wrong - before, uncertain);
+            fflush(stdout);
+            told = done;
+        }
     }
     printf("%s: %" PRId64 " places, %" PRId64 " wrong, %" PRId64 " left to libh3\n", what, done, wrong - before,
            uncertain);

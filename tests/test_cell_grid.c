@@ -56,7 +56,7 @@ static void every_centre_down_to_resolution_4(void **state)
         }
     }
     free(children);
-    for (int k = 0; k < 200000; k++) {
+    for (int k = 0; k < 80000; k++) {
         uint64_t cell = ucid_cell_at(asin(between(-1, 1)) * 57.29577951308232, between(-180, 180), k % 16);
         worst = fmax(worst, centre_error(cell));
     }
@@ -196,7 +196,7 @@ static void cells_of_boxes(void **state)
     int64_t cells = 0;
     assert_int_equal(compare_box(&s, -90, -180, 90, 180, 0), 122);
     assert_int_equal(compare_box(&s, -90, -180, 90, 180, 2), 5882);
-    for (int k = 0; k < 200; k++) { /* large, all over the globe */
+    for (int k = 0; k < 120; k++) { /* large, all over the globe */
         double south = between(-90, 90), north = between(south, 90), west = between(-180, 180),
                east = between(-180, 180);
         if (k % 7 == 0) north = 90;
@@ -260,7 +260,7 @@ static void cells_of_polygons(void **state)
     (void)state;
     set s = {0};
     int64_t cells = 0;
-    for (int k = 0; k < 300; k++) {
+    for (int k = 0; k < 200; k++) {
         int resolution = 3 + k % 13;
         double lat = between(-70, 70), lon = k % 3 == 0 ? (k % 2 ? 179.9999 : -179.9999) : between(-180, 180);
         double radius = ucid_cell_edge_m(resolution) / 111320 * between(2, 30), x[2][40], y[2][40];

@@ -10,7 +10,8 @@
  * its answer is the standard; so where a point is so close to a border of cells that the two could differ, libh3 is
  * asked. The margin, in units of the lattice, is scale * 1e-14 (the rounding of both ways, each below 4e-15 of the
  * distance from the face's centre) plus scale^2 * 4e-15 / distance (libh3 takes the acos of nearly 1 near a face's
- * centre, and loses digits there). At resolution 9 that is one place in 10^10, within some micrometres of a border;
+ * centre, and loses digits there). At resolution 9 that is three places in 10^10, within a tenth of a micrometre of a
+ * border, or within micrometres to millimetres in the last kilometres around the centre of a face;
  * there alone the cell can depend on the machine's libm, as it does for every user of libh3. */
 #include "id/cell_at.h"
 
