@@ -178,9 +178,9 @@ static int look_around(gridding *g, worker_scratch *w, int64_t row, const cell_b
     }
     around->first_island = (main_count + LANES - 1) / LANES * LANES;
     around->count = around->first_island + (count - main_count + LANES - 1) / LANES * LANES;
-    if (!grow(b, &around->planes, &around->plane_capacity, PLANES * around->count, sizeof *around->planes) ||
-        !grow(b, &around->segments, &around->segment_capacity, count + around->count, sizeof *around->segments) ||
-        !grow(b, &around->close, &around->close_capacity, around->count, sizeof *around->close)) {
+    if (!grow(b, &around->planes, &around->plane_capacity, PLANES * around->count + 1, sizeof *around->planes) ||
+        !grow(b, &around->segments, &around->segment_capacity, count + around->count + 1, sizeof *around->segments) ||
+        !grow(b, &around->close, &around->close_capacity, around->count + 1, sizeof *around->close)) {
         return 0;
     }
     around->plane = around->count;
@@ -278,7 +278,7 @@ static int list_cell(gridding *g, worker_scratch *w, row_work *work, const cell_
     surroundings *around = &w->around;
     const float *square = around->planes + 5 * around->plane;
     *listed = 0;
-    if (!grow(b, &work->candidates, &work->candidate_capacity, work->candidate_count + around->count,
+    if (!grow(b, &work->candidates, &work->candidate_capacity, work->candidate_count + around->count + 1,
               sizeof *work->candidates)) {
         return 0;
     }

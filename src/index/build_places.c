@@ -226,6 +226,7 @@ static int place_area(gathering *g, build_place *place)
     if (!contains(g, place->first, place->count, x, y)) {
         y = floor(y) + 0.5;
         if (!widest(g, place->first, place->count, y, &x)) return 0;
+        y = floor(y);
     }
     place->x_e7 = (int32_t)floor(x + 0.5);
     place->y_e7 = (int32_t)floor(y + 0.5);
