@@ -4,6 +4,7 @@
 
 #include "cli.h"
 
+extern const cli_command cli_fetch;
 extern const cli_command cli_index_build, cli_index_info, cli_index_check;
 extern const cli_command cli_catalog_add;
 extern const cli_command cli_score, cli_grid, cli_explain;
@@ -18,6 +19,7 @@ extern const cli_command cli_cell_at, cli_cell_info, cli_cell_family, cli_cell_d
 
 /* {word, summary}, in the order of the commands */
 #define CLI_TOPICS \
+    {"fetch", "get a region's map extract from the Internet"}, \
     {"index", "compile a map extract; show and verify the result"}, \
     {"catalog", "list indexes, so that each place finds its own"}, \
     {"score", "score the places of a table"}, \
@@ -37,6 +39,7 @@ extern const cli_command cli_cell_at, cli_cell_info, cli_cell_family, cli_cell_d
 
 /* in the order that help shows them */
 #define CLI_COMMANDS \
+    &cli_fetch, \
     &cli_index_build, &cli_index_info, &cli_index_check, \
     &cli_catalog_add, \
     &cli_score, \
