@@ -40,6 +40,16 @@ struct poptOption cli_common_options[] = {
     {"help", 'h', POPT_ARG_NONE, &call.help, 0, "print this text", NULL},
     POPT_TABLEEND};
 
+/* jansson drops a member that it has no memory for; this tells that it did. */
+static int json_starved;
+
+static void *json_allocate(size_t size)
+{
+    void *ptr = malloc(size);
+    json_starved |= ptr == NULL;
+    return ptr;
+}
+
 json_t *cli_report(void) { return call.report; }
 int cli_json(void) { return call.json; }
 int cli_quiet(void) { return call.quiet; }
@@ -423,14 +433,21 @@ static int count_fits(const cli_command *command, int given)
     return given <= most;
 }
 
-static void print_report(int code)
+/* Returns the exit code: a report that is not whole is not printed. */
+static int print_report(int code)
 {
-    if (!call.json) return;
+    if (!call.json) return code;
     FILE *out = call.stdout_taken ? stderr : stdout;
     json_object_set_new(call.report, "command", json_string(call.command->name));
     json_object_set_new(call.report, "exit_code", json_integer(code));
-    json_dumpf(call.report, out, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(12));
-    fputc('\n', out);
+    char *text = json_dumps(call.report, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(12));
+    if (text == NULL || json_starved) {
+        free(text);
+        return cli_failf(UCID_NO_MEMORY, "no memory for the report");
+    }
+    fprintf(out, "%s\n", text);
+    free(text);
+    return code;
 }
 
 static int run_command(const cli_command *command, int argc, char **argv)
@@ -478,7 +495,7 @@ static int run_command(const cli_command *command, int argc, char **argv)
         if (count_fits(command, count)) code = command->run(count, arguments);
         cli_progress_end();
     }
-    if (!call.help) print_report(code);
+    if (!call.help) code = print_report(code);
     if ((fflush(stdout) != 0 || ferror(stdout)) && code <= CLI_ROWS_INVALID) {
         code = cli_failf(UCID_IO_ERROR, "standard output: cannot write: %s", strerror(errno));
     }
@@ -495,6 +512,7 @@ int main(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    json_set_alloc_funcs(json_allocate, free);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, with its message */
 
     if (argc < 2) {
