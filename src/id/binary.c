@@ -147,7 +147,7 @@ ucid_status ucid_parts_unpack(const uint8_t *b, ucid_parts *parts, char flags[64
     }
     parts->flags = flags;
     parts->flags_length = (uint8_t)n;
-    parts->canonical = 0;
+    parts->canonical = parts->rounded = 0;
     if (!ucid_cell_is_valid(parts->cell)) {
         bad_bytes(place, UCID_FIELD_CELL, 12, 8);
         return place->status = UCID_INVALID_H3;

@@ -103,6 +103,7 @@ static void check_cells(const ucid_parts *parts, int count, uint8_t *status, uci
             n += parts[i].resolution == resolution && (status[i] == UCID_OK || status[i] == UCID_INVALID_TIME);
         }
         for (int i = 0; i < n; i++) {
+            if (parts[row[i]].rounded) continue;
             lat_deg[i] = rounded(lat_deg[i]);
             lon_deg[i] = rounded(lon_deg[i]);
         }
@@ -238,12 +239,15 @@ typedef struct create_state {
     const char *flags;
     uint8_t flags_length;
     int32_t last_hour;
+    char middle[UCID_MIDDLE_MAX]; /* what time and context make of the text; length 0: not made yet */
+    uint8_t middle_length;
 } create_state;
 
 static void take_city(create_state *s, ucid_text text) { s->good_city = take_word(text, 3, 3, 0, s->city); }
 
 static void take_context(create_state *s, ucid_text text)
 {
+    s->middle_length = 0;
     s->good_context = take_word(text, 1, 16, 1, s->context);
     s->context_length = (uint8_t)text.length;
 }
@@ -251,6 +255,7 @@ static void take_context(create_state *s, ucid_text text)
 static void take_time(create_state *s, ucid_text text)
 {
     int year, week, hour;
+    s->middle_length = 0;
     s->good_time = ucid_time_split(text, &year, &week, &hour);
     if (!s->good_time) return;
     s->year = (int16_t)year;
@@ -262,6 +267,7 @@ static void take_hour(create_state *s, int32_t hour)
 {
     if (hour == s->last_hour) return;
     s->last_hour = hour;
+    s->middle_length = 0;
     s->good_time = ucid_hour_is_key(hour);
     if (!s->good_time) return;
     int year, week, clock = (hour - UCID_HOUR_MIN) % 168;
@@ -283,7 +289,7 @@ static void take_flags(create_state *s, ucid_text text)
 }
 
 /* One row written at text; returns its length, or 0 and its status. */
-static size_t create_row(const ucid_create_columns *c, int64_t i, const create_state *s, uint64_t cell, unsigned mode,
+static size_t create_row(const ucid_create_columns *c, int64_t i, create_state *s, uint64_t cell, unsigned mode,
                          const ucid_registry *registry, char *text, uint8_t *status)
 {
     ucid_parts parts;
@@ -325,7 +331,8 @@ static size_t create_row(const ucid_create_columns *c, int64_t i, const create_s
             return 0;
         }
     }
-    size_t length = ucid_parts_write(&parts, text);
+    if (s->middle_length == 0) s->middle_length = (uint8_t)ucid_middle_write(&parts, s->middle);
+    size_t length = ucid_parts_write_around(&parts, s->middle, s->middle_length, text);
     if (length > UCID_LENGTH_MAX) return 0;
     *status = UCID_OK;
     return length;

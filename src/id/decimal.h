@@ -12,6 +12,18 @@
 #include <stdint.h>
 #include <string.h>
 
+/* "000001002...999" and "000102...99": three, and two, digits of a number at three, and two, times it. */
+#define UCID_DIGITS_1(head) head "0" head "1" head "2" head "3" head "4" head "5" head "6" head "7" head "8" head "9"
+#define UCID_DIGITS_2(head)                                                                                            \
+    UCID_DIGITS_1(head "0")                                                                                            \
+    UCID_DIGITS_1(head "1") UCID_DIGITS_1(head "2") UCID_DIGITS_1(head "3") UCID_DIGITS_1(head "4")                    \
+        UCID_DIGITS_1(head "5") UCID_DIGITS_1(head "6") UCID_DIGITS_1(head "7") UCID_DIGITS_1(head "8")                \
+            UCID_DIGITS_1(head "9")
+#define UCID_DIGITS_3                                                                                                  \
+    UCID_DIGITS_2("0")                                                                                                 \
+    UCID_DIGITS_2("1") UCID_DIGITS_2("2") UCID_DIGITS_2("3") UCID_DIGITS_2("4") UCID_DIGITS_2("5") UCID_DIGITS_2("6")  \
+        UCID_DIGITS_2("7") UCID_DIGITS_2("8") UCID_DIGITS_2("9")
+
 /* |x| * scale rounded to nearest, ties to even; |x| * scale < 2^40, scale < 2^11. */
 static inline uint32_t ucid_decimal_round(double x, uint32_t scale)
 {
@@ -21,8 +33,8 @@ static inline uint32_t ucid_decimal_round(double x, uint32_t scale)
     if (exponent < 1075 - 63) return 0; /* below 2^-11 / 2: nothing is left of it */
     uint64_t product = ((bits & 0xFFFFFFFFFFFFF) | 1ull << 52) * scale;
     unsigned shift = 1075 - exponent;
-    uint64_t whole = product >> shift, rest = product & ((1ull << shift) - 1), half = 1ull << (shift - 1);
-    return (uint32_t)(whole + (rest > half || (rest == half && (whole & 1))));
+    uint64_t below_half = (1ull << (shift - 1)) - 1, odd = product >> shift & 1;
+    return (uint32_t)((product + below_half + odd) >> shift);
 }
 
 /* digits / 10^places, correctly rounded; digits < 10^18, places <= 15. */

@@ -203,6 +203,7 @@ static int read_usual(const char *text, size_t length, ucid_parts *parts)
     parts->flags = p;
     parts->flags_length = 0;
     parts->canonical = (uint8_t)canonical;
+    parts->rounded = 1;
     return 1;
 }
 
@@ -424,7 +425,7 @@ static int read_any(const char *text, size_t length, int repaired, ucid_parts *p
     span spans[11];
     int n = 0;
     if (find_fields(text, length, spans, &places[0]) != UCID_OK) return 1;
-    parts->canonical = 0;
+    parts->canonical = parts->rounded = 0;
     for (int field = UCID_FIELD_CITY; field <= UCID_FIELD_FLAGS && n < capacity; field++) {
         span s = spans[field - 1];
         const char *bad = read_field(field, s, repaired, parts);
@@ -546,12 +547,18 @@ size_t ucid_flags_sort(const char *flags, size_t length, char *out, uint8_t *cou
 /* Pieces are stored in words that may go some bytes too far: what follows overwrites them, and the confidence, which
  * comes last, is as long as its words. */
 
-/* Three digits as text, first digit lowest. */
+static const char digits_3[] = UCID_DIGITS_3;
+static const char digits_2[] = UCID_DIGITS_2("");
+
+/* Three digits as text, first digit lowest; the highest byte is anything. */
 static inline uint32_t digits3(uint32_t value)
 {
-    uint32_t hundreds = value * 41 >> 12, rest = value - hundreds * 100; /* exact below 1000 */
-    uint32_t tens = rest * 103 >> 10, ones = rest - tens * 10;
-    return 0x303030 | hundreds | tens << 8 | ones << 16;
+    uint32_t word;
+    memcpy(&word, digits_3 + 3 * value, 4);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap32(word);
+#endif
+    return word;
 }
 
 static inline char *write_coordinate(char *text, double deg)
@@ -559,7 +566,7 @@ static inline char *write_coordinate(char *text, double deg)
     uint32_t thousandths = ucid_decimal_round(deg, 1000);
     uint32_t whole = thousandths / 1000, rest = thousandths - whole * 1000;
     unsigned width = 1u + (whole >= 10) + (whole >= 100);
-    *text = signbit(deg) ? '-' : '+';
+    *text = (char)('+' + 2 * (signbit(deg) != 0)); /* '-' is the next but one */
     store4(text + 1, digits3(whole) >> (8 * (3 - width)));
     text += 1 + width;
     store4(text, digits3(rest) << 8 | (uint32_t)'.');
@@ -585,49 +592,85 @@ static inline char *write_cell(char *text, uint64_t cell)
 
 static inline char *write_confidence(char *text, double confidence)
 {
-    uint32_t percent = ucid_decimal_round(confidence, 100);
-    uint32_t whole = percent == 100, rest = whole ? 0 : percent;
-    uint32_t tens = rest * 103 >> 10, ones = rest - tens * 10;
-    store4(text,
-           ((uint32_t)'0' + whole) | (uint32_t)'.' << 8 | ((uint32_t)'0' + tens) << 16 | ((uint32_t)'0' + ones) << 24);
+    uint32_t percent = ucid_decimal_round(confidence, 100), whole = percent == 100;
+    text[0] = (char)('0' + whole);
+    text[1] = '.';
+    memcpy(text + 2, digits_2 + 2 * (percent - 100 * whole), 2);
     text[4] = ':';
     return text + 5;
 }
 
 static inline char *write_grade(char *text, uint8_t grade)
 {
-    static const char letters[6] = "FDCBAA";
-    int plus = grade == UCID_GRADE_A_PLUS;
-    store4(text, (uint32_t)letters[grade] | (plus ? (uint32_t)'+' << 8 | (uint32_t)':' << 16 : (uint32_t)':' << 8));
-    return text + 2 + plus;
+    static const char texts[6][4] = {"F:", "D:", "C:", "B:", "A:", "A+:"};
+    memcpy(text, texts[grade], 4);
+    return text + 2 + (grade == UCID_GRADE_A_PLUS);
 }
 
-size_t ucid_parts_write(const ucid_parts *parts, char *text)
+/* n <= 32 bytes without a call: two pieces that may overlap. */
+static inline void copy_short(char *to, const char *from, size_t n)
 {
-    char *p = text;
-    store8(p, load8("UCID-V1:"));
-    p[8] = parts->city[0];
-    p[9] = parts->city[1];
-    p[10] = parts->city[2];
-    p[11] = ':';
-    p = write_coordinate(p + 12, parts->lat_deg);
+    if (n >= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + n - 16, from + n - 16, 16);
+    } else if (n >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + n - 4, from + n - 4, 4);
+    } else {
+        for (size_t i = 0; i < n; i++) to[i] = from[i];
+    }
+}
+
+size_t ucid_middle_write(const ucid_parts *parts, char *text)
+{
+    text[0] = ':';
+    ucid_time_write(parts->year, parts->week, parts->hour, text + 1);
+    text[11] = ':';
+    copy_short(text + 12, parts->context, parts->context_length);
+    text[12 + parts->context_length] = ':';
+    return 13 + (size_t)parts->context_length;
+}
+
+/* Up to the cell. */
+static inline char *write_head(const ucid_parts *parts, char *text)
+{
+    store8(text, load8("UCID-V1:"));
+    text[8] = parts->city[0];
+    text[9] = parts->city[1];
+    text[10] = parts->city[2];
+    text[11] = ':';
+    char *p = write_coordinate(text + 12, parts->lat_deg);
     p = write_coordinate(p, parts->lon_deg);
+    unsigned two = parts->resolution > 9;
     *p = '1';
-    p += parts->resolution > 9;
-    *p++ = (char)('0' + parts->resolution % 10);
-    *p++ = ':';
-    p = write_cell(p, parts->cell);
-    *p++ = ':';
-    ucid_time_write(parts->year, parts->week, parts->hour, p);
-    p[10] = ':';
-    p += 11;
-    memcpy(p, parts->context, parts->context_length);
-    p += parts->context_length;
-    *p++ = ':';
+    p += two;
+    p[0] = (char)('0' + parts->resolution - 10 * two);
+    p[1] = ':';
+    return write_cell(p + 2, parts->cell);
+}
+
+static inline size_t write_end(const ucid_parts *parts, char *text, char *p)
+{
     p = write_grade(p, parts->grade);
     p = write_confidence(p, parts->confidence);
     if (parts->flags_length > 0) memcpy(p, parts->flags, parts->flags_length);
     return (size_t)(p - text) + parts->flags_length;
+}
+
+size_t ucid_parts_write(const ucid_parts *parts, char *text)
+{
+    char *p = write_head(parts, text);
+    return write_end(parts, text, p + ucid_middle_write(parts, p));
+}
+
+size_t ucid_parts_write_around(const ucid_parts *parts, const char *middle, size_t length, char *text)
+{
+    char *p = write_head(parts, text);
+    copy_short(p, middle, length);
+    return write_end(parts, text, p + length);
 }
 
 void ucid_parts_of_fields(const ucid_fields *fields, ucid_parts *parts)
@@ -645,8 +688,8 @@ void ucid_parts_of_fields(const ucid_fields *fields, ucid_parts *parts)
     parts->context = fields->context;
     parts->context_length = (uint8_t)strlen(fields->context);
     parts->flags = fields->flags;
-    parts->flags_length = (uint8_t)strlen(fields->flags);
-    parts->canonical = 0;
+    parts->flags_length = fields->flags[0] != '\0' ? (uint8_t)strlen(fields->flags) : 0;
+    parts->canonical = parts->rounded = 0;
 }
 
 void ucid_fields_of_parts(const ucid_parts *parts, ucid_fields *fields)

@@ -15,6 +15,7 @@ typedef struct ucid_parts {
     uint8_t context_length, flags_length;
     char city[3];
     uint8_t canonical; /* 1: the text is its own canonical form; 0: it may be */
+    uint8_t rounded;   /* 1: the coordinates have three decimals; 0: they may have */
 } ucid_parts;
 
 /* Where a text breaks a rule. */
@@ -42,6 +43,10 @@ size_t ucid_flags_sort(const char *flags, size_t length, char *out, uint8_t *cou
 
 /* Canonical text of parts whose flags are canonical; returns its length. Nothing after it is touched. */
 size_t ucid_parts_write(const ucid_parts *parts, char *text);
+/* The same with its middle given: ":2026W01T12:15MIN:", <= UCID_MIDDLE_MAX bytes, as ucid_middle_write makes it. */
+#define UCID_MIDDLE_MAX 29
+size_t ucid_middle_write(const ucid_parts *parts, char *text);
+size_t ucid_parts_write_around(const ucid_parts *parts, const char *middle, size_t length, char *text);
 
 /* Canonical text of a text after repair, without NUL; up to 20 bytes more than the text has. */
 ucid_status ucid_text_repair(ucid_text text, char *canonical, size_t *length, ucid_place *place);

@@ -2,6 +2,7 @@
  * Thursday, so W01 is the week of January 4th. Weeks are counted from 1970W01, whose Monday is 1969-12-29. */
 #include "id/weeks.h"
 
+#include "id/decimal.h"
 #include "rt/error.h"
 #include "ucid.h"
 
@@ -53,16 +54,14 @@ int ucid_hour_is_key(int32_t hour)
 
 void ucid_time_write(int year, int week, int hour, char text[10])
 {
-    text[0] = (char)('0' + year / 1000);
-    text[1] = (char)('0' + year / 100 % 10);
-    text[2] = (char)('0' + year / 10 % 10);
-    text[3] = (char)('0' + year % 10);
+    static const char digits[] = UCID_DIGITS_2("");
+    unsigned y = (unsigned)year, century = y / 100;
+    memcpy(text, digits + 2 * century, 2);
+    memcpy(text + 2, digits + 2 * (y - 100 * century), 2);
     text[4] = 'W';
-    text[5] = (char)('0' + week / 10);
-    text[6] = (char)('0' + week % 10);
+    memcpy(text + 5, digits + 2 * (unsigned)week, 2);
     text[7] = 'T';
-    text[8] = (char)('0' + hour / 10);
-    text[9] = (char)('0' + hour % 10);
+    memcpy(text + 8, digits + 2 * (unsigned)hour, 2);
 }
 
 static int two_digits(const char *text)
