@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PREPARE_FROM = 64 }; /* questions; for fewer, preparing costs more than it saves */
+
 /* Does the ray east from the place cross the edge? Products of two differences of 32-bit integers need 66 bits. */
 static int crosses(const boundary_edge *e, int32_t x, int32_t y)
 {
@@ -71,30 +73,27 @@ static void make_spans(boundary *b, uint32_t row, int32_t south_e7)
     b->span_count[row] = count;
 }
 
-static void make_edges(const ucid_index *index, boundary *b)
+/* The edge from point i of the rings to the next of its ring; *first is the ring's first point, moved on at its end. */
+static boundary_edge edge_at(const ucid_index *index, uint32_t i, uint32_t *first)
 {
-    uint32_t ring = 0; /* first point of the ring */
-    for (uint32_t i = 0; i < b->edge_count; i++) {
-        const ucidx_ring_point *a = &index->boundary[i], *next = a + 1;
-        if (i + 1 == b->edge_count || next->ring != a->ring) {
-            next = &index->boundary[ring];
-            ring = i + 1;
-        }
-        b->edges[i] = (boundary_edge){a->x_e7, a->y_e7, next->x_e7, next->y_e7};
+    const ucidx_ring_point *a = &index->boundary[i], *next = a + 1;
+    if (i + 1 == index->boundary_count || next->ring != a->ring) {
+        next = &index->boundary[*first];
+        *first = i + 1;
     }
+    return (boundary_edge){a->x_e7, a->y_e7, next->x_e7, next->y_e7};
 }
 
 ucid_status boundary_open(const ucid_index *index, int64_t n, const ucid_allocator *allocator, boundary *b,
                           ucid_error *error)
 {
-    *b = (boundary){.allocator = *allocator, .edge_count = index->boundary_count};
-    if (b->edge_count == 0) return UCID_OK;
+    *b = (boundary){.index = index, .allocator = *allocator};
+    if (index->boundary_count == 0 || n < PREPARE_FROM) return UCID_OK;
     const ucidx_summary *summary = index->summary;
-    b->edges = ucid_allocate(allocator, b->edge_count, sizeof *b->edges);
-    if (b->edges == NULL) return ucid_fail_memory(error, "the boundary", b->edge_count * sizeof *b->edges);
-    make_edges(index, b);
-    if (n < 64) return UCID_OK; /* preparing costs more than it saves */
-
+    b->edges = ucid_allocate(allocator, index->boundary_count, sizeof *b->edges);
+    if (b->edges == NULL) return ucid_fail_memory(error, "the boundary", index->boundary_count * sizeof *b->edges);
+    b->edge_count = index->boundary_count;
+    for (uint32_t i = 0, first = 0; i < b->edge_count; i++) b->edges[i] = edge_at(index, i, &first);
     qsort(b->edges, b->edge_count, sizeof *b->edges, by_longitude);
     b->row_count = summary->row_count;
     uint64_t references = 0;
@@ -143,10 +142,13 @@ void boundary_close(boundary *b)
 
 int boundary_inside(const boundary *b, uint32_t grid_row, int32_t x_e7, int32_t y_e7)
 {
-    if (b->edges == NULL) return 1;
+    if (b->index->boundary_count == 0) return 1;
     if (b->row_count == 0) {
         int inside = 0;
-        for (uint32_t i = 0; i < b->edge_count; i++) inside ^= crosses(&b->edges[i], x_e7, y_e7);
+        for (uint32_t i = 0, first = 0; i < b->index->boundary_count; i++) {
+            boundary_edge edge = edge_at(b->index, i, &first);
+            inside ^= crosses(&edge, x_e7, y_e7);
+        }
         return inside;
     }
     const boundary_span *span = &b->spans[b->first[grid_row]];

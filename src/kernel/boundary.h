@@ -16,10 +16,11 @@ typedef struct boundary_span {
 } boundary_span;
 
 typedef struct boundary {
+    const ucid_index *index;
     ucid_allocator allocator;
-    boundary_edge *edges; /* NULL: everything is reported */
-    uint32_t edge_count;
-    uint32_t row_count; /* 0: no rows, scan all edges */
+    boundary_edge *edges;
+    uint32_t edge_count; /* of edges; 0: no rows, scan the rings */
+    uint32_t row_count;
     size_t reference_count;
     uint32_t *first;      /* [row_count + 1] of references and of spans */
     uint32_t *references; /* edges of each grid row, by longitude */

@@ -133,7 +133,7 @@ static const place *sort_by_tile(const ucid_index *index, uint32_t n, score_scra
 static void score_group(const score_job *job, int64_t first, const place *places, int n)
 {
     const ucid_index *index = job->index;
-    place_range ranges[SNAP_GROUP];
+    place_range ranges[SNAP_GROUP] = {{0, 0}};
     snap_foot feet[SNAP_GROUP];
     for (int i = 0; i < n; i++) {
         ranges[i] = place_candidates(index, places[i].cell);
@@ -246,9 +246,14 @@ ucid_status score_with(const score_kernels *kernel, const ucid_index *index, int
                      .validity = validity,
                      .out = *scores,
                      .setup = fifteen_prepare(index, options->hour)};
-    ucid_status status = scratch_open(&allocator, threads, chunk, &job.scratch, error);
-    if (status != UCID_OK) return status;
-    status = boundary_open(index, n, &allocator, &job.inside, error);
+    ucid_status status = boundary_open(index, n, &allocator, &job.inside, error);
+    if (status == UCID_OK && n <= SNAP_GROUP) { /* no memory, no threads */
+        place found[SNAP_GROUP];
+        uint32_t count = locate(&job, 0, (uint32_t)n, found);
+        if (count > 0) score_group(&job, 0, found, (int)count);
+        return UCID_OK;
+    }
+    if (status == UCID_OK) status = scratch_open(&allocator, threads, chunk, &job.scratch, error);
     if (status == UCID_OK) ucid_parallel(threads, chunks, score_chunk, &job);
     boundary_close(&job.inside);
     scratch_close(&allocator, job.scratch, threads, chunk);
