@@ -13,16 +13,17 @@
 #include <string.h>
 
 /* "000001002...999" and "000102...99": three, and two, digits of a number at three, and two, times it. */
-#define UCID_DIGITS_1(head) head "0" head "1" head "2" head "3" head "4" head "5" head "6" head "7" head "8" head "9"
-#define UCID_DIGITS_2(head)                                                                                            \
-    UCID_DIGITS_1(head "0")                                                                                            \
-    UCID_DIGITS_1(head "1") UCID_DIGITS_1(head "2") UCID_DIGITS_1(head "3") UCID_DIGITS_1(head "4")                    \
-        UCID_DIGITS_1(head "5") UCID_DIGITS_1(head "6") UCID_DIGITS_1(head "7") UCID_DIGITS_1(head "8")                \
-            UCID_DIGITS_1(head "9")
-#define UCID_DIGITS_3                                                                                                  \
-    UCID_DIGITS_2("0")                                                                                                 \
-    UCID_DIGITS_2("1") UCID_DIGITS_2("2") UCID_DIGITS_2("3") UCID_DIGITS_2("4") UCID_DIGITS_2("5") UCID_DIGITS_2("6")  \
-        UCID_DIGITS_2("7") UCID_DIGITS_2("8") UCID_DIGITS_2("9")
+/* clang-format off */
+#define UCID_DIGITS_1(head) \
+    head "0" head "1" head "2" head "3" head "4" head "5" head "6" head "7" head "8" head "9"
+#define UCID_DIGITS_2(head) \
+    UCID_DIGITS_1(head "0") UCID_DIGITS_1(head "1") UCID_DIGITS_1(head "2") UCID_DIGITS_1(head "3") \
+    UCID_DIGITS_1(head "4") UCID_DIGITS_1(head "5") UCID_DIGITS_1(head "6") UCID_DIGITS_1(head "7") \
+    UCID_DIGITS_1(head "8") UCID_DIGITS_1(head "9")
+#define UCID_DIGITS_3 \
+    UCID_DIGITS_2("0") UCID_DIGITS_2("1") UCID_DIGITS_2("2") UCID_DIGITS_2("3") UCID_DIGITS_2("4") \
+    UCID_DIGITS_2("5") UCID_DIGITS_2("6") UCID_DIGITS_2("7") UCID_DIGITS_2("8") UCID_DIGITS_2("9")
+/* clang-format on */
 
 /* |x| * scale rounded to nearest, ties to even; |x| * scale < 2^40, scale < 2^11. */
 static inline uint32_t ucid_decimal_round(double x, uint32_t scale)
