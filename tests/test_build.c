@@ -397,6 +397,53 @@ static void damage_is_found(void **state)
     ucid_index_close(x);
 }
 
+/* docs/index-format.md says what index.h says. */
+static void the_format_is_documented(void **state)
+{
+    (void)state;
+#define ROW(kind, name, type)                                                                                          \
+    {                                                                                                                  \
+        kind, name, sizeof(type)                                                                                       \
+    }
+    static const struct {
+        int kind;
+        const char *name;
+        size_t size;
+    } rows[] = {
+        ROW(UCIDX_SUMMARY, "summary", ucidx_summary),
+        ROW(UCIDX_ABOUT, "about", char),
+        ROW(UCIDX_ROWS, "rows", ucidx_row),
+        ROW(UCIDX_BLOCKS, "blocks", uint32_t),
+        ROW(UCIDX_CELLS, "cells", uint32_t),
+        ROW(UCIDX_CANDIDATES, "candidates", uint32_t),
+        ROW(UCIDX_SEGMENTS, "segments", ucidx_segment),
+        ROW(UCIDX_EDGES, "edges", ucidx_edge),
+        ROW(UCIDX_ENTRIES, "entries", ucidx_entries),
+        ROW(UCIDX_NODES, "nodes", ucidx_node),
+        ROW(UCIDX_ARCS, "arcs", uint32_t),
+        ROW(UCIDX_OPPORTUNITIES, "opportunities", ucidx_opportunity),
+        ROW(UCIDX_NAMES, "names", char),
+        ROW(UCIDX_BOUNDARY, "boundary", ucidx_ring_point),
+        ROW(UCIDX_COVERAGE, "coverage", uint64_t),
+    };
+#undef ROW
+    assert_int_equal(sizeof rows / sizeof rows[0], UCIDX_KIND_END - 1);
+    assert_int_equal(sizeof(ucidx_header), 64);
+    assert_int_equal(sizeof(ucidx_section), 32);
+    assert_int_equal(UCIDX_FORMAT, 1);
+    static char text[16384];
+    FILE *file = fopen(SOURCE_DIR "/docs/index-format.md", "rb");
+    assert_non_null(file);
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    assert_true(length > 0 && length < sizeof text - 1);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "\n| %d | %s | %zu |", rows[i].kind, rows[i].name, rows[i].size);
+        if (strstr(text, line) == NULL) fail_msg("not documented: %s", line + 1);
+    }
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -427,6 +474,7 @@ int main(void)
         cmocka_unit_test(las_palmas_has_its_area_and_intersections),
         cmocka_unit_test(failures_leave_files_as_they_were),
         cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(the_format_is_documented),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
