@@ -33,13 +33,12 @@ static char *relative_to(const char *catalog, const char *index)
     return name;
 }
 
-static json_t *describe(const char *name, const ucid_index *index)
+static json_t *describe(const char *name, const char *sha256, const ucid_index *index)
 {
     ucid_index_info info;
     ucid_index_info_get(index, &info);
-    char week[UCID_TIME_LENGTH + 1] = "";
-    ucid_time_format((int32_t)info.data_hour, week);
-    if (week[0] != '\0') week[7] = '\0';
+    char key[UCID_TIME_LENGTH + 1] = "";
+    ucid_time_format((int32_t)info.data_hour, key);
     const uint64_t *cells;
     int64_t count = ucid_index_coverage_get(index, &cells);
     json_t *coverage = json_array();
@@ -48,8 +47,8 @@ static json_t *describe(const char *name, const ucid_index *index)
         ucid_cell_format(cells[i], text);
         json_array_append_new(coverage, json_string(text));
     }
-    return json_pack("{s:s, s:s, s:I, s:s, s:[f,f,f,f], s:o}", "path", name, "id", info.id, "bytes",
-                     (json_int_t)info.byte_length, "data_week", week, "box", info.min_lat_deg, info.min_lon_deg,
+    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:[f,f,f,f], s:o}", "path", name, "id", info.id, "sha256", sha256,
+                     "bytes", (json_int_t)info.byte_length, "data", key, "bounds", info.min_lat_deg, info.min_lon_deg,
                      info.max_lat_deg, info.max_lon_deg, "coverage", coverage);
 }
 
@@ -78,8 +77,8 @@ static int run(int argc, const char **argv)
     if (written < 0 || (size_t)written >= sizeof path) return cli_usage("CATALOG: the name is too long");
 
     json_error_t problem;
-    json_t *catalog = access(path, F_OK) == 0 ? json_load_file(path, 0, &problem)
-                                              : json_pack("{s:i, s:[]}", "ucid_catalog", 1, "indexes");
+    json_t *catalog =
+        access(path, F_OK) == 0 ? json_load_file(path, 0, &problem) : json_pack("{s:i, s:[]}", "format", 1, "indexes");
     if (catalog == NULL) return cli_failf(UCID_DATA_ERROR, "%s: %s", path, problem.text);
     json_t *list = json_object_get(catalog, "indexes");
     int code = CLI_DONE;
@@ -87,12 +86,14 @@ static int run(int argc, const char **argv)
     for (int i = 1; i < argc && code == CLI_DONE; i++) {
         ucid_error error;
         ucid_index *index;
-        if (ucid_index_open(argv[i], NULL, &index, &error) != UCID_OK) {
+        char sha256[65];
+        if (ucid_file_sha256(argv[i], sha256, &error) != UCID_OK ||
+            ucid_index_open(argv[i], NULL, &index, &error) != UCID_OK) {
             code = cli_fail(&error);
             break;
         }
         char *name = relative_to(path, argv[i]);
-        json_t *entry = name != NULL ? describe(name, index) : NULL;
+        json_t *entry = name != NULL ? describe(name, sha256, index) : NULL;
         ucid_index_close(index);
         if (entry == NULL) {
             code = cli_failf(UCID_FILE_NOT_FOUND, "%s: %s", path, strerror(errno));
@@ -124,8 +125,8 @@ static int run(int argc, const char **argv)
 const cli_command cli_catalog_add = {
     "catalog add",
     "Add indexes to a catalog",
-    "Commands and workers ask a catalog for the index that covers a place. Paths in it\n"
-    "are relative, so a folder with a catalog may be copied to another place whole.\n\n"
+    "Commands and workers ask a catalog for the index that covers a place. Its paths\n"
+    "are relative, so a folder with a catalog may be moved whole.\n\n"
     "  ucid catalog add indexes/ indexes/*.ucidx\n"
     "  ucid score places.parquet -o scores.parquet --catalog indexes/\n",
     options,

@@ -87,6 +87,10 @@ static int run(int argc, const char **argv)
     int code = cli_indexes_open(given.index, given.catalog, &indexes);
     if (code != CLI_DONE) return code;
     ucid_grid *grid;
+    if (given.time == NULL && !cli_indexes_dated(&indexes)) {
+        cli_indexes_close(&indexes);
+        return CLI_USAGE;
+    }
     code = open_grid(&indexes, &grid);
     if (code != CLI_DONE) {
         cli_indexes_close(&indexes);

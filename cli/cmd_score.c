@@ -161,10 +161,15 @@ static int run(int argc, const char **argv)
     swapped swap = {.catalog = indexes.catalog};
     column_name(swap.lat, stream_options.lat_column, &schema, lat_names);
     column_name(swap.lon, stream_options.lon_column, &schema, lon_names);
+    int64_t keys = cli_column_find(&schema, given.time_column != NULL ? given.time_column : "timestamp");
+    int dated = given.time != NULL || keys >= 0 || cli_indexes_dated(&indexes);
     schema.release(&schema);
 
     struct ArrowArrayStream scored;
-    if (ucid_score_stream(&source.stream, indexes.catalog, &stream_options, &scored, &error) != UCID_OK) {
+    if (!dated) {
+        source.stream.release(&source.stream);
+        code = CLI_USAGE;
+    } else if (ucid_score_stream(&source.stream, indexes.catalog, &stream_options, &scored, &error) != UCID_OK) {
         source.stream.release(&source.stream);
         code = cli_fail(&error);
     } else {

@@ -40,52 +40,43 @@ static int cache_folder(char *folder, size_t size)
     return mkdir(folder, 0777) == 0 || errno == EEXIST;
 }
 
-/* An index of an object store: fetched once, under its id, which is checked when it is opened. */
-static int add_remote(cli_indexes *indexes, const char *uri, const char *id, ucid_error *error)
+/* An index of an object store: fetched once, checked, and kept under its sha256. */
+static int add_remote(cli_indexes *indexes, const char *uri, const char *sha256, ucid_error *error)
 {
-    char folder[3072], path[4096], part[4160];
+    char folder[3072], path[4096], part[4160], found[65];
     if (!cache_folder(folder, sizeof folder)) {
         return cli_failf(UCID_IO_ERROR, "%s: no folder to keep it in: %s", uri, strerror(errno));
     }
-    snprintf(path, sizeof path, "%s/%.64s.ucidx", folder, id);
+    snprintf(path, sizeof path, "%s/%s.ucidx", folder, sha256);
     if (access(path, R_OK) == 0) return add(indexes, path, error);
     const ucid_io *io = cli_io(error);
     char *bytes;
     size_t length;
     if (io == NULL || io->read_bytes(uri, &bytes, &length, error) != UCID_OK) return cli_fail(error);
-    ucid_index *index;
-    ucid_index_info info = {.id = ""};
-    void *aligned = NULL;
-    int code = CLI_DONE;
-    if (posix_memalign(&aligned, 64, length + 64) != 0) {
-        code = cli_failf(UCID_NO_MEMORY, "%s: no memory for %zu bytes", uri, length);
-    } else {
-        memcpy(aligned, bytes, length);
-        if (ucid_index_open_memory(aligned, length, NULL, &index, error) != UCID_OK) {
-            code = cli_fail(error);
-        } else {
-            ucid_index_info_get(index, &info);
-            if (ucid_index_check(index, error) != UCID_OK) {
-                code = cli_fail(error);
-            } else if (strcmp(info.id, id) != 0) {
-                code = cli_failf(UCID_INDEX_CORRUPT, "%s: its id is %s, the catalog names %s", uri, info.id, id);
-            }
-            ucid_index_close(index);
-        }
-        free(aligned);
-    }
-    if (code == CLI_DONE) {
-        snprintf(part, sizeof part, "%s.%ld.part", path, (long)getpid());
-        FILE *file = fopen(part, "wb");
-        int good = file != NULL && fwrite(bytes, 1, length, file) == length;
-        if (file != NULL) good = fclose(file) == 0 && good;
-        if (!good || rename(part, path) != 0) {
-            code = cli_failf(UCID_IO_ERROR, "%s: cannot write: %s", path, strerror(errno));
-            unlink(part);
-        }
-    }
+    snprintf(part, sizeof part, "%s.%ld.part", path, (long)getpid());
+    FILE *file = fopen(part, "wb");
+    int good = file != NULL && fwrite(bytes, 1, length, file) == length;
+    if (file != NULL) good = fclose(file) == 0 && good;
+    int reason = errno;
     io->release_bytes(bytes);
-    return code == CLI_DONE ? add(indexes, path, error) : code;
+    int code = CLI_DONE;
+    if (!good) {
+        code = cli_failf(UCID_IO_ERROR, "%s: cannot write: %s", path, strerror(reason));
+    } else if (ucid_file_sha256(part, found, error) != UCID_OK) {
+        code = cli_fail(error);
+    } else if (strcmp(found, sha256) != 0) {
+        code = cli_failf(UCID_INDEX_CORRUPT, "%s: its sha256 is %s, not that of the catalog", uri, found);
+    } else if (rename(part, path) != 0) {
+        code = cli_failf(UCID_IO_ERROR, "%s: cannot write: %s", path, strerror(errno));
+    }
+    if (code == CLI_DONE) return add(indexes, path, error);
+    unlink(part);
+    return code;
+}
+
+static int is_hex64(const char *text)
+{
+    return text != NULL && strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
 }
 
 static json_t *load_catalog(const char *path, ucid_error *error)
@@ -109,8 +100,9 @@ static json_t *load_catalog(const char *path, ucid_error *error)
         ucid_status status =
             json_error_code(&problem) == json_error_cannot_open_file ? UCID_FILE_NOT_FOUND : UCID_DATA_ERROR;
         cli_failf(status, "%s: %s", path, problem.text);
-    } else if (!json_is_array(json_object_get(catalog, "indexes"))) {
-        cli_failf(UCID_DATA_ERROR, "%s: not a catalog: it has no list \"indexes\"", path);
+    } else if (json_integer_value(json_object_get(catalog, "format")) != 1 ||
+               !json_is_array(json_object_get(catalog, "indexes"))) {
+        cli_failf(UCID_DATA_ERROR, "%s: not a catalog of format 1", path);
         json_decref(catalog);
         catalog = NULL;
     }
@@ -138,24 +130,21 @@ static int add_catalog(cli_indexes *indexes, const char *named)
     {
         const char *name = json_string_value(json_object_get(entry, "path"));
         const char *id = json_string_value(json_object_get(entry, "id"));
-        if (name == NULL || id == NULL || strlen(id) != 64 || strspn(id, "0123456789abcdef") != 64) {
-            code = cli_failf(UCID_DATA_ERROR, "%s: index %zu has no path or no id", path, i);
+        const char *sha256 = json_string_value(json_object_get(entry, "sha256"));
+        if (name == NULL || !is_hex64(id) || !is_hex64(sha256)) {
+            code = cli_failf(UCID_DATA_ERROR, "%s: index %zu has no path, id or sha256", path, i);
             break;
         }
         int absolute = name[0] == '/' || is_remote(name);
         snprintf(member, sizeof member, "%.*s%s", absolute ? 0 : base, path, name);
-        if (is_remote(member)) {
-            code = add_remote(indexes, member, id, &error);
-        } else {
-            code = add(indexes, member, &error);
-            if (code == CLI_DONE) {
-                ucid_index_info info;
-                ucid_index_info_get(indexes->index[indexes->count - 1], &info);
-                if (strcmp(info.id, id) != 0) {
-                    code = cli_failf(UCID_INDEX_CORRUPT,
-                                     "%s: its id is %s, the catalog names %s; `ucid catalog add` again", member,
-                                     info.id, id);
-                }
+        code = is_remote(member) ? add_remote(indexes, member, sha256, &error) : add(indexes, member, &error);
+        if (code == CLI_DONE) {
+            ucid_index_info info;
+            ucid_index_info_get(indexes->index[indexes->count - 1], &info);
+            if (strcmp(info.id, id) != 0) {
+                code = cli_failf(UCID_INDEX_CORRUPT,
+                                 "%s: its id is %s, not that of the catalog; `ucid catalog add` it again", member,
+                                 info.id);
             }
         }
         if (code != CLI_DONE) break;
@@ -181,6 +170,19 @@ int cli_indexes_open(char **paths, const char *catalog, cli_indexes *indexes)
     }
     if (code != CLI_DONE) cli_indexes_close(indexes);
     return code;
+}
+
+int cli_indexes_dated(const cli_indexes *indexes)
+{
+    for (int64_t i = 0; i < indexes->count; i++) {
+        ucid_index_info info;
+        ucid_index_info_get(indexes->index[i], &info);
+        char key[UCID_TIME_LENGTH + 1];
+        if (info.data_hour <= (uint32_t)UCID_HOUR_MAX && ucid_time_format((int32_t)info.data_hour, key)) continue;
+        cli_usage("the extract of index %.12s... has no date: a time key such as --time 2026W01T12 is needed", info.id);
+        return 0;
+    }
+    return 1;
 }
 
 void cli_indexes_close(cli_indexes *indexes)

@@ -2,10 +2,10 @@
  *
  * A catalog is a JSON file, or a folder or prefix that holds one as catalog.json:
  *
- *     {"ucid_catalog": 1, "indexes": [{"path": "lpa.ucidx", "id": "322c...", "bytes": 13639488,
- *       "data_week": "2023W08", "box": [28.0, -15.5, 28.2, -15.4], "coverage": ["8734...", ...]}]}
+ *     {"format": 1, "indexes": [{"path": "lpa.ucidx", "id": "322c...", "sha256": "9f1b...", "bytes": 13639488,
+ *       "data": "2023W08T12", "bounds": [28.0, -15.5, 28.2, -15.4], "coverage": ["8734...", ...]}]}
  *
- * Paths are relative to the catalog. Indexes of an object store are kept in a cache, under their id. */
+ * Paths are relative to the catalog. Indexes of an object store are kept in a cache, under their sha256. */
 #ifndef UCID_CLI_INDEXES_H
 #define UCID_CLI_INDEXES_H
 
@@ -25,6 +25,8 @@ typedef struct cli_indexes {
 
 /* paths ends with NULL, or is NULL; catalog may be NULL: then UCID_CATALOG is asked. Returns 0, or the exit code. */
 int cli_indexes_open(char **paths, const char *catalog, cli_indexes *indexes);
+/* 1 where every index tells the week of its data, so that no time key need be named; else a usage error. */
+int cli_indexes_dated(const cli_indexes *indexes);
 void cli_indexes_close(cli_indexes *indexes);
 
 #endif

@@ -239,20 +239,19 @@ static int first_word_is(const char *name, const char *word)
 /* Print text from column `at` on, broken at blanks before HELP_WIDTH; later lines start at `indent`. */
 static void wrapped(FILE *out, const char *text, int at, int indent)
 {
-    while (*text != '\0') {
+    for (int first = 1; *text != '\0'; first = 0) {
         int word = (int)strcspn(text, " ");
-        if (at + word > HELP_WIDTH && at > indent) {
+        if (!first && at + 1 + word > HELP_WIDTH) {
             fprintf(out, "\n%*s", indent, "");
             at = indent;
+        } else if (!first) {
+            fputc(' ', out);
+            at++;
         }
         fprintf(out, "%.*s", word, text);
         at += word;
         text += word;
-        if (*text == ' ') {
-            text++;
-            if (at < HELP_WIDTH) fputc(' ', out);
-            at++;
-        }
+        if (*text == ' ') text++;
     }
     fputc('\n', out);
 }

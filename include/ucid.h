@@ -677,6 +677,8 @@ typedef struct ucid_index_info {
 UCID_API void ucid_index_info_get(const ucid_index *index, ucid_index_info *info);
 /* Cells of resolution 7 that hold network, ascending; borrowed. Returns their number.                    since 0.1 */
 UCID_API int64_t ucid_index_coverage_get(const ucid_index *index, const uint64_t **cells);
+/* sha256 of a file in lower hex, as catalogs name it. err FILE_NOT_FOUND, IO_ERROR                        since 0.1 */
+UCID_API ucid_status ucid_file_sha256(const char *path, char hex[65], ucid_error *error);
 
 /* How wide a street is drawn: foot paths, steps and tracks; service and pedestrian streets; streets of quarters;
  * tertiary and secondary roads; primary roads and wider. */

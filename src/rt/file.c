@@ -2,6 +2,7 @@
  * the rename, and the directory after it. */
 #include "rt/file.h"
 
+#include "rt/digest.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 
@@ -147,4 +148,19 @@ void ucid_file_writer_close(ucid_file_writer *writer)
         writer->path = NULL;
         writer->temporary = NULL;
     }
+}
+
+ucid_status ucid_file_sha256(const char *path, char hex[65], ucid_error *error)
+{
+    ucid_file_map map;
+    ucid_status status = ucid_file_map_open(path, &map, error);
+    if (status != UCID_OK) return status;
+    ucid_sha256 digest;
+    uint8_t sum[32];
+    ucid_sha256_init(&digest);
+    if (map.length > 0) ucid_sha256_update(&digest, map.bytes, map.length);
+    ucid_sha256_finish(&digest, sum);
+    ucid_sha256_hex(sum, hex);
+    ucid_file_map_close(&map);
+    return UCID_OK;
 }

@@ -1,0 +1,334 @@
+"""The command line: tables in, tables out, whatever they hold; every way to fail; the same bytes however it runs."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.feather
+import pyarrow.ipc
+import pyarrow.parquet as pq
+import pytest
+from conftest import BUILD, data, run, ucid
+
+ADDED = ["ucid", "score", "grade", "confidence", "status"]
+WEEK = "2025W43T12"
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="session")
+def index(folder):
+    path = folder / "monaco.ucidx"
+    ucid("index", "build", data("monaco/monaco-2025.osm.pbf"), "-o", path)
+    return path
+
+
+def places(rows, seed=1):
+    random = np.random.default_rng(seed)
+    return {"lat": random.uniform(43.72, 43.76, rows), "lon": random.uniform(7.40, 7.45, rows)}
+
+
+def score(folder, index, table, *options, code=None, name="in.parquet", out="out.parquet"):
+    """Score a table through files; the output as a table."""
+    pq.write_table(table, folder / name)
+    if "--time" not in options:
+        options = ("--time", WEEK, *options)
+    result = ucid("score", folder / name, "-o", folder / out, "--index", index, "--quiet", *options, check=False)
+    assert result.returncode in ((0, 1) if code is None else (code,)), result.stderr
+    return pq.read_table(folder / out) if result.returncode < 2 else result
+
+
+# --------------------------------------------------------------------------------------------------------- the frame --
+
+
+def test_help_fits_a_screen_and_names_every_command():
+    text = ucid("--help").stdout
+    assert len(text.splitlines()) <= 24 and max(map(len, text.splitlines())) <= 80
+    program = json.loads(ucid("help", "--json").stdout)
+    for command in program["commands"]:
+        for word in command["name"].split():
+            assert word in text
+        shown = ucid(*command["name"].split(), "--help").stdout
+        assert all("--" + option["name"] in shown for option in command["options"])
+        assert len(shown.splitlines()) <= 50 and max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["index", "nonsense"], ["score"], ["score", "a", "b"],
+                                       ["score", "a", "--nonsense"], ["explain", "x", "7.4"]])
+def test_wrong_usage_ends_with_2(arguments):
+    result = ucid(*arguments, check=False)
+    assert result.returncode == 2 and result.stderr and not result.stdout
+
+
+def test_failures_are_one_line_that_names_the_file(folder, index):
+    places_path = folder / "some.parquet"
+    pq.write_table(pa.table(places(3)), places_path)
+    (folder / "damaged.parquet").write_bytes(b"PAR1 and no more")
+    (folder / "damaged.ucidx").write_bytes(index.read_bytes()[:1000])
+    out = folder / "never.parquet"
+    arguments_of_all = ["--time", WEEK]
+    for code, name, arguments in [
+        (3, "missing.parquet", [folder / "missing.parquet", "-o", out, "--index", index]),
+        (3, "damaged.parquet", [folder / "damaged.parquet", "-o", out, "--index", index]),
+        (3, "never.xyz", [places_path, "-o", folder / "never.xyz", "--index", index]),
+        (4, "damaged.ucidx", [places_path, "-o", out, "--index", folder / "damaged.ucidx"]),
+        (3, "nowhere", [places_path, "-o", folder / "nowhere" / "o.parquet", "--index", index]),
+    ]:
+        result = ucid("score", *arguments, *arguments_of_all, check=False)
+        assert result.returncode == code, (name, result.stderr)
+        assert result.stderr.startswith("ucid: score: ") and result.stderr.count("\n") == 1 and name in result.stderr
+        assert not out.exists()
+    report = json.loads(ucid("score", folder / "missing.parquet", "-o", out, "--index", index, "--json", check=False).stdout)
+    assert report["error"]["code"] == "FILE_NOT_FOUND" and report["exit_code"] == 3
+
+
+# ------------------------------------------------------------------------------------------------------------- score --
+
+
+def test_all_columns_pass_through_untouched(folder, index):
+    rows = 1000
+    table = pa.table({
+        "id": pa.array(range(rows), pa.uint16()),
+        **places(rows),
+        "kind": pa.array(["a", None, "b"] * 333 + ["c"]).dictionary_encode(),
+        "large": pa.array([f"text {i}" for i in range(rows)], pa.large_string()),
+        "when": pa.array(range(rows), pa.timestamp("ms", "Europe/Monaco")),
+        "price": pa.array([None if i % 7 == 0 else i for i in range(rows)], pa.decimal128(12, 2)),
+        "list": pa.array([[i, None] for i in range(rows)]),
+        "point": pa.array([{"x": i, "y": None} for i in range(rows)]),
+    }).replace_schema_metadata({"geo": '{"version": "1.1.0"}'})
+    scored = score(folder, index, table, "--detail")
+    assert scored.select(table.column_names).equals(table)
+    assert scored.schema.metadata[b"geo"] == b'{"version": "1.1.0"}'
+    assert b"OpenStreetMap" in scored.schema.metadata[b"ucid.attribution"]
+    parts = [name for name in scored.column_names if name.startswith("nearest_")]
+    assert len(parts) == 6 and scored.column_names[-1] == "status"
+
+
+def test_a_row_that_cannot_be_scored_has_a_status_and_nothing_else(folder, index):
+    good = (43.7325, 7.4189)
+    rows = [(good, None), ((float("nan"), 7.4), "invalid_coordinates"), ((43.7, float("inf")), "invalid_coordinates"),
+            ((91.0, 7.4), "invalid_coordinates"), ((-91.0, 7.4), "invalid_coordinates"), ((43.7, 181.0), "invalid_coordinates"),
+            ((None, 7.4), "null_input"), ((43.7, None), "null_input"), ((0.0, 0.0), "outside_index"), (good, None)]
+    table = pa.table({"n": range(len(rows)), "lat": pa.array([r[0][0] for r in rows], pa.float64()),
+                      "lon": pa.array([r[0][1] for r in rows], pa.float64())})
+    scored = score(folder, index, table, code=1).to_pylist()
+    assert [row["n"] for row in scored] == list(range(len(rows)))
+    for row, (_, status) in zip(scored, rows):
+        if status is None:
+            assert row["score"] > 50 and row["ucid"].startswith("UCID-V1:") and row["grade"] in ("A+", "A", "B", "C")
+        else:
+            assert row["status"] == status
+            assert row["ucid"] is None and row["score"] is None and row["grade"] is None and row["confidence"] is None
+
+
+def test_coordinates_of_any_type_and_cells_of_any_kind_of_text(folder, index):
+    lat, lon = places(500).values()
+    single = pa.table({"lat": lat.astype("float32"), "lon": lon.astype("float32")})
+    double = pa.table({"lat": lat.astype("float32").astype("float64"), "lon": lon.astype("float32").astype("float64")})
+    expected = score(folder, index, double).select(ADDED)
+    assert score(folder, index, single).select(ADDED).equals(expected)
+    cells = [text.split(":")[5] if text else None for text in expected["ucid"].to_pylist()]
+    by_text = score(folder, index, pa.table({"h3": pa.array(cells)})).select(ADDED)
+    for array in (pa.array(cells, pa.large_string()), pa.array(cells).dictionary_encode(),
+                  pa.array([None if c is None else int(c, 16) for c in cells], pa.uint64()),
+                  pa.array([None if c is None else int(c, 16) for c in cells], pa.int64())):
+        assert score(folder, index, pa.table({"h3": array})).select(ADDED).equals(by_text)
+    view = pa.table({"h3": pa.array(cells, pa.string_view())})
+    with pa.OSFile(str(folder / "view.arrow"), "wb") as sink, pa.ipc.new_file(sink, view.schema) as writer:
+        writer.write_table(view)
+    ucid("score", folder / "view.arrow", "-o", folder / "view.parquet", "--index", index, "--time", WEEK, check=False)
+    assert pq.read_table(folder / "view.parquet").select(ADDED).equals(by_text)
+
+
+def test_the_bytes_do_not_depend_on_threads_batches_formats(folder, index):
+    table = pa.table(places(20_000))
+    expected = score(folder, index, table, "--threads", "1")
+    files = set()
+    for threads in (1, 2, 7):
+        for batch in (1_000, 131_072):
+            assert score(folder, index, table, "--threads", str(threads), "--batch-rows", str(batch)).equals(expected)
+        score(folder, index, table, "--threads", str(threads))
+        files.add((folder / "out.parquet").read_bytes())
+    assert len(files) == 1
+    ucid("copy", folder / "in.parquet", "-o", folder / "f.arrow")
+    shuffled = np.random.default_rng(2).permutation(20_000)
+    assert score(folder, index, table.take(shuffled)).equals(expected.take(shuffled))
+    ucid("score", folder / "f.arrow", "-o", folder / "g.arrow", "--index", index, "--time", WEEK, check=False)
+    assert pa.ipc.open_file(folder / "g.arrow").read_all().equals(expected)
+
+
+def test_no_rows_and_many_columns(folder, index):
+    empty = score(folder, index, pa.table({"lat": pa.array([], pa.float64()), "lon": pa.array([], pa.float64())}), code=0)
+    assert empty.num_rows == 0 and empty.column_names == ["lat", "lon", *ADDED]
+    wide = pa.table({**places(300), **{f"c{i}": np.full(300, i) for i in range(10_000)}})
+    scored = score(folder, index, wide)
+    assert scored.num_columns == 10_002 + len(ADDED) and scored.select(wide.column_names).equals(wide)
+
+
+def test_columns_are_found_or_named_in_the_message(folder, index):
+    lat, lon = places(10).values()
+    expected = score(folder, index, pa.table({"lat": lat, "lon": lon})).select(ADDED)
+    assert score(folder, index, pa.table({"latitude": lat, "lng": lon})).select(ADDED).equals(expected)
+    mapped = score(folder, index, pa.table({"A": lat, "B": lon}), "--lat", "A", "--lon", "B").select(ADDED)
+    assert mapped.equals(expected)
+    for table, options, word in [
+        (pa.table({"Breite": lat, "Laenge": lon}), [], "Breite"),
+        (pa.table({"lat": lat, "lon": lon}), ["--lat", "nosuch"], "nosuch"),
+        (pa.table({"lat": [[1.0]] * 10, "lon": lon}), [], "lat"),
+        (pa.table({"lat": lat, "lon": lon, "score": lon}), [], "score"),
+    ]:
+        result = score(folder, index, table, *options, code=3)
+        assert word in result.stderr and result.stderr.count("\n") == 1
+    assert score(folder, index, pa.table({"lat": lat, "lon": lon, "score": lon}), "--replace").select(ADDED).equals(expected)
+
+
+def test_swapped_coordinates_are_noticed(folder, index):
+    lat, lon = places(100).values()
+    pq.write_table(pa.table({"lat": lon, "lon": lat}), folder / "swapped.parquet")
+    result = ucid("score", folder / "swapped.parquet", "-o", folder / "x.parquet", "--index", index, "--time", WEEK, check=False)
+    assert result.returncode == 1 and "change places" in result.stderr
+
+
+def test_csv_keeps_its_texts_and_no_bad_cell_stops_it(folder, index):
+    text = ('id,lat,lon,"a, b"\n007,43.7325000,+7.4189,"x ""y"""\n1,abc,7.4,\n2,,7.4,é\n3,43.7325,7.4189,"two\nlines"\n')
+    result = ucid("score", "-", "-o", "-", "--index", index, "--time", WEEK, check=False, input=text)
+    assert result.returncode == 1
+    rows = [line for line in result.stdout.replace("two\nlines", "two lines").split("\n") if line]
+    assert rows[0] == 'id,lat,lon,"a, b",ucid,score,grade,confidence,status'
+    assert rows[1].startswith('007,43.7325000,+7.4189,"x ""y""",UCID-V1:')
+    assert rows[2] == "1,abc,7.4,,,,,,invalid_coordinates" and rows[3] == "2,,7.4,é,,,,,null_input"
+    (folder / "in.csv").write_text(text, encoding="utf-8")
+    ucid("score", folder / "in.csv", "-o", folder / "csv.parquet", "--index", index, "--time", WEEK, check=False)
+    typed = pq.read_table(folder / "csv.parquet")
+    assert typed.schema.field("lat").type == pa.float64() and typed["status"].to_pylist()[1:3] == ["invalid_coordinates", "null_input"]
+
+
+def test_pipes_carry_arrow(folder, index):
+    table = pa.table(places(1000))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=333)
+    result = subprocess.run([BUILD / "ucid", "score", "-", "-o", "-", "--index", index, "--time", WEEK], input=sink.getvalue().to_pybytes(),
+                            capture_output=True)
+    assert pa.ipc.open_stream(result.stdout).read_all().equals(score(folder, index, table))
+
+
+def test_time_and_city_reach_the_identifier(folder, index):
+    scored = score(folder, index, pa.table({"lat": [43.7325], "lon": [7.4189]}), "--time", WEEK, "--city", "NCE").to_pylist()[0]
+    assert scored["ucid"].startswith("UCID-V1:NCE:+43.733:+7.419:9:") and f":{WEEK}:15MIN:{scored['grade']}:" in scored["ucid"]
+    undated = ucid("score", folder / "in.parquet", "-o", folder / "out.parquet", "--index", index, check=False)
+    assert undated.returncode == 2 and "--time" in undated.stderr
+    assert ucid("score", "x.parquet", "-o", "y.parquet", "--time", "2025W60T12", check=False).returncode == 2
+
+
+# ------------------------------------------------------------------------------------------------- grid, explain, ... --
+
+
+def test_grid_has_the_cells_of_the_box(folder, index):
+    ucid("grid", "--bbox", "43.72,7.40,43.76,7.45", "--res", "10", "--index", index, "--time", WEEK, "-o", folder / "grid.parquet")
+    grid = pq.read_table(folder / "grid.parquet")
+    lat, lon = grid["lat"].to_numpy(), grid["lon"].to_numpy()
+    assert grid.num_rows > 500 and lat.min() >= 43.72 and lat.max() < 43.76 and lon.min() >= 7.40 and lon.max() < 7.45
+    cells = grid["h3"].to_pylist()
+    assert cells == sorted(set(cells)) and all(cell.startswith("8a") for cell in cells)
+    again = score(folder, index, grid.select(["lat", "lon"]), "--res", "10").select(ADDED)
+    assert again["score"].equals(grid["score"]) and again["status"].equals(grid["status"])
+
+
+def test_explain_tells_what_score_says(folder, index):
+    explained = json.loads(ucid("explain", "43.7325", "7.4189", "--index", index, "--json").stdout)
+    scored = score(folder, index, pa.table({"lat": [43.7325], "lon": [7.4189]}), "--detail").to_pylist()[0]
+    assert explained["score"] == scored["score"] and explained["grade"] == scored["grade"]
+    for part in explained["parts"]:
+        assert part["score"] == scored[part["key"]]
+        assert part["nearest_m"] == pytest.approx(scored[f"nearest_{part['key']}_m"], abs=1e-9)
+        distances = [place["distance_m"] for place in part["places"]]
+        assert distances == sorted(distances)
+    assert ucid("explain", "-43.7", "-7.4", "--index", index, check=False).returncode == 1
+    text = ucid("explain", "43.7325", "7.4189", "--index", index).stdout
+    assert f"score {scored['score']:.2f}" in text and "shop=" in text
+
+
+def test_a_catalog_sends_each_row_to_its_index(folder, index):
+    home = folder / "catalog"
+    home.mkdir()
+    shutil.copy(index, home / "monaco.ucidx")
+    ucid("index", "build", data("liechtenstein/liechtenstein-2013.osm.pbf"), "-o", home / "li.ucidx")
+    ucid("catalog", "add", home, home / "monaco.ucidx", home / "li.ucidx")
+    ucid("catalog", "add", home, home / "li.ucidx")
+    catalog = json.loads((home / "catalog.json").read_text())
+    assert [entry["path"] for entry in catalog["indexes"]] == ["monaco.ucidx", "li.ucidx"] and catalog["format"] == 1
+    lat, lon = places(200).values()
+    li = pa.table({"lat": np.linspace(47.1, 47.2, 200), "lon": np.full(200, 9.52)})
+    mixed = pa.concat_tables([pa.table({"lat": lat, "lon": lon}), li]).take(np.random.default_rng(3).permutation(400))
+    pq.write_table(mixed, folder / "mixed.parquet")
+    ucid("score", folder / "mixed.parquet", "-o", folder / "o.parquet", "--catalog", home, "--time", WEEK, "--city", "TST", check=False)
+    both = pq.read_table(folder / "o.parquet")
+    alone = [score(folder, path, mixed, "--time", WEEK, "--city", "TST") for path in (index, home / "li.ucidx")]
+    first = mixed["lat"].to_numpy() < 45
+    for name in ADDED:
+        expected = [alone[0 if here else 1][name][i].as_py() for i, here in enumerate(first)]
+        assert both[name].to_pylist() == expected, name
+
+
+# ------------------------------------------------------------------------------------------------------------ failing --
+
+
+def test_full_disk_and_kill_leave_the_old_file(folder, index):
+    table = pa.table({**places(400_000), "n": np.arange(400_000)})
+    score(folder, index, table, name="big.parquet", out="whole.parquet")
+    old = folder / "old.parquet"
+    old.write_bytes(b"the old file")
+    result = ucid("score", folder / "big.parquet", "-o", "/dev/full", "--output-format", "parquet", "--index", index, "--time", WEEK, check=False)
+    assert result.returncode == 5 and "No space left" in result.stderr
+    limited = f"ulimit -f 64; trap '' XFSZ; exec {BUILD}/ucid score {folder}/big.parquet -o {old} --index {index} --time {WEEK}"
+    result = run("bash", "-c", limited, check=False)
+    assert result.returncode == 5 and str(old) in result.stderr and result.stderr.count("\n") == 1
+    assert old.read_bytes() == b"the old file"
+    for delay in (0.05, 0.2, 0.4):
+        process = subprocess.Popen([BUILD / "ucid", "score", folder / "big.parquet", "-o", old, "--index", index, "-q", "--time", WEEK])
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert old.read_bytes() == b"the old file" or pq.read_metadata(old).num_rows == 400_000
+    process = subprocess.Popen([BUILD / "ucid", "score", folder / "big.parquet", "-o", folder / "int.parquet", "--index", index, "--time", WEEK],
+                               stderr=subprocess.PIPE, text=True)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    code = process.wait()
+    assert (code == 5 and "interrupted" in process.stderr.read()) or code in (0, 1)
+    assert not [name for name in os.listdir(folder) if name.endswith(".part")]
+    assert pq.read_table(folder / "big.parquet").equals(table)
+
+
+def test_a_folder_is_read_in_the_order_of_its_names(folder, index):
+    parts = folder / "parts"
+    parts.mkdir()
+    table = pa.table({"n": range(300), **places(300)})
+    for i in range(3):
+        pq.write_table(table.slice(i * 100, 100), parts / f"{i}.parquet")
+    (parts / "_SUCCESS").touch()
+    ucid("copy", parts, "-o", folder / "joined.parquet")
+    assert pq.read_table(folder / "joined.parquet").equals(table)
+    ucid("copy", folder / "joined.parquet", "-o", folder / "joined.parquet")
+    assert pq.read_table(folder / "joined.parquet").equals(table)
+
+
+def test_memory_does_not_grow_with_rows(folder, index):
+    def peak(rows):
+        pq.write_table(pa.table(places(rows)), folder / "rows.parquet", row_group_size=100_000)
+        command = f"import resource,subprocess,sys;subprocess.run(sys.argv[1:]);print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        out = run("python3", "-c", command, BUILD / "ucid", "copy", folder / "rows.parquet", "-o", folder / "rows.arrow")
+        return int(out.stdout.split()[-1])
+
+    assert peak(3_000_000) < 1.5 * peak(1_000_000) + 20_000
