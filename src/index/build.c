@@ -328,10 +328,12 @@ static int64_t header_time(const build *b)
 /* Seconds since 1970 of the data: the newest object, else what the extract's header says, else 0. */
 static int64_t data_time(const build *b) { return b->newest_timestamp > 0 ? b->newest_timestamp : header_time(b); }
 
+/* The time key of the data. */
 static uint32_t data_hour(const build *b)
 {
-    int64_t seconds = data_time(b) + 3 * 86400; /* 1970-01-01 was the Thursday of week 0 */
-    return data_time(b) > 0 && seconds / 3600 < UINT32_MAX ? (uint32_t)(seconds / 3600) : 0;
+    int64_t hour = (data_time(b) + 3 * 86400) / 3600; /* 1970-01-01 was the Thursday of week 0 */
+    if (data_time(b) <= 0 || hour >= UINT32_MAX) return 0;
+    return (uint32_t)(hour - hour % 168 + hour % 24); /* a time key: its day is Monday */
 }
 
 static void put_date(text *t, int64_t seconds)
