@@ -1,0 +1,669 @@
+/* places.c: the types Index, Context and ContextResult: one place, one score. */
+#include "ext.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FAST(function) ((PyCFunction)(void (*)(void))(function))
+
+static PyObject *allocate_object(PyTypeObject *type)
+{
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    return allocate(type, 0);
+}
+
+static void free_object(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(self);
+    Py_DECREF(type);
+}
+
+/* --------------------------------------------------------------------------------------------------------- Index -- */
+
+typedef struct index_object {
+    PyObject_HEAD ucid_index *index;
+    PyObject *path;
+} index_object;
+
+const ucid_index *ext_index_of(const ext_state *state, PyObject *object)
+{
+    if (Py_TYPE(object) == state->index_type) return ((index_object *)object)->index;
+    PyErr_Format(PyExc_TypeError, "an Index is wanted, not %R", (PyObject *)Py_TYPE(object));
+    return NULL;
+}
+
+static void index_dealloc(PyObject *self)
+{
+    index_object *object = (index_object *)self;
+    ucid_index_close(object->index);
+    Py_XDECREF(object->path);
+    free_object(self);
+}
+
+static PyObject *index_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"path", NULL};
+    PyObject *path;
+    ucid_error error;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&:Index", names, PyUnicode_FSConverter, &path)) return NULL;
+    index_object *self = (index_object *)allocate_object(type);
+    if (self == NULL) {
+        Py_DECREF(path);
+        return NULL;
+    }
+    self->path = PyUnicode_DecodeFSDefault(PyBytes_AsString(path));
+    if (self->path == NULL) {
+        Py_DECREF(path);
+        Py_DECREF(self);
+        return NULL;
+    }
+    ucid_status status;
+    Py_BEGIN_ALLOW_THREADS status = ucid_index_open(PyBytes_AsString(path), NULL, &self->index, &error);
+    Py_END_ALLOW_THREADS Py_DECREF(path);
+    if (status != UCID_OK) {
+        PyObject *raised = ext_raise(PyType_GetModuleState(type), &error);
+        Py_DECREF(self);
+        return raised;
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *index_check(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    ucid_status status;
+    ucid_error error;
+    const ucid_index *index = ((index_object *)self)->index;
+    Py_BEGIN_ALLOW_THREADS status = ucid_index_check(index, &error);
+    Py_END_ALLOW_THREADS if (status != UCID_OK) return ext_raise(ext_state_of_object(self), &error);
+    Py_RETURN_NONE;
+}
+
+static PyObject *index_json(PyObject *self, void *closure)
+{
+    (void)closure;
+    ucid_index_info info;
+    ucid_index_info_get(((index_object *)self)->index, &info);
+    return PyUnicode_FromString(info.json);
+}
+
+static PyObject *index_id(PyObject *self, void *closure)
+{
+    (void)closure;
+    ucid_index_info info;
+    ucid_index_info_get(((index_object *)self)->index, &info);
+    return PyUnicode_FromString(info.id);
+}
+
+static PyObject *index_bounds(PyObject *self, void *closure)
+{
+    (void)closure;
+    ucid_index_info info;
+    ucid_index_info_get(((index_object *)self)->index, &info);
+    return Py_BuildValue("(dddd)", info.min_lat_deg, info.min_lon_deg, info.max_lat_deg, info.max_lon_deg);
+}
+
+static PyObject *index_path(PyObject *self, void *closure)
+{
+    (void)closure;
+    return Py_NewRef(((index_object *)self)->path);
+}
+
+static PyObject *index_timestamp(PyObject *self, void *closure)
+{
+    (void)closure;
+    ucid_index_info info;
+    char text[UCID_TIME_LENGTH + 1];
+    ucid_index_info_get(((index_object *)self)->index, &info);
+    if (!ucid_time_format((int32_t)info.data_hour, text)) Py_RETURN_NONE;
+    return PyUnicode_FromString(text);
+}
+
+/* [(part, counted, osm_type, osm_id, name, tag, quality, distance_m, lat, lon), ...] */
+static PyObject *index_explain(PyObject *self, PyObject *args)
+{
+    double lat, lon;
+    const char *context = "15MIN";
+    ucid_explanation *explanation;
+    ucid_error error;
+    ucid_status status;
+    if (!PyArg_ParseTuple(args, "dd|s:explain", &lat, &lon, &context)) return NULL;
+    ucid_score_options options = UCID_SCORE_OPTIONS_INIT;
+    options.context = context;
+    const ucid_index *index = ((index_object *)self)->index;
+    Py_BEGIN_ALLOW_THREADS status = ucid_explain(index, lat, lon, &options, &explanation, &error);
+    Py_END_ALLOW_THREADS if (status != UCID_OK) return ext_raise(ext_state_of_object(self), &error);
+    const ucid_context *table = ucid_context_get(context);
+    const ucid_reason *reasons;
+    int64_t count = ucid_explanation_reasons_get(explanation, &reasons);
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (int64_t i = 0; i < count && list != NULL; i++) {
+        const ucid_reason *reason = &reasons[i];
+        PyObject *row = Py_BuildValue("(sNCLssdddd)", table->part_key[reason->part], PyBool_FromLong(reason->counted),
+                                      (int)reason->osm_type, (long long)reason->osm_id, reason->name, reason->tag,
+                                      reason->quality, reason->distance_m, reason->lat_deg, reason->lon_deg);
+        if (row == NULL || PyList_SetItem(list, (Py_ssize_t)i, row) != 0) Py_CLEAR(list);
+    }
+    ucid_explanation_free(explanation);
+    return list;
+}
+
+static PyObject *index_repr(PyObject *self)
+{
+    ucid_index_info info;
+    ucid_index_info_get(((index_object *)self)->index, &info);
+    PyObject *path = ((index_object *)self)->path;
+    return PyUnicode_FromFormat("Index(%R, id=%.12s, %llu streets)", path, info.id,
+                                (unsigned long long)info.edge_count);
+}
+
+static PyObject *index_reduce(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    return Py_BuildValue("O(O)", (PyObject *)Py_TYPE(self), ((index_object *)self)->path);
+}
+
+static PyGetSetDef index_getset[] = {
+    {"json", index_json, NULL, "Provenance, options and counts as JSON text.", NULL},
+    {"id", index_id, NULL, "sha256 of the content, lower hexadecimal.", NULL},
+    {"bounds", index_bounds, NULL, "(min_lat, min_lon, max_lat, max_lon) of the network, degrees.", NULL},
+    {"path", index_path, NULL, "Path of the mapped file.", NULL},
+    {"timestamp", index_timestamp, NULL, "Week key of the newest object of the extract, or None.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef index_methods[] = {
+    {"check", index_check, METH_NOARGS, "Verify every checksum and invariant; raises UCIDDataError."},
+    {"explain_rows", index_explain, METH_VARARGS, "Reasons of a place's score, as tuples; see ucid.explain."},
+    {"__reduce__", index_reduce, METH_NOARGS, "For pickle: another process maps the same file."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot index_slots[] = {
+    {Py_tp_new, (void *)index_new},
+    {Py_tp_dealloc, (void *)index_dealloc},
+    {Py_tp_repr, (void *)index_repr},
+    {Py_tp_getset, index_getset},
+    {Py_tp_methods, index_methods},
+    {Py_tp_doc, "Index(path)\n--\n\nA region's street network and places, mapped read-only; shared by threads."},
+    {0, NULL},
+};
+
+static PyType_Spec index_spec = {
+    .name = "ucid.Index",
+    .basicsize = sizeof(index_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = index_slots,
+};
+
+/* ------------------------------------------------------------------------------------------------- ContextResult -- */
+
+typedef struct result_object {
+    PyObject_HEAD const ucid_context *context;
+    PyObject *index;
+    double score, confidence, snap_m;
+    double part[UCID_PARTS_MAX], nearest_m[UCID_PARTS_MAX];
+    uint8_t grade, status, flags;
+} result_object;
+
+static result_object *result_of(PyObject *self) { return (result_object *)self; }
+
+static void result_dealloc(PyObject *self)
+{
+    Py_XDECREF(result_of(self)->index);
+    free_object(self);
+}
+
+static PyObject *result_number(PyObject *self, void *closure)
+{
+    switch (*(const char *)closure) {
+    case 's': return PyFloat_FromDouble(result_of(self)->score);
+    case 'c': return PyFloat_FromDouble(result_of(self)->confidence);
+    default: return PyFloat_FromDouble(result_of(self)->snap_m);
+    }
+}
+
+static PyObject *result_grade(PyObject *self, void *closure)
+{
+    (void)closure;
+    return ext_grade(result_of(self)->grade);
+}
+
+static PyObject *result_status(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyUnicode_FromString(ucid_status_name((ucid_status)result_of(self)->status));
+}
+
+static PyObject *result_parts(PyObject *self, void *closure)
+{
+    const result_object *result = result_of(self);
+    const double *values = *(const char *)closure == 'p' ? result->part : result->nearest_m;
+    PyObject *parts = PyDict_New();
+    for (int p = 0; p < result->context->part_count && parts != NULL; p++) {
+        PyObject *value = isnan(values[p]) ? Py_NewRef(Py_None) : PyFloat_FromDouble(values[p]);
+        if (value == NULL || PyDict_SetItemString(parts, result->context->part_key[p], value) != 0) Py_CLEAR(parts);
+        Py_XDECREF(value);
+    }
+    return parts;
+}
+
+static PyObject *result_flags(PyObject *self, void *closure)
+{
+    (void)closure;
+    uint8_t flags = result_of(self)->flags;
+    PyObject *list = PyList_New(0);
+    const struct {
+        uint8_t bit;
+        const char *name;
+    } names[] = {{UCID_FLAG_ESTIMATED, "ESTIMATED"}, {UCID_FLAG_OUTDATED, "OUTDATED"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && list != NULL; i++) {
+        if (!(flags & names[i].bit)) continue;
+        PyObject *name = PyUnicode_FromString(names[i].name);
+        if (name == NULL || PyList_Append(list, name) != 0) Py_CLEAR(list);
+        Py_XDECREF(name);
+    }
+    return list;
+}
+
+/* Each component is taken as known to a tenth of itself: variance sum (w * part / 10)^2, 95 % within 1.96 sigma. */
+static PyObject *result_uncertainty(PyObject *self, void *closure)
+{
+    (void)closure;
+    const result_object *result = result_of(self);
+    double variance = 0.0;
+    for (int p = 0; p < result->context->part_count; p++) {
+        double deviation = result->context->part_weight[p] * result->part[p] * 0.1;
+        variance += deviation * deviation;
+    }
+    double sigma = sqrt(variance);
+    return Py_BuildValue("{s:d,s:d,s:d}", "sigma", sigma, "ci95_low", result->score - 1.96 * sigma, "ci95_high",
+                         result->score + 1.96 * sigma);
+}
+
+static PyObject *result_sources(PyObject *self, void *closure)
+{
+    (void)closure;
+    PyObject *id = index_id(result_of(self)->index, NULL);
+    PyObject *when = index_timestamp(result_of(self)->index, NULL);
+    if (id == NULL || when == NULL) {
+        Py_XDECREF(id);
+        Py_XDECREF(when);
+        return NULL;
+    }
+    return Py_BuildValue("[{s:s,s:N,s:N}]", "name", "OpenStreetMap", "index", id, "timestamp", when);
+}
+
+static PyObject *result_empty(PyObject *self, void *closure)
+{
+    (void)self;
+    (void)closure;
+    return PyDict_New();
+}
+
+static PyObject *result_metadata(PyObject *self, void *closure)
+{
+    (void)closure;
+    PyObject *nearest = result_parts(self, "n");
+    return nearest != NULL ? Py_BuildValue("{s:s,s:s,s:N}", "context", result_of(self)->context->id, "attribution",
+                                           "(c) OpenStreetMap contributors", "nearest_m", nearest)
+                           : NULL;
+}
+
+static PyObject *result_context(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyUnicode_FromString(result_of(self)->context->id);
+}
+
+static PyObject *result_repr(PyObject *self)
+{
+    char text[160];
+    const result_object *result = result_of(self);
+    snprintf(text, sizeof text, "ContextResult(%s: score=%.2f, grade='%s', confidence=%.2f, status='%s')",
+             result->context->id, result->score, ucid_grade_text(result->grade), result->confidence,
+             ucid_status_name((ucid_status)result->status));
+    return PyUnicode_FromString(text);
+}
+
+static PyObject *result_html(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    const result_object *result = result_of(self);
+    char rows[2048];
+    int length = snprintf(rows, sizeof rows,
+                          "<table><caption>%s: %.2f, grade %s, confidence %.2f (%s)</caption>"
+                          "<tr><th>part</th><th>weight</th><th>score</th><th>nearest, m</th></tr>",
+                          result->context->id, result->score, ucid_grade_text(result->grade), result->confidence,
+                          ucid_status_name((ucid_status)result->status));
+    for (int p = 0; p < result->context->part_count && length > 0 && length < (int)sizeof rows; p++) {
+        char nearest[24] = "";
+        if (!isnan(result->nearest_m[p])) snprintf(nearest, sizeof nearest, "%.0f", result->nearest_m[p]);
+        length += snprintf(rows + length, sizeof rows - (size_t)length,
+                           "<tr><td>%s</td><td>%.2f</td><td>%.2f</td><td>%s</td></tr>", result->context->part_title[p],
+                           result->context->part_weight[p], result->part[p], nearest);
+    }
+    return PyUnicode_FromFormat("%s</table>", rows);
+}
+
+static PyGetSetDef result_getset[] = {
+    {"score", result_number, NULL, "Score, 0..100.", "s"},
+    {"raw_score", result_number, NULL, "The same, under its published name.", "s"},
+    {"grade", result_grade, NULL, "Grade, \"A+\" to \"F\".", NULL},
+    {"confidence", result_number, NULL, "Confidence, 0..1.", "c"},
+    {"breakdown", result_parts, NULL, "Score of each component, 0..100.", "p"},
+    {"nearest_m", result_parts, NULL, "Metres walked to the nearest place of each component; None: out of reach.", "n"},
+    {"status", result_status, NULL, "Row status: \"ok\", \"off_network\", ...", NULL},
+    {"snap_m", result_number, NULL, "Metres from the place to its street.", "m"},
+    {"flags", result_flags, NULL, "Flags for an identifier: ESTIMATED, OUTDATED.", NULL},
+    {"context", result_context, NULL, "Context id.", NULL},
+    {"uncertainty", result_uncertainty, NULL, "sigma, ci95_low, ci95_high of the score.", NULL},
+    {"data_sources", result_sources, NULL, "Sources with the index's id and date.", NULL},
+    {"artifacts", result_empty, NULL, "Empty: nothing is written.", NULL},
+    {"metadata", result_metadata, NULL, "Context, attribution, nearest_m.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef result_methods[] = {
+    {"_repr_html_", result_html, METH_NOARGS, "A table, for notebooks."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot result_slots[] = {
+    {Py_tp_dealloc, (void *)result_dealloc},
+    {Py_tp_repr, (void *)result_repr},
+    {Py_tp_getset, result_getset},
+    {Py_tp_methods, result_methods},
+    {Py_tp_doc, "Score of one place in one context."},
+    {0, NULL},
+};
+
+static PyType_Spec result_spec = {
+    .name = "ucid.ContextResult",
+    .basicsize = sizeof(result_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = result_slots,
+};
+
+/* ------------------------------------------------------------------------------------------------------- Context -- */
+
+/* Indexes already found, by cell of resolution 7 (5 km2), which is how catalogs name what an index covers. */
+enum { FOUND = 1024, FOUND_RESOLUTION = 7 };
+
+typedef struct context_object {
+    PyObject_HEAD const ucid_context *context;
+    PyObject *resolver; /* resolver(cell) -> Index */
+    uint64_t cells[FOUND];
+    PyObject *indexes[FOUND];
+} context_object;
+
+static PyObject *context_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"context_id", "resolver", NULL};
+    const char *id;
+    PyObject *resolver;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "sO:Context", names, &id, &resolver)) return NULL;
+    const ucid_context *context = ucid_context_get(id);
+    if (context == NULL) {
+        return ext_raise_status(PyType_GetModuleState(type), UCID_CONTEXT_NOT_FOUND, "no context '%.40s'", id);
+    }
+    context_object *self = (context_object *)allocate_object(type);
+    if (self == NULL) return NULL;
+    self->context = context;
+    self->resolver = Py_NewRef(resolver);
+    return (PyObject *)self;
+}
+
+static int context_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((context_object *)self)->resolver);
+    return 0;
+}
+
+static PyObject *context_forget(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    context_object *object = (context_object *)self;
+    for (int i = 0; i < FOUND; i++) {
+        object->cells[i] = 0;
+        Py_CLEAR(object->indexes[i]);
+    }
+    Py_RETURN_NONE;
+}
+
+static int context_clear(PyObject *self)
+{
+    Py_CLEAR(((context_object *)self)->resolver);
+    return 0;
+}
+
+static void context_dealloc(PyObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(context_forget(self, NULL));
+    context_clear(self);
+    free_object(self);
+}
+
+/* Index of a place, a new reference; NULL with an exception. */
+static PyObject *find_index(context_object *self, double lat, double lon)
+{
+    uint64_t cell = ucid_cell_at(lat, lon, FOUND_RESOLUTION);
+    if (cell == 0) {
+        return ext_raise_status(ext_state_of_object((PyObject *)self), UCID_INVALID_FIELD,
+                                "coordinates %g, %g: not finite, or not within 90 and 180 degrees", lat, lon);
+    }
+    size_t slot = (size_t)((cell * UINT64_C(0x9E3779B97F4A7C15)) >> 54);
+    if (self->cells[slot] == cell) return Py_NewRef(self->indexes[slot]);
+    char text[16];
+    ucid_cell_format(cell, text);
+    PyObject *index = PyObject_CallFunction(self->resolver, "s", text);
+    if (index == NULL) return NULL;
+    if (Py_TYPE(index) != ext_state_of_object((PyObject *)self)->index_type) {
+        Py_DECREF(index);
+        PyErr_SetString(PyExc_TypeError, "the resolver of a context must return an Index");
+        return NULL;
+    }
+    PyObject *old = self->indexes[slot];
+    self->cells[slot] = cell;
+    self->indexes[slot] = Py_NewRef(index);
+    Py_XDECREF(old);
+    return index;
+}
+
+static PyObject *context_compute(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+{
+    static const char *const argument_names[] = {"lat", "lon", "timestamp"};
+    PyObject *slots[3];
+    context_object *context = (context_object *)self;
+    ext_state *state = ext_state_of_object(self);
+    double lat, lon;
+    ucid_error error;
+    ucid_score_options options = UCID_SCORE_OPTIONS_INIT;
+    options.context = context->context->id;
+    if (ext_arguments("compute", args, nargs, names, argument_names, 3, 3, 2, slots) != 0 ||
+        ext_double(slots[0], "lat", &lat) != 0 || ext_double(slots[1], "lon", &lon) != 0 ||
+        ext_hour(state, slots[2], &options.hour) != 0) {
+        return NULL;
+    }
+    PyObject *index = find_index(context, lat, lon);
+    if (index == NULL) return NULL;
+    result_object *result = (result_object *)allocate_object(state->result_type);
+    if (result == NULL) {
+        Py_DECREF(index);
+        return NULL;
+    }
+    result->context = context->context;
+    result->index = index;
+    ucid_scores scores = {&result->score,  &result->grade, &result->confidence,
+                          &result->status, &result->flags, &result->snap_m,
+                          {NULL},          {NULL}};
+    for (int p = 0; p < UCID_PARTS_MAX; p++) {
+        scores.part[p] = &result->part[p];
+        scores.nearest_m[p] = &result->nearest_m[p];
+    }
+    if (ucid_score(((index_object *)index)->index, 1, &lat, &lon, NULL, &options, &scores, &error) != UCID_OK) {
+        Py_DECREF(result);
+        return ext_raise(state, &error);
+    }
+    return (PyObject *)result;
+}
+
+static PyObject *context_id(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyUnicode_FromString(((context_object *)self)->context->id);
+}
+
+static PyObject *context_parts(PyObject *self, void *closure)
+{
+    (void)closure;
+    const ucid_context *context = ((context_object *)self)->context;
+    PyObject *parts = PyDict_New();
+    for (int p = 0; p < context->part_count && parts != NULL; p++) {
+        PyObject *weight = PyFloat_FromDouble(context->part_weight[p]);
+        if (weight == NULL || PyDict_SetItemString(parts, context->part_key[p], weight) != 0) Py_CLEAR(parts);
+        Py_XDECREF(weight);
+    }
+    return parts;
+}
+
+static PyObject *context_repr(PyObject *self)
+{
+    return PyUnicode_FromFormat("Context('%s')", ((context_object *)self)->context->id);
+}
+
+static PyObject *context_reduce(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    PyObject *module = PyImport_ImportModule("ucid.contexts");
+    PyObject *get = module != NULL ? PyObject_GetAttrString(module, "get_context") : NULL;
+    Py_XDECREF(module);
+    return get != NULL ? Py_BuildValue("N(s)", get, ((context_object *)self)->context->id) : NULL;
+}
+
+static PyGetSetDef context_getset[] = {
+    {"context_id", context_id, NULL, "Id, as in identifiers: \"15MIN\".", NULL},
+    {"weights", context_parts, NULL, "Weight of each component.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef context_methods[] = {
+    {"compute", FAST(context_compute), METH_FASTCALL | METH_KEYWORDS,
+     "compute($self, lat, lon, timestamp=None)\n--\n\n"
+     "Score one place.\n\nParameters\n----------\nlat, lon : float\n    Degrees, WGS 84.\n"
+     "timestamp : str, optional\n    Week key such as \"2026W01T12\"; None: the week of the index's data.\n\n"
+     "Returns\n-------\nContextResult\n\nRaises\n------\nUCIDDataError\n    No index covers the place.\n"},
+    {"__reduce__", context_reduce, METH_NOARGS, "For pickle: another process finds its own indexes."},
+    {"forget_indexes", context_forget, METH_NOARGS, "Ask the resolver again from the next place on."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot context_slots[] = {
+    {Py_tp_new, (void *)context_new},
+    {Py_tp_dealloc, (void *)context_dealloc},
+    {Py_tp_traverse, (void *)context_traverse},
+    {Py_tp_clear, (void *)context_clear},
+    {Py_tp_repr, (void *)context_repr},
+    {Py_tp_getset, context_getset},
+    {Py_tp_methods, context_methods},
+    {Py_tp_doc, "A built-in context; ucid.get_context gives it."},
+    {0, NULL},
+};
+
+static PyType_Spec context_spec = {
+    .name = "ucid._ext.Context",
+    .basicsize = sizeof(context_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = context_slots,
+};
+
+/* --------------------------------------------------------------------------------------------------------- build -- */
+
+typedef struct progress_call {
+    PyObject *function;
+} progress_call;
+
+/* Called by the builder, with the GIL released. */
+static int call_progress(void *ctx, const char *stage, uint64_t done, uint64_t total)
+{
+    PyGILState_STATE gil = PyGILState_Ensure();
+    PyObject *answer = PyObject_CallFunction(((progress_call *)ctx)->function, "sKK", stage, (unsigned long long)done,
+                                             (unsigned long long)total);
+    int cancel = answer == NULL || PyErr_CheckSignals() != 0;
+    Py_XDECREF(answer);
+    PyGILState_Release(gil);
+    return cancel;
+}
+
+static PyObject *build_index(PyObject *module, PyObject *args)
+{
+    PyObject *in, *out, *progress, *boundary;
+    ucid_build_options options = UCID_BUILD_OPTIONS_INIT;
+    ucid_error error;
+    if (!PyArg_ParseTuple(args, "O&O&iOOddd:build_index", PyUnicode_FSConverter, &in, PyUnicode_FSConverter, &out,
+                          &options.threads, &progress, &boundary, &options.cutoff_m, &options.snap_limit_m,
+                          &options.buffer_m)) {
+        return NULL;
+    }
+    progress_call call = {progress};
+    PyObject *boundary_bytes = NULL;
+    if (progress != Py_None) {
+        options.progress = call_progress;
+        options.progress_ctx = &call;
+    }
+    if (boundary != Py_None && !PyUnicode_FSConverter(boundary, &boundary_bytes)) {
+        Py_DECREF(in);
+        Py_DECREF(out);
+        return NULL;
+    }
+    if (boundary_bytes != NULL) options.boundary_path = PyBytes_AsString(boundary_bytes);
+    const char *in_path = PyBytes_AsString(in), *out_path = PyBytes_AsString(out);
+    ucid_status status;
+    Py_BEGIN_ALLOW_THREADS status = ucid_index_build(in_path, out_path, &options, &error);
+    Py_END_ALLOW_THREADS Py_DECREF(in);
+    Py_DECREF(out);
+    Py_XDECREF(boundary_bytes);
+    if (PyErr_Occurred()) return NULL; /* raised by the progress function */
+    if (status != UCID_OK) return ext_raise(ext_state_of_module(module), &error);
+    Py_RETURN_NONE;
+}
+
+static PyObject *context_ids(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    PyObject *list = PyList_New(0);
+    const ucid_context *context;
+    for (int i = 0; list != NULL && (context = ucid_context_at(i)) != NULL; i++) {
+        PyObject *id = PyUnicode_FromString(context->id);
+        if (id == NULL || PyList_Append(list, id) != 0) Py_CLEAR(list);
+        Py_XDECREF(id);
+    }
+    return list;
+}
+
+PyMethodDef ext_places_methods[] = {
+    {"build_index", build_index, METH_VARARGS, NULL},
+    {"context_ids", context_ids, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, const char *name)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    if (type != NULL && PyModule_AddObjectRef(module, name, type) != 0) Py_CLEAR(type);
+    return (PyTypeObject *)type;
+}
+
+int ext_add_places(PyObject *module, ext_state *state)
+{
+    state->index_type = add_type(module, &index_spec, "Index");
+    state->context_type = add_type(module, &context_spec, "Context");
+    state->result_type = add_type(module, &result_spec, "ContextResult");
+    return state->index_type != NULL && state->context_type != NULL && state->result_type != NULL ? 0 : -1;
+}

@@ -1,0 +1,104 @@
+"""Urban Context Identifiers: places, hours and contexts, scored on the real street network.
+
+>>> from ucid import create_ucid, parse_ucid
+>>> print(create_ucid("IST", 41.015, 28.979, "2026W01T12", "15MIN", grade="A", confidence=0.95))
+UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:
+
+Scalars are for people and for rows; columns (``ucid.create``, ``ucid.parse``, ``ucid.score``, ...) take and give Arrow.
+``import ucid`` loads neither pyarrow nor pandas nor any engine.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ucid import errors
+from ucid._ext import UCID, Index, __version__, create_ucid, is_valid_ucid, pack, parse_ucid, unpack
+from ucid.errors import (
+    UCIDConfigError,
+    UCIDContextError,
+    UCIDDataError,
+    UCIDError,
+    UCIDParseError,
+    UCIDRegistryError,
+    UCIDValidationError,
+)
+from ucid.identifiers import canonicalize, canonicalize_ucid, validate_ucid
+
+if TYPE_CHECKING:
+    from ucid.cities import City, CityRegistry, get_city, get_city_bbox, list_cities, search_cities
+    from ucid.columns import ArrowStream, create, grid, parse, score
+    from ucid.contexts import get_context, list_contexts, register_context
+    from ucid.grids import (
+        cell_to_boundary,
+        cell_to_latlng,
+        generate_grid_h3,
+        get_resolution,
+        k_ring,
+        latlng_to_cell,
+        scan_city_grid,
+    )
+    from ucid.indexes import build_index, explain, open_index, use_catalog, use_index
+    from ucid.temporal import (
+        add_hours,
+        add_weeks,
+        compare_temporal,
+        diff_hours,
+        from_utc,
+        generate_time_range,
+        is_in_range,
+        parse_temporal_key,
+        to_utc,
+    )
+
+# Where a name that is not loaded with the package lives.
+_HOMES = {
+    "cities": "City CityRegistry get_cities_by_coordinates get_city get_city_bbox get_registry_info list_cities"
+    " list_countries search_cities",
+    "columns": "ArrowStream create grid parse score",
+    "contexts": "get_context list_contexts register_context",
+    "grids": "cell_area cell_to_boundary cell_to_latlng cell_to_parent generate_grid_h3 get_resolution k_ring"
+    " latlng_to_cell scan_city_grid",
+    "indexes": "build_index explain open_index use_catalog use_index",
+    "temporal": "add_hours add_weeks calculate_freshness compare_temporal diff_hours from_utc generate_time_range"
+    " is_in_range parse_temporal_key to_utc",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "UCID",
+    "Index",
+    "UCIDConfigError",
+    "UCIDContextError",
+    "UCIDDataError",
+    "UCIDError",
+    "UCIDParseError",
+    "UCIDRegistryError",
+    "UCIDValidationError",
+    "__version__",
+    "canonicalize",
+    "canonicalize_ucid",
+    "create_ucid",
+    "errors",
+    "is_valid_ucid",
+    "pack",
+    "parse_ucid",
+    "unpack",
+    "validate_ucid",
+    *sorted(_HOME_OF),
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is not None:
+        value = getattr(importlib.import_module(f"ucid.{home}"), name)
+        setattr(sys.modules[__name__], name, value)
+        return value
+    raise AttributeError(f"module 'ucid' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,317 @@
+"""Columns: identifiers and scores of whole tables, at the speed of the C core.
+
+Whatever speaks Arrow goes in (pyarrow, polars, pandas, DuckDB, nanoarrow, another :class:`ArrowStream`), or arrays with a
+buffer (numpy). Foreign columns pass through uncopied; new ones follow. The same kind comes out: a pyarrow table gives a
+pyarrow table, a polars frame a polars frame, a pandas frame a pandas frame; anything else gives an
+:class:`ArrowStream`, computed while it is read, in bounded memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from ucid import _ext
+from ucid._ext import ArrowStream, Index
+from ucid.errors import UCIDConfigError, UCIDDataError
+
+__all__ = ["ArrowStream", "canonicalize_column", "create", "grid", "parse", "score"]
+
+_LENIENT, _STRICT, _SNAP = 0, 1, 2
+
+
+def _source(table: Any, arrays: dict[str, Any]) -> Any:
+    """Whatever has ``__arrow_c_stream__``: the table itself, or one made of arrays."""
+    if table is not None and arrays:
+        raise UCIDConfigError("either a table or arrays, not both")
+    if table is None:
+        return _table_of_arrays(arrays)
+    if type(table).__module__.partition(".")[0] == "geopandas":
+        return _places_of_geometry(table)
+    if hasattr(table, "__arrow_c_stream__"):
+        return table
+    if isinstance(table, dict):
+        return _table_of_arrays(table)
+    raise TypeError(f"a table that speaks Arrow is wanted (__arrow_c_stream__), not {type(table).__name__}")
+
+
+def _table_of_arrays(arrays: dict[str, Any]) -> ArrowStream:
+    """Arrays with a buffer as a table: uncopied where they lie in one piece."""
+    pairs = []
+    for name, array in arrays.items():
+        view = memoryview(array)
+        pairs.append((name, view if view.c_contiguous else memoryview(view.tobytes()).cast(view.format)))  # type: ignore[call-overload]
+    return _ext.table_of_buffers(pairs)
+
+
+def _places_of_geometry(frame: Any) -> Any:
+    """A GeoDataFrame as a table with lat and lon of its points; its coordinate system is honoured."""
+    if frame.crs is None:
+        raise UCIDDataError("the GeoDataFrame has no CRS: set_crs('EPSG:4326') says that it is in degrees")
+    if not (frame.geometry.geom_type.dropna() == "Point").all():
+        raise UCIDDataError("the GeoDataFrame holds other geometries than points; take .representative_point()")
+    points = frame.geometry.to_crs("EPSG:4326")
+    table = frame.drop(columns=frame.geometry.name)
+    return table.assign(lat=points.y.to_numpy(), lon=points.x.to_numpy())
+
+
+def _sink(stream: ArrowStream, like: Any) -> Any:
+    """The stream as what the caller gave."""
+    home = type(like).__module__.partition(".")[0]
+    if home == "pyarrow" and type(like).__name__ == "Table":
+        import pyarrow
+
+        return pyarrow.table(stream)
+    if home == "polars" and type(like).__name__ == "DataFrame":
+        import polars
+
+        return polars.DataFrame(stream)
+    if home in ("pandas", "geopandas"):
+        import pyarrow
+
+        frame = pyarrow.table(stream).to_pandas()
+        frame.index = like.index
+        if home == "geopandas":
+            import geopandas
+
+            return geopandas.GeoDataFrame(frame, geometry=like.geometry)
+        return frame
+    return stream
+
+
+def _raise_bad_rows(stream: ArrowStream, fine: frozenset[str]) -> Any:
+    """Read a stream whole; the first row whose status is not fine raises."""
+    import pyarrow
+    import pyarrow.compute
+
+    table = pyarrow.table(stream)
+    status = table.column("status")
+    row = pyarrow.compute.index(pyarrow.compute.is_in(status, pyarrow.array(sorted(fine))), False).as_py()
+    if row >= 0:
+        name = status[row].as_py()
+        raise UCIDDataError(f"row {row}: {name}", {"row": row}, name.upper())
+    return table
+
+
+_FINE = frozenset({"ok", "island", "near_boundary", "off_network"})
+
+
+def _run(door: str, table: Any, arrays: dict[str, Any], options: dict[str, Any], index: Any, errors: str) -> Any:
+    if errors not in ("null", "raise"):
+        raise UCIDConfigError(f"errors is '{errors}', not 'null' or 'raise'")
+    given = {name: value for name, value in options.items() if value is not None}
+    given.setdefault("threads", len(os.sched_getaffinity(0)))
+    source = _source(table, arrays)
+    stream = _ext.add_columns(door, source, given, tuple(_indexes(index)) if door == "score" else ())
+    if errors == "raise":
+        return _sink(_raise_bad_rows(stream, _FINE), table)
+    return _sink(stream, table)
+
+
+def create(
+    table: Any = None,
+    *,
+    city: str | None = None,
+    timestamp: str | None = None,
+    context: str | None = None,
+    resolution: int = 9,
+    strict: bool = False,
+    snap: bool = False,
+    replace: bool = False,
+    errors: str = "null",
+    lat: str | Any = None,
+    lon: str | Any = None,
+    h3: str | None = None,
+) -> Any:
+    """Identifiers of places: adds ``ucid`` and ``status``.
+
+    Parameters
+    ----------
+    table : anything that speaks Arrow, or a dict of arrays
+        With coordinates (``lat``, ``lon``) or cells (``h3``); ``city``, ``timestamp``, ``context`` where they are not
+        given as values; ``grade``, ``confidence``, ``flags`` where they are.
+    city, timestamp, context : str, optional
+        Values for all rows.
+    resolution : int
+        H3 resolution of identifiers of coordinates.
+    strict, snap : bool
+        Check every rule of the standard; take the cell of the rounded coordinates.
+    replace : bool
+        Replace columns ``ucid`` and ``status`` that are there already; otherwise they are an error.
+    errors : {"null", "raise"}
+        A bad row is null and says why in ``status``, or raises UCIDDataError with its number and status.
+    lat, lon, h3 : str or array, optional
+        Names of the columns; or, without a table, arrays of float64.
+
+    Returns
+    -------
+    The kind of ``table``; an ArrowStream for everything without a kind of its own.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> places = pa.table({"lat": [41.015], "lon": [28.979]})
+    >>> create(places, city="IST", timestamp="2026W01T12", context="15MIN").column("ucid")[0].as_py()
+    'UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:F:0.00:'
+    """
+    arrays, names = _arrays_or_names(table, lat, lon)
+    mode = (_STRICT if strict else _LENIENT) | (_SNAP if snap else 0)
+    options = {"city": city, "time": timestamp, "context": context, "resolution": resolution, "mode": mode,
+               "replace": int(replace), "cell_column": h3, **names}  # fmt: skip
+    return _run("create", table, arrays, options, None, errors)
+
+
+def _arrays_or_names(table: Any, lat: Any, lon: Any) -> tuple[dict[str, Any], dict[str, str | None]]:
+    if table is None:
+        if lat is None or lon is None or isinstance(lat, str) or isinstance(lon, str):
+            raise TypeError("a table is wanted, or arrays lat and lon")
+        return {"lat": lat, "lon": lon}, {}
+    return {}, {"lat_column": lat, "lon_column": lon}
+
+
+def parse(table: Any, *, column: str | None = None, strict: bool = True, replace: bool = False, errors: str = "null") -> Any:
+    """Fields of identifiers: adds city, lat, lon, h3_resolution, h3_index, timestamp, context, grade, confidence, flags
+    and status.
+
+    Parameters
+    ----------
+    table : anything that speaks Arrow
+        With a column ``ucid`` (or ``ucid_string``, or the one that ``column`` names).
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> table = pa.table({"ucid": ["UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:", "no"]})
+    >>> parse(table).select(["city", "grade", "status"]).to_pylist()
+    [{'city': 'IST', 'grade': 'A', 'status': 'ok'}, {'city': None, 'grade': None, 'status': 'invalid_prefix'}]
+    """
+    options = {"ucid_column": column, "mode": _STRICT if strict else _LENIENT, "replace": int(replace)}
+    return _run("parse", table, {}, options, None, errors)
+
+
+def canonicalize_column(table: Any, *, column: str | None = None, replace: bool = False, errors: str = "null") -> Any:
+    """Canonical texts of identifiers: adds canonical and status."""
+    return _run("canonicalize", table, {}, {"ucid_column": column, "replace": int(replace)}, None, errors)
+
+
+def score(
+    table: Any = None,
+    context: str = "15MIN",
+    *,
+    index: Index | str | os.PathLike[str] | Sequence[Index] | None = None,
+    timestamp: str | None = None,
+    city: str | None = None,
+    detail: bool = False,
+    resolution: int = 9,
+    replace: bool = False,
+    errors: str = "null",
+    threads: int | None = None,
+    lat: str | Any = None,
+    lon: str | Any = None,
+    h3: str | None = None,
+) -> Any:
+    """Scores of places on the real street network: adds ucid, score, grade, confidence and status.
+
+    Parameters
+    ----------
+    table : anything that speaks Arrow, or a dict of arrays
+        With coordinates (``lat``, ``lon``) or cells (``h3``).
+    context : str
+        Id of a context, built in or a plug-in.
+    index : Index, path or sequence of Index, optional
+        Default: the index or catalog that is chosen (:func:`ucid.use_index`, :func:`ucid.use_catalog`, ``UCID_CATALOG``).
+    timestamp : str, optional
+        Week key of all rows; default: a column ``timestamp``, else the week of the index's data.
+    city : str, optional
+        City code of all rows; default: a column ``city``, else the registry's nearest to the index.
+    detail : bool
+        Add the parts (0..100), the metres walked to the nearest place of each, and ``snap_m``.
+    threads : int, optional
+        Default: the processors that this process may use. The result does not depend on it.
+
+    Raises
+    ------
+    UCIDDataError
+        No index; columns missing or of a wrong type.
+    """
+    from ucid.contexts import PluginContext, get_context
+
+    arrays, names = _arrays_or_names(table, lat, lon)
+    chosen = get_context(context)
+    if isinstance(chosen, PluginContext):
+        return _score_plugin(chosen, table, arrays, timestamp, city, resolution, replace, names)
+    options = {"context": chosen.context_id, "city": city, "time": timestamp, "detail": int(detail),
+               "resolution": resolution, "replace": int(replace), "threads": threads, "cell_column": h3, **names}  # fmt: skip
+    return _run("score", table, arrays, options, index, errors)
+
+
+def _indexes(index: Any) -> Sequence[Index]:
+    if index is None:
+        from ucid.indexes import chosen_indexes
+
+        return chosen_indexes()
+    if isinstance(index, Index):
+        return [index]
+    if isinstance(index, (str, os.PathLike)):
+        return [Index(index)]
+    return list(index)
+
+
+def _score_plugin(
+    context: Any, table: Any, arrays: dict[str, Any], timestamp: str | None, city: str | None, resolution: int,
+    replace: bool, names: dict[str, str | None],
+) -> Any:  # fmt: skip
+    """A context written in Python sees columns too: the table is read whole, scored, and given identifiers."""
+    import pyarrow as pa
+
+    from ucid.contexts import grade_of
+
+    whole = pa.table(_source(table, arrays))
+    columns = []
+    for usual, name in (("lat", names.get("lat_column")), ("lon", names.get("lon_column"))):
+        if (name or usual) not in whole.column_names:
+            raise UCIDDataError(f"no column '{name or usual}'; there are {', '.join(whole.column_names)}")
+        values = whole.column(name or usual).cast(pa.float64()).combine_chunks()
+        columns.append(values.fill_null(float("nan")).to_numpy(zero_copy_only=False))
+    scores, confidences = context.score_columns(columns[0], columns[1], timestamp)
+    numbers = pa.array(scores, pa.float64(), from_pandas=True), pa.array(confidences, pa.float64(), from_pandas=True)
+    added = whole.append_column("score", numbers[0]).append_column("confidence", numbers[1])
+    grades = [grade_of(value) if value == value else None for value in scores]
+    added = added.append_column("grade", pa.array(grades, pa.string()))
+    return create(added if table is None else _as(added, table), city=city, timestamp=timestamp,
+                  context=context.context_id, resolution=resolution, replace=replace)  # fmt: skip
+
+
+def _as(table: Any, like: Any) -> Any:
+    return _sink(table, like) if type(like).__module__.partition(".")[0] in ("pandas", "polars", "geopandas") else table
+
+
+def grid(
+    bbox: Sequence[float],
+    context: str | None = None,
+    *,
+    resolution: int = 9,
+    index: Index | str | os.PathLike[str] | None = None,
+    timestamp: str | None = None,
+    city: str | None = None,
+    detail: bool = False,
+) -> ArrowStream:
+    """Cells whose centre lies in a box, ascending: h3, lat, lon; with a context also their scores.
+
+    Parameters
+    ----------
+    bbox : sequence of float
+        min_lat, min_lon, max_lat, max_lon, degrees.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> pa.table(grid((41.0, 28.9, 41.1, 29.0), resolution=7)).num_rows
+    16
+    """
+    south, west, north, east = (float(side) for side in bbox)
+    cells = _ext.grid_stream(south, west, north, east, resolution)
+    if context is None:
+        return cells
+    return score(cells, context, index=index, timestamp=timestamp, city=city, detail=detail, h3="h3")  # type: ignore[no-any-return]

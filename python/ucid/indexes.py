@@ -1,0 +1,342 @@
+"""Indexes: a region's street network and places, built once from an OpenStreetMap extract, and catalogs of them.
+
+A catalog is a ``catalog.json`` in a folder or below an object store's prefix, as ``ucid catalog add`` writes it; it lists
+indexes with the cells they cover and their sha256. What is not on this host is fetched once into a cache, checked and mapped.
+No web service is ever asked.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ucid import _ext
+from ucid._ext import Index
+from ucid.errors import UCIDConfigError, UCIDDataError
+
+__all__ = [
+    "Reason",
+    "Reasons",
+    "build_index",
+    "explain",
+    "find_index",
+    "open_index",
+    "use_catalog",
+    "use_index",
+]
+
+CATALOG_NAME = "catalog.json"
+CATALOG_FORMAT = 1
+
+
+# -------------------------------------------------------------------------------------------------------------- cache
+
+
+def cache_folder() -> Path:
+    """Folder of fetched indexes: ``UCID_CACHE``, else ``ucid`` in the user's cache folder."""
+    base = os.environ.get("UCID_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ucid"
+    )
+    return Path(base) / "indexes"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with open(path, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _read_remote(uri: str) -> Any:
+    try:
+        import fsspec
+    except ImportError as error:
+        message = f"{uri}: reading it needs fsspec: pip install 'ucid[catalog]'"
+        raise UCIDConfigError(message, code="MISSING_DEPENDENCY") from error
+    try:
+        return fsspec.open(uri, "rb").open()
+    except (OSError, ValueError, ImportError) as error:
+        raise UCIDDataError(f"{uri}: {error}", code="FILE_NOT_FOUND") from error
+
+
+def _fetch(uri: str, sha256: str) -> Path:
+    """The file of a URI in the host's cache, fetched by one process where it is not there yet."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{sha256}.ucidx"
+    if path.exists():
+        return path
+    with _locked(folder / f"{sha256}.lock"):
+        if path.exists():
+            return path
+        descriptor, part = tempfile.mkstemp(dir=folder, suffix=".part")
+        try:
+            digest = hashlib.sha256()
+            with os.fdopen(descriptor, "wb") as out, _read_remote(uri) as source:
+                while chunk := source.read(1 << 20):
+                    digest.update(chunk)
+                    out.write(chunk)
+            if digest.hexdigest() != sha256:
+                message = f"{uri}: its sha256 is {digest.hexdigest()}, the catalog says {sha256}; it was not taken"
+                raise UCIDDataError(message, code="INDEX_CORRUPT")
+            os.replace(part, path)
+        except BaseException:
+            Path(part).unlink(missing_ok=True)
+            raise
+    return path
+
+
+# ----------------------------------------------------------------------------------------------------------- catalogs
+
+
+class _Entry(NamedTuple):
+    uri: str
+    id: str
+    sha256: str
+    data: str
+    coverage: frozenset[str]
+
+
+def _digest(text: str) -> str:
+    """A sha256: it names a file of the cache, so nothing else may pass."""
+    if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
+        raise ValueError(f"'{text}' is no sha256")
+    return text
+
+
+class Catalog:
+    """Indexes by the cells that they cover; opened when they are first needed.
+
+    Parameters
+    ----------
+    uri : str
+        ``catalog.json`` or the folder that holds it: a path, or a URI that fsspec reads (``s3://``, ``gs://``,
+        ``hdfs://``, ...).
+    """
+
+    def __init__(self, uri: str | os.PathLike[str]) -> None:
+        self.uri = os.fspath(uri)
+        if not self.uri.endswith(".json"):
+            self.uri = f"{self.uri.rstrip('/')}/{CATALOG_NAME}"
+        remote = "://" in self.uri
+        try:
+            raw = _read_remote(self.uri).read() if remote else Path(self.uri).read_bytes()
+        except OSError as error:
+            raise UCIDDataError(f"{self.uri}: {error.strerror or error}", code="FILE_NOT_FOUND") from error
+        try:
+            listed = json.loads(raw)
+            if listed["format"] != CATALOG_FORMAT:
+                raise UCIDDataError(f"{self.uri}: catalog format {listed['format']}, not {CATALOG_FORMAT}")
+            entries = [
+                _Entry(self._place(row["path"]), row["id"], _digest(row["sha256"]), row["data"], frozenset(row["coverage"]))
+                for row in listed["indexes"]
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise UCIDDataError(f"{self.uri}: not a catalog of indexes: {error!r}") from error
+        # The order of preference where several cover a place: newest data, then least id, as the C catalog has it.
+        self.entries = sorted(entries, key=lambda entry: entry.id)
+        self.entries.sort(key=lambda entry: entry.data, reverse=True)
+        self._opened: dict[str, Index] = {}
+
+    def _place(self, path: str) -> str:
+        return path if "://" in path or path.startswith("/") else f"{self.uri.rsplit('/', 1)[0]}/{path}"
+
+    def open(self, entry: _Entry) -> Index:
+        """Open an index of the catalog; fetch and check it where it is not on this host."""
+        index = self._opened.get(entry.id)
+        if index is None:
+            path = _fetch(entry.uri, entry.sha256) if "://" in entry.uri else Path(entry.uri)
+            index = Index(path)
+            if index.id != entry.id:
+                message = f"{path}: its id is {index.id}, the catalog says {entry.id}"
+                raise UCIDDataError(message, code="INDEX_CORRUPT")
+            self._opened[entry.id] = index
+        return index
+
+    def find(self, cell: str) -> Index:
+        """Index that answers for a cell of resolution 7."""
+        for entry in self.entries:
+            if cell in entry.coverage:
+                return self.open(entry)
+        lat, lon = _ext.cell_to_latlng(cell)
+        message = (
+            f"no index of {self.uri} covers {lat:.3f}, {lon:.3f}: build one with `ucid index build` and add it with "
+            "`ucid catalog add`"
+        )
+        raise UCIDDataError(message, {"cell": cell}, "INDEX_NOT_FOUND")
+
+    def all(self) -> list[Index]:
+        """Every index of the catalog, opened."""
+        return [self.open(entry) for entry in self.entries]
+
+
+_chosen: Index | Catalog | None = None
+
+
+def _forget() -> None:
+    if "ucid.contexts" in sys.modules:
+        sys.modules["ucid.contexts"].forget_indexes()
+
+
+def open_index(path: str | os.PathLike[str]) -> Index:
+    """Map an index file.
+
+    Raises
+    ------
+    UCIDDataError
+        ``FILE_NOT_FOUND``, ``INDEX_FORMAT``, ``INDEX_CORRUPT``.
+    """
+    return Index(path)
+
+
+def use_index(index: Index | str | os.PathLike[str]) -> Index:
+    """Score everything in this process on one index, until another is chosen."""
+    global _chosen
+    _chosen = index if isinstance(index, Index) else Index(index)
+    _forget()
+    return _chosen
+
+
+def use_catalog(uri: str | os.PathLike[str]) -> Catalog:
+    """Score everything in this process on the indexes of a catalog, until another is chosen.
+
+    The environment variable ``UCID_CATALOG`` does the same for processes that do not call this.
+    """
+    global _chosen
+    _chosen = Catalog(uri)
+    _forget()
+    return _chosen
+
+
+def _current() -> Index | Catalog:
+    global _chosen
+    if _chosen is None:
+        uri = os.environ.get("UCID_CATALOG")
+        if not uri:
+            raise UCIDDataError(
+                "no index is chosen: build one with ucid.build_index(extract, path), then ucid.use_index(path); or name "
+                "a catalog with ucid.use_catalog(uri) or UCID_CATALOG",
+                code="INDEX_NOT_FOUND",
+            )
+        _chosen = Index(uri) if uri.endswith(".ucidx") else Catalog(uri)
+    return _chosen
+
+
+def find_index(cell: str) -> Index:
+    """Index that answers for a cell of resolution 7: the chosen one, or that of the chosen catalog."""
+    current = _current()
+    return current if isinstance(current, Index) else current.find(cell)
+
+
+def chosen_indexes() -> list[Index]:
+    """All indexes of the current choice."""
+    current = _current()
+    return [current] if isinstance(current, Index) else current.all()
+
+
+# -------------------------------------------------------------------------------------------------------------- build
+
+
+def _print_progress(stage: str, done: int, total: int) -> None:
+    share = 100 * done // total if total else 0
+    print(f"\r{stage:<24}{share:>4} %", end="", file=sys.stderr, flush=True)
+
+
+def build_index(
+    extract: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    boundary: str | os.PathLike[str] | None = None,
+    cutoff_m: float = 1200.0,
+    snap_limit_m: float = 300.0,
+    buffer_m: float = 1500.0,
+    threads: int | None = None,
+    progress: bool | Callable[[str, int, int], None] = False,
+) -> Index:
+    """Compile an OpenStreetMap extract (``.osm.pbf``) into an index, and open it.
+
+    Parameters
+    ----------
+    extract, path : path
+        Input, and the file to be written: whole, or not at all.
+    boundary : path, optional
+        GeoJSON polygon whose inside is reported; streets outside still count.
+    cutoff_m, snap_limit_m, buffer_m : float
+        Reach on the network, farthest street of a place, network kept around the boundary, metres.
+    threads : int, optional
+        Default: the processors that this process may use.
+    progress : bool or callable
+        True prints to stderr; a callable gets stage, done, total.
+
+    Raises
+    ------
+    UCIDDataError
+        The extract is missing, damaged, or holds no walkable street; or writing failed.
+    """
+    report = _print_progress if progress is True else progress or None
+    threads = threads or len(os.sched_getaffinity(0))
+    _ext.build_index(extract, path, threads, report, boundary, cutoff_m, snap_limit_m, buffer_m)
+    if progress is True:
+        print(file=sys.stderr)
+    return Index(path)
+
+
+# ------------------------------------------------------------------------------------------------------------ explain
+
+
+class Reason(NamedTuple):
+    """One place that counts for a score."""
+
+    part: str
+    counted: bool
+    osm_type: str
+    osm_id: int
+    name: str
+    tag: str
+    quality: float
+    distance_m: float
+    lat: float
+    lon: float
+
+
+class Reasons(list[Reason]):
+    """Reasons of a score, by part and distance; ``pandas.DataFrame(reasons)`` makes a table of them."""
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        head = "".join(f"<th>{name}</th>" for name in ("part", "place", "tag", "walked, m", "counted"))
+        rows = "".join(
+            f"<tr><td>{row.part}</td><td>{escape(row.name)}</td><td>{escape(row.tag)}</td>"
+            f"<td>{row.distance_m:.0f}</td><td>{'yes' if row.counted else ''}</td></tr>"
+            for row in self
+        )
+        return f"<table><tr>{head}</tr>{rows}</table>"
+
+
+def explain(lat: float, lon: float, context: str = "15MIN", index: Index | None = None) -> Reasons:
+    """List the places that a score comes from, with the metres walked to each.
+
+    Parameters
+    ----------
+    lat, lon : float
+        Degrees.
+    index : Index, optional
+        Default: the one that is chosen for the place.
+
+    Raises
+    ------
+    UCIDError
+        The place has no score: the coordinates are bad, or no index or no street is near.
+    """
+    if index is None:
+        index = find_index(_ext.latlng_to_cell(lat, lon, 7))
+    return Reasons(Reason(*row) for row in index.explain_rows(lat, lon, context))

@@ -1,0 +1,764 @@
+"""The Python package: what is published, columns of every kind, and what threads, processes and pickles do to it."""
+
+import array
+import doctest
+import hashlib
+import importlib
+import json
+import math
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import pytest
+
+from conftest import BUILD, SOURCE, data, run
+
+sys.path.insert(0, str(BUILD / "python"))
+
+import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.compute as pc  # noqa: E402
+import pyarrow.parquet  # noqa: E402
+
+import ucid  # noqa: E402
+from ucid import _ext, contexts, identifiers, indexes, temporal  # noqa: E402
+
+GOOD = "UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:"
+FIXED = {"city": "IST", "timestamp": "2026W01T12", "context": "15MIN"}
+ADDED = ["ucid", "score", "grade", "confidence", "status"]
+
+
+@pytest.fixture(scope="session")
+def extract(tmp_path_factory):
+    path = tmp_path_factory.mktemp("town") / "town.osm.pbf"
+    run(BUILD / "ucid-town", "-n", 20000, "-s", 5, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def town(extract):
+    stages = []
+    index = ucid.build_index(extract, extract.with_name("town.ucidx"), progress=lambda *stage: stages.append(stage))
+    assert {stage for stage, _, _ in stages} >= {"read", "snap grid"}
+    assert index.timestamp == "2026W01T00"
+    return index
+
+
+@pytest.fixture
+def chosen(town, monkeypatch):
+    monkeypatch.setattr(indexes, "_chosen", town)
+    contexts.forget_indexes()
+    yield town
+    contexts.forget_indexes()
+
+
+def places(index, rows=3000, seed=1):
+    """Places within the bounds of an index, and a few that are nowhere."""
+    south, west, north, east = index.bounds
+    random = np.random.default_rng(seed)
+    lat, lon = random.uniform(south, north, rows), random.uniform(west, east, rows)
+    lat[::97], lon[::89] = 91.0, np.nan
+    lat[::83] = -60.0
+    return pa.table({"id": np.arange(rows), "lat": lat, "lon": lon})
+
+
+def same(a, b):
+    """Whether two tables have the same bytes of the same columns, however they are cut; NaN equals itself."""
+    def flat(table):
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema.remove_metadata()) as writer:
+            writer.write_table(table.replace_schema_metadata(None).combine_chunks())
+        return sink.getvalue()
+
+    return flat(a).equals(flat(b))
+
+
+def python(code, *arguments, check=True, **environment):
+    """A fresh interpreter with the package on its path."""
+    return run(sys.executable, "-c", textwrap.dedent(code), *arguments, check=check,
+               env={**os.environ, "PYTHONPATH": str(BUILD / "python"), **environment})
+
+
+# ---------------------------------------------------------------------------------------------------------- scalars
+
+
+def number(value):
+    return float(value) if isinstance(value, str) else value
+
+
+def case_create(given):
+    given = {name: number(value) if name in ("lat", "lon", "confidence") else value for name, value in given.items()}
+    return str(ucid.create_ucid(**given))
+
+
+def case_parse(given):
+    read = ucid.parse_ucid(given["text"], given.get("strict", True))
+    fields = ("city", "lat", "lon", "h3_res", "h3_index", "timestamp", "context", "grade", "confidence", "flags")
+    return {**{name: getattr(read, name) for name in fields}, "canonical": str(read)}
+
+
+def case_compare(given):
+    a, b = ucid.parse_ucid(given["a"], strict=False), ucid.parse_ucid(given["b"], strict=False)
+    assert (a == b) == (hash(a) == hash(b))
+    return (a > b) - (a < b)
+
+
+def case_grid(given):
+    cells = ucid.generate_grid_h3(given["bbox"], given["resolution"])
+    digest = hashlib.sha256("\n".join(cells).encode()).hexdigest()
+    return {"count": len(cells), "first": cells[0], "last": cells[-1], "sha256": digest} if cells else {"count": 0, "first": None, "last": None, "sha256": hashlib.sha256().hexdigest()}
+
+
+CASES = {
+    "create": case_create,
+    "parse": case_parse,
+    "canonicalize": lambda given: ucid.canonicalize(given["text"]),
+    "validate": lambda given: ucid.validate_ucid(given["text"], strict=given["strict"]),
+    "compare": case_compare,
+    "key_from_datetime": lambda given: temporal.from_datetime(datetime.fromisoformat(given)),
+    "key_monday": lambda given: temporal.to_datetime(given).date().isoformat(),
+    "key_ordinal": lambda given: _ext.time_hour(given),
+    "add_hours": lambda given: ucid.add_hours(given["key"], given["hours"]),
+    "add_weeks": lambda given: ucid.add_weeks(given["key"], given["weeks"]),
+    "diff_hours": lambda given: ucid.diff_hours(given["a"], given["b"]),
+    "compare_temporal": lambda given: ucid.compare_temporal(given["a"], given["b"]),
+    "time_range": lambda given: ucid.generate_time_range(given["start"], given["end"], given["step_hours"]),
+    "in_range": lambda given: ucid.is_in_range(given["key"], given["start"], given["end"]),
+    "parse_temporal_key": lambda given: ucid.parse_temporal_key(given),
+    "to_utc": lambda given: ucid.to_utc(given["key"], given["tz"]),
+    "from_utc": lambda given: ucid.from_utc(given["key"], given["tz"]),
+    "freshness": lambda given: ucid.calculate_freshness(given["score"], given["now"], given["context"]),
+    "pack": lambda given: ucid.pack(ucid.parse_ucid(given["text"], strict=False)).hex(),
+    "unpack": lambda given: str(ucid.unpack(bytes.fromhex(given["hex"]))),
+    "grade": lambda given: contexts.grade_of(given),
+    "grid": case_grid,
+}
+OTHERS = {"weeks_in_year", "aggregate", "normalize", "component", "score_15min"}  # not doors of this package
+
+
+def test_every_conformance_case_holds():
+    wrong, ran = [], 0
+    for line in (SOURCE / "tests" / "conformance.jsonl").read_text().splitlines():
+        case = json.loads(line)
+        if case["op"] in OTHERS:
+            continue
+        ran += 1
+        try:
+            got = CASES[case["op"]](case["in"])
+            fine = "error" not in case and (
+                math.isclose(got, case["out"], abs_tol=5e-7) if case["op"] == "freshness" else
+                all(got.get(name) == value for name, value in case["out"].items()) if isinstance(got, dict) else
+                got == case["out"]
+            )  # fmt: skip
+        except ucid.UCIDError as error:
+            got = (error.error_code, error.details)
+            fine = error.error_code == case.get("error") and case.get("field") in (None, error.details.get("field"))
+        if not fine:
+            wrong.append((case, got))
+    assert not wrong
+    assert ran > 450
+
+
+def test_every_status_has_its_class():
+    assert len(_ext.STATUSES) > 25
+    for code, (_, name, meaning) in _ext.STATUSES.items():
+        assert meaning
+        if name in ("None", "MemoryError"):
+            continue
+        error = getattr(ucid.errors, name)("said", {"row": 1}, code)
+        assert isinstance(error, ucid.UCIDError) and error.error_code == code
+        assert isinstance(error, ValueError) == (name in ("UCIDParseError", "UCIDValidationError", "UCIDConfigError"))
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), copy.message, copy.details, copy.error_code) == (type(error), "said", {"row": 1}, code)
+
+
+@pytest.mark.parametrize(
+    "call, error, code",
+    [
+        (lambda: ucid.create_ucid("IST", 91, 0, "2026W01T12", "15MIN"), ucid.UCIDValidationError, "INVALID_FIELD"),
+        (lambda: ucid.parse_ucid("no"), ucid.UCIDParseError, "INVALID_PREFIX"),
+        (lambda: ucid.parse_ucid("UCID-V1:\0"), ucid.UCIDParseError, "MALFORMED_STRING"),
+        (lambda: ucid.parse_ucid("UCID-V1:é"), ucid.UCIDParseError, "MALFORMED_STRING"),
+        (lambda: ucid.get_city("no"), ucid.UCIDRegistryError, "CITY_NOT_FOUND"),
+        (lambda: ucid.get_context("no"), ucid.UCIDContextError, "CONTEXT_NOT_FOUND"),
+        (lambda: ucid.open_index("no.ucidx"), ucid.UCIDDataError, "FILE_NOT_FOUND"),
+        (lambda: ucid.open_index(__file__), ucid.UCIDDataError, "INDEX_FORMAT"),
+        (lambda: ucid.build_index(__file__, "/dev/null/x"), ucid.UCIDDataError, None),
+        (lambda: ucid.k_ring("891ec90243bffff", -1), ucid.UCIDConfigError, "INVALID_ARGUMENT"),
+        (lambda: ucid.cell_to_latlng("no"), ucid.UCIDValidationError, "INVALID_H3"),
+        (lambda: ucid.latlng_to_cell(0, 0, 16), ucid.UCIDValidationError, "INVALID_FIELD"),
+        (lambda: ucid.generate_grid_h3((1, 2, 3, math.nan)), ucid.UCIDConfigError, "INVALID_ARGUMENT"),
+    ],
+)
+def test_errors_have_their_class_and_code(call, error, code):
+    with pytest.raises(error) as caught:
+        call()
+    assert code is None or caught.value.error_code == code
+    assert caught.value.message and "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ucid.create_ucid(),
+        lambda: ucid.create_ucid("IST", "a", 0, "2026W01T12", "15MIN"),
+        lambda: ucid.create_ucid("IST", 1, 0, "2026W01T12", "15MIN", city="IST"),
+        lambda: ucid.create_ucid("IST", 1, 0, "2026W01T12", "15MIN", no=1),
+        lambda: ucid.create_ucid(*range(13)),
+        lambda: ucid.create_ucid("IST", 1, 0, "2026W01T12", "15MIN", flags=[1]),
+        lambda: ucid.create_ucid("IST", 1, 0, 7, "15MIN"),
+        lambda: ucid.parse_ucid(b"UCID"),
+        lambda: ucid.pack("UCID"),
+        lambda: ucid.unpack("UCID"),
+        lambda: _ext.Context("15MIN"),
+        lambda: _ext.ContextResult(),
+        lambda: _ext.ArrowStream(),
+        lambda: ucid.score(None),
+        lambda: ucid.score([1, 2]),
+        lambda: ucid.create({"lat": [1.0], "lon": [1.0]}),
+    ],
+)
+def test_wrong_types_are_type_errors(call):
+    with pytest.raises(TypeError):
+        call()
+
+
+def test_identifiers_are_immutable_values():
+    a, b = ucid.parse_ucid(GOOD), ucid.create_ucid("ist", 41.015, 28.979, "2026W01T12", "15min", "A", 0.95)
+    assert a == b and hash(a) == hash(b) and str(a) == GOOD and a != GOOD
+    assert repr(a) == f"UCID('{GOOD}')"
+    assert (a.version, a.lat3, a.lon3, a.conf2, a.flags_str, a.h3_resolution) == ("V1", "+41.015", "+28.979", "0.95", "", 9)
+    with pytest.raises(AttributeError):
+        a.city = "NYC"
+    fine = ucid.create_ucid("IST", 41.0151234567, 28.979, "2026W01T12", "15MIN", flags=["RUSH", "CACHED"], h3_res=11)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        copy = pickle.loads(pickle.dumps(fine, protocol))
+        assert copy == fine and copy.lat == 41.0151234567 and copy.flags == ["CACHED", "RUSH"]
+    assert ucid.UCID("IST", 41.015, 28.979, "2026W01T12", "15MIN", grade="A", confidence=0.95) == a
+    assert ucid.validate_ucid(a) == [] and ucid.is_valid_ucid(GOOD) and not ucid.is_valid_ucid(GOOD + ":")
+
+
+def test_every_docstring_is_true(chosen):
+    tried = 0
+    for name in ("", ".cities", ".columns", ".contexts", ".errors", ".grids", ".identifiers", ".indexes", ".temporal"):
+        result = doctest.testmod(importlib.import_module("ucid" + name), optionflags=doctest.ELLIPSIS)
+        assert result.failed == 0, name
+        tried += result.attempted
+    assert tried > 30
+    contexts._registered.pop("SAFETY", None)
+
+
+def test_import_is_light():
+    code = "import sys; sys.path.insert(0, sys.argv[1]); before = set(sys.modules); import ucid; print(*set(sys.modules) - before)"
+    loaded = run(sys.executable, "-c", code, BUILD / "python").stdout.split()
+    assert "ucid._ext" in loaded
+    assert not {name.partition(".")[0] for name in loaded} & {"pyarrow", "pandas", "numpy", "polars", "asyncio", "json"}
+    assert len(loaded) < 60, loaded
+    code = "import sys, time; sys.path.insert(0, sys.argv[1]); t = time.process_time(); import ucid; print(time.process_time() - t)"
+    took = min(float(run(sys.executable, "-c", code, BUILD / "python").stdout) for _ in range(5))
+    assert took < 0.05
+
+
+# ---------------------------------------------------------------------------------------------------------- columns
+
+
+def test_columns_are_the_scalars(chosen):
+    table = places(chosen)
+    made = ucid.create(table, **FIXED)
+    assert made.column_names == ["id", "lat", "lon", "ucid", "status"] and made.num_rows == table.num_rows
+    for row in made.to_pylist():
+        try:
+            text = str(ucid.create_ucid("IST", row["lat"], row["lon"], "2026W01T12", "15MIN"))
+            assert (row["ucid"], row["status"]) == (text, "ok")
+        except ucid.UCIDError:
+            assert row["ucid"] is None and row["status"] == "invalid_field"
+    read = ucid.parse(made.select(["ucid"]))
+    for row in read.to_pylist()[:500]:
+        if row["ucid"] is not None:
+            one = ucid.parse_ucid(row["ucid"])
+            assert [row["lat"], row["h3_index"], row["grade"]] == [one.lat, one.h3_index, one.grade]
+        else:
+            assert row["status"] == "null_input" and row["city"] is None
+    context = ucid.get_context("15MIN")
+    scored = ucid.score(table, timestamp="2026W01T12", city="IST", detail=True)
+    assert pc.count_distinct(scored.column("score")).as_py() > 10
+    for row in scored.to_pylist()[:500]:
+        if row["score"] is None:
+            continue
+        one = context.compute(row["lat"], row["lon"], "2026W01T12")
+        assert (one.score, one.grade, one.confidence, one.status) == tuple(row[n] for n in ("score", "grade", "confidence", "status"))
+        assert one.breakdown == {part: row[part] for part in one.breakdown}
+        assert one.nearest_m == {part: row[f"nearest_{part}_m"] for part in one.nearest_m}
+        flags = one.flags
+        text = str(ucid.create_ucid("IST", row["lat"], row["lon"], "2026W01T12", "15MIN", one.grade, one.confidence, flags=flags))
+        assert row["ucid"] == text
+
+
+def test_scores_are_those_of_the_program(chosen, tmp_path):
+    table = places(chosen)
+    pyarrow.parquet.write_table(table, tmp_path / "in.parquet")
+    run(BUILD / "ucid", "score", tmp_path / "in.parquet", "-o", tmp_path / "out.parquet", "--index", chosen.path, check=False)
+    program = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    ours = ucid.score(table)
+    for name in ADDED:
+        assert ours.column(name).combine_chunks().equals(program.column(name).combine_chunks()), name
+    assert ours.schema.metadata[b"ucid.index"].decode() == chosen.id
+
+
+def test_las_palmas(tmp_path):
+    extract = next(iter(sorted(data("las-palmas").glob("*.osm.pbf"))), None)
+    if extract is None:
+        pytest.skip("no extract of Las Palmas")
+    index = ucid.build_index(extract, tmp_path / "las-palmas.ucidx")
+    index.check()
+    scored = ucid.score(places(index, 20000), index=index)
+    one = ucid.explain(28.1235, -15.4363, index=index)
+    assert pc.max(scored.column("score")).as_py() > 85
+    assert any(row.part == "transit" and row.counted and row.distance_m < 1200 for row in one)
+    assert "<td>transit</td>" in one._repr_html_()
+
+
+def test_any_number_of_threads_gives_the_same_bytes(chosen):
+    table = places(chosen, 30011)
+    whole = [ucid.score(table, detail=True, threads=threads) for threads in (1, 2, 7)]
+    assert same(whole[0], whole[1]) and same(whole[0], whole[2])
+
+
+def shaped(table):
+    """The same rows in other shapes: (name, table, whether lat and lon are as they were)."""
+    chunks = pa.concat_tables([table.slice(0, 1), table.slice(1, 0), table.slice(1, 998), table.slice(999)])
+    padded = pa.concat_tables([table.slice(0, 13), table, table.slice(0, 5)]).combine_chunks()
+    yield "chunked", chunks
+    yield "sliced", padded.slice(13, table.num_rows)
+    for kind in (pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string()), pa.dictionary(pa.int32(), pa.large_string())):
+        yield str(kind), table.set_column(3, "city", table.column("city").cast(kind))
+    yield "reader", table.to_reader(max_chunksize=700)
+
+
+def test_every_shape_of_a_table_gives_the_same(chosen):
+    table = places(chosen, 2500)
+    table = table.append_column("city", pa.array([["IST", "NYC", None, "no"][i % 4] for i in range(2500)]))
+    expected = ucid.score(table, timestamp="2026W01T12").select(ADDED).combine_chunks()
+    for name, other in shaped(table):
+        got = pa.table(ucid.score(other, timestamp="2026W01T12")).select(ADDED).combine_chunks()
+        assert got.equals(expected), name
+    assert expected.column("ucid").null_count > 600
+
+
+def test_nulls_nan_and_no_rows(chosen):
+    table = pa.table({"lat": pa.array([None, math.nan, 91.0, -91.0, 40.0, math.inf], pa.float64()), "lon": pa.array([0.0] * 5 + [None])})
+    made = ucid.create(table, **FIXED)
+    assert made.column("status").to_pylist() == ["null_input"] + ["invalid_field"] * 3 + ["ok", "null_input"]
+    assert made.column("ucid").null_count == 5
+    for kind in (pa.float32(), pa.int16(), pa.uint8(), pa.float16()):
+        numbers = pa.table({"lat": pa.array(np.array([40, 41], dtype=kind.to_pandas_dtype())), "lon": pa.array([28, 29], pa.int64())})
+        assert ucid.create(numbers, **FIXED).column("ucid").to_pylist()[1].startswith("UCID-V1:IST:+41.000:+29.000:")
+    for empty in (table.slice(0, 0), table.schema.empty_table()):
+        assert ucid.create(empty, **FIXED).num_rows == 0
+        assert ucid.score(empty).column_names[2:] == ADDED
+        assert ucid.score(empty, errors="raise").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "table, options, message",
+    [
+        ({"x": [1.0]}, {}, "lat"),
+        ({"lat": ["a"], "lon": [1.0]}, {}, "lat"),
+        ({"lat": [1.0], "lon": [1.0], "ucid": ["a"]}, {}, "ucid"),
+        ({"lat": [1.0], "lon": [1.0], "city": [7]}, {"city": None}, "city"),
+        ({"lat": [1.0], "lon": [1.0]}, {"lat": "nowhere"}, "nowhere"),
+        ({"lat": [1.0], "lon": [1.0]}, {"resolution": 16}, "resolution"),
+        ({"lat": [1.0], "lon": [1.0]}, {"errors": "ignore"}, "errors"),
+        ({"lat": [1.0], "lon": [1.0]}, {"city": "I\0"}, "NUL"),
+    ],
+)
+def test_wrong_tables_are_refused_by_name(table, options, message):
+    with pytest.raises((ucid.UCIDDataError, ucid.UCIDConfigError, ValueError), match=message):
+        ucid.create(pa.table(table), **{**FIXED, **options})
+
+
+def test_columns_that_are_there_are_replaced_only_when_asked():
+    table = pa.table({"lat": [41.0], "lon": [29.0], "ucid": ["a"], "status": [1]})
+    made = ucid.create(table, replace=True, **FIXED)
+    assert made.column_names == ["lat", "lon", "ucid", "status"] and made.column("status").to_pylist() == ["ok"]
+
+
+def test_errors_can_be_raised():
+    table = pa.table({"ucid": [GOOD, None, "no"]})
+    with pytest.raises(ucid.UCIDDataError, match="row 1: null_input") as caught:
+        ucid.parse(table, errors="raise")
+    assert caught.value.details == {"row": 1}
+    assert ucid.parse(table.slice(0, 1), errors="raise").column("grade").to_pylist() == ["A"]
+    assert ucid.canonicalize(pa.table({"ucid": [GOOD.lower()]})).column("canonical").to_pylist() == [GOOD]
+
+
+def test_buffers_go_in_as_they_are(chosen):
+    lat, lon = places(chosen, 400).column("lat").to_numpy(), places(chosen, 400).column("lon").to_numpy()
+    expected = pa.table(ucid.score(lat=lat, lon=lon))
+    assert expected.column_names == ["lat", "lon", *ADDED]
+    others = [
+        {"lat": array.array("d", lat), "lon": memoryview(lon)},
+        {"lat": np.repeat(lat, 2)[::2], "lon": np.stack([lon, lon])[1]},
+        {"lat": lat.copy(order="F"), "lon": lon[::-1][::-1]},
+    ]
+    for columns in others:
+        assert same(pa.table(ucid.score(columns)), expected)
+    narrow = pa.table(ucid.create(lat=np.array([41, 42], np.int32), lon=np.array([28, 29], np.float32), **FIXED))
+    assert narrow.column("status").to_pylist() == ["ok", "ok"]
+    for bad in ({"lat": lat, "lon": lon[:-1]}, {"lat": lat.reshape(2, -1), "lon": lon}, {"lat": lat.astype(">f8"), "lon": lon},
+                {"lat": lat.astype("datetime64[s]"), "lon": lon}):
+        with pytest.raises((TypeError, ValueError)):
+            ucid.score(bad)
+
+
+def test_streams_are_lazy_and_read_once(chosen):
+    pulled = []
+
+    def batches():
+        for i in range(50):
+            pulled.append(i)
+            yield from places(chosen, 1000, i).to_batches()
+
+    source = pa.RecordBatchReader.from_batches(places(chosen, 1).schema, batches())
+    stream = ucid.score(source)
+    assert stream.column_names == ["id", "lat", "lon", *ADDED] and not pulled
+    reader = pa.RecordBatchReader.from_stream(stream)
+    assert len(reader.read_next_batch()) > 0 and len(pulled) < 10
+    assert reader.read_all().num_rows > 40000
+    assert repr(stream) == "ArrowStream(read)"
+    with pytest.raises(ValueError, match="read"):
+        pa.table(stream)
+    with pytest.raises(ValueError, match="read"):
+        pa.schema(stream)
+
+    def broken():
+        yield from places(chosen, 10).to_batches()
+        raise OSError("the source broke")
+
+    with pytest.raises(Exception, match="the source broke"):
+        pa.table(ucid.score(pa.RecordBatchReader.from_batches(places(chosen, 1).schema, broken())))
+
+
+def test_a_stream_keeps_what_it_needs(extract):
+    index = ucid.open_index(extract.with_name("town.ucidx"))
+    table = places(index, 5000)
+    expected = ucid.score(table, index=index)
+    stream = ucid.score(table.to_reader(), index=index)
+    del table, index
+    assert same(pa.table(stream), expected)
+
+
+def test_polars(chosen):
+    polars = pytest.importorskip("polars")
+    table = places(chosen, 500)
+    frame = polars.from_arrow(table)
+    scored = ucid.score(frame)
+    assert isinstance(scored, polars.DataFrame)
+    assert scored["score"].to_list() == ucid.score(table).column("score").to_pylist()
+    assert ucid.parse(ucid.create(frame, **FIXED).select("ucid"))["city"].drop_nulls().unique().to_list() == ["IST"]
+
+
+def test_duckdb(chosen):
+    duckdb = pytest.importorskip("duckdb")
+    connection = duckdb.connect()
+    rows = places(chosen, 500)
+    relation = connection.sql("select * from rows where id % 2 = 0")
+    stream = ucid.score(relation)
+    assert isinstance(stream, ucid.ArrowStream)
+    mean = duckdb.connect().sql("select count(*), avg(score) from stream").fetchall()[0]
+    expected = ucid.score(rows.filter(pc.equal(pc.bit_wise_and(rows.column("id"), 1), 0)))
+    assert mean[0] == 250 and math.isclose(mean[1], pc.mean(expected.column("score")).as_py())
+
+
+def test_pandas(chosen):
+    pandas = pytest.importorskip("pandas")
+    table = places(chosen, 500)
+    frame = table.to_pandas().set_index(np.arange(500) * 3)
+    scored = ucid.score(frame)
+    assert isinstance(scored, pandas.DataFrame) and list(scored.index) == list(frame.index)
+    assert list(scored.columns) == ["id", "lat", "lon", *ADDED]
+    expected = ucid.score(table).column("score").to_numpy(zero_copy_only=False)
+    assert np.array_equal(scored["score"].to_numpy(), expected, equal_nan=True)
+
+
+def test_grids(chosen):
+    south, west, north, east = chosen.bounds
+    cells = pa.table(ucid.grid((south, west, north, east)))
+    assert cells.column("h3").to_pylist() == ucid.generate_grid_h3((south, west, north, east))
+    scored = pa.table(ucid.grid((south, west, north, east), "15MIN"))
+    assert scored.column("h3").equals(cells.column("h3")) and pc.max(scored.column("score")).as_py() > 0
+
+
+# ------------------------------------------------------------------------------------------------- contexts, indexes
+
+
+class Half:
+    """A context in Python: half the latitude's fraction."""
+
+    context_id = "HALF"
+
+    def score(self, lat, lon, timestamp):
+        return np.asarray(lat) % 1 * 50, np.full(len(lat), 0.5)
+
+
+@pytest.fixture
+def half():
+    ucid.register_context(Half)
+    yield ucid.get_context("half")
+    contexts._registered.pop("HALF")
+
+
+def test_plug_in_contexts_work_through_every_door(half, chosen):
+    assert half.compute(40.5, 3.0).score == 25.0 and half.compute(40.5, 3.0).grade == "F"
+    assert "HALF" in ucid.list_contexts()
+    for table in (pa.table({"lat": [40.5, 40.9, None], "lon": [1.0, 2.0, 3.0]}), pytest.importorskip("pandas").DataFrame({"lat": [40.5, 40.9, np.nan], "lon": [1.0, 2, 3]})):
+        scored = ucid.score(table, "HALF", city="IST", timestamp="2026W01T12")
+        assert type(scored) is type(table)
+        rows = pa.table(scored).to_pylist()
+        assert [row["score"] for row in rows[:2]] == [25.0, 45.0] and rows[2]["ucid"] is None
+        assert rows[0]["ucid"].endswith(":HALF:F:0.50:")
+
+    class Bad(Half):
+        context_id = "BAD"
+
+        def score(self, lat, lon, timestamp):
+            return [101.0] * len(lat), [0.5] * len(lat)
+
+    ucid.register_context(Bad())
+    with pytest.raises(ucid.UCIDContextError, match="101"):
+        ucid.get_context("BAD").compute(1, 1)
+    contexts._registered.pop("BAD")
+    for wrong in (object(), type("Wrong", (Half,), {"context_id": "lower"}), type("Wrong", (Half,), {"context_id": "15MIN"})):
+        with pytest.raises(ucid.UCIDContextError):
+            ucid.register_context(wrong)
+
+
+def test_entry_points_are_found(tmp_path):
+    (tmp_path / "quiet.py").write_text("class Quiet:\n    context_id = 'QUIET'\n    def score(self, lat, lon, timestamp):\n"
+                                       "        return [80.0] * len(lat), [1.0] * len(lat)\n")
+    info = tmp_path / "quiet-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: quiet\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[ucid.contexts]\nQUIET = quiet:Quiet\n")
+    said = python("import sys; sys.path.insert(0, sys.argv[1]); import ucid; print(ucid.get_context('QUIET').compute(1, 1).grade)", tmp_path)
+    assert said.stdout == "B\n"
+
+
+def test_results_show_themselves(chosen):
+    south, west, north, east = chosen.bounds
+    result = ucid.get_context("15MIN").compute((south + north) / 2, (west + east) / 2)
+    assert repr(result).startswith("ContextResult(15MIN: score=") and "<table>" in result._repr_html_()
+    assert result.raw_score == result.score and result.context == "15MIN"
+    assert result.uncertainty["ci95_low"] <= result.score <= result.uncertainty["ci95_high"]
+    assert result.data_sources[0]["index"] == chosen.id and "OpenStreetMap" in result.metadata["attribution"]
+    assert math.isclose(sum(ucid.get_context("15MIN").weights.values()), 1.0)
+    total = sum(weight * result.breakdown[part] for part, weight in ucid.get_context("15MIN").weights.items())
+    assert abs(total - result.score) < 0.006
+    reasons = ucid.explain((south + north) / 2, (west + east) / 2)
+    assert {reason.part for reason in reasons} <= set(result.breakdown)
+
+
+def test_without_an_index_the_error_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(indexes, "_chosen", None)
+    monkeypatch.delenv("UCID_CATALOG", raising=False)
+    contexts.forget_indexes()
+    with pytest.raises(ucid.UCIDDataError, match="build_index") as caught:
+        ucid.get_context("15MIN").compute(41, 29)
+    assert caught.value.error_code == "INDEX_NOT_FOUND"
+    with pytest.raises(ucid.UCIDDataError, match="use_catalog"):
+        ucid.score(pa.table({"lat": [1.0], "lon": [1.0]}))
+
+
+@pytest.fixture
+def catalog(town, tmp_path):
+    """A folder with the index and its catalog, as the program makes it."""
+    folder = tmp_path / "catalog"
+    folder.mkdir()
+    path = folder / "town.ucidx"
+    path.write_bytes(open(town.path, "rb").read())
+    run(BUILD / "ucid", "catalog", "add", folder, path)
+    return folder
+
+
+def places_score(index):
+    south, west, north, east = index.bounds
+    return (south + north) / 2, (west + east) / 2
+
+
+def test_catalogs_on_this_host(catalog, town, monkeypatch):
+    lat, lon = places_score(town)
+    code = "import sys, ucid; print(ucid.get_context('15MIN').compute(float(sys.argv[1]), float(sys.argv[2])).score)"
+    said = python(code, lat, lon, UCID_CATALOG=str(catalog))
+    ucid.use_index(town)
+    assert float(said.stdout) == ucid.get_context("15MIN").compute(lat, lon).score
+    ucid.use_catalog(catalog)
+    assert ucid.score(pa.table({"lat": [lat], "lon": [lon]})).column("score")[0].as_py() == float(said.stdout)
+    with pytest.raises(ucid.UCIDDataError, match="covers 1.0"):
+        ucid.get_context("15MIN").compute(1.0, 1.0)
+    monkeypatch.setattr(indexes, "_chosen", None)
+    contexts.forget_indexes()
+
+
+RACE = """
+import sys, ucid, ucid.indexes as indexes
+real = indexes._read_remote
+def counted(uri):
+    print("read", uri.rsplit("/", 1)[1], flush=True)
+    return real(uri)
+indexes._read_remote = counted
+ucid.use_catalog(sys.argv[1])
+print(ucid.get_context("15MIN").compute(float(sys.argv[2]), float(sys.argv[3])).score)
+"""
+
+
+def test_remote_catalogs_are_fetched_once_and_checked(catalog, town, tmp_path):
+    pytest.importorskip("fsspec")
+    lat, lon = places_score(town)
+    environment = {**os.environ, "PYTHONPATH": str(BUILD / "python"), "UCID_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", RACE, f"file://{catalog}", str(lat), str(lon)]
+    running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    said = "".join(process.communicate()[0] for process in running)
+    assert all(process.returncode == 0 for process in running)
+    assert said.count("read town.ucidx") == 1 and said.count("read catalog.json") == 3
+    kept = list((tmp_path / "cache" / "indexes").glob("*.ucidx"))
+    assert [path.stem for path in kept] == [hashlib.sha256((catalog / "town.ucidx").read_bytes()).hexdigest()]
+    kept[0].unlink()
+    with open(catalog / "town.ucidx", "r+b") as file:
+        file.seek(-100, os.SEEK_END)
+        file.write(b"\xff" * 8)
+    refused = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert refused.returncode == 1 and "UCIDDataError" in refused.stderr and "its sha256 is" in refused.stderr
+    assert not [path for path in (tmp_path / "cache" / "indexes").iterdir() if path.suffix != ".lock"]
+
+
+def test_catalogs_in_memory(catalog, town, tmp_path, monkeypatch):
+    fsspec = pytest.importorskip("fsspec")
+    monkeypatch.setenv("UCID_CACHE", str(tmp_path / "cache"))
+    for name in ("catalog.json", "town.ucidx"):
+        with fsspec.open(f"memory://ucid/{name}", "wb") as out:
+            out.write((catalog / name).read_bytes())
+    assert [index.id for index in indexes.Catalog("memory://ucid").all()] == [town.id]
+    for text in ("{", "[]", '{"format": 9, "indexes": []}', '{"format": 1}',
+                 '{"format": 1, "indexes": [{"path": "a", "id": "", "sha256": "../a", "data": "", "coverage": []}]}'):
+        (tmp_path / "bad.json").write_text(text)
+        with pytest.raises(ucid.UCIDDataError, match="bad.json"):
+            indexes.Catalog(tmp_path / "bad.json")
+    with pytest.raises(ucid.UCIDDataError):
+        indexes.Catalog(tmp_path / "none")
+
+
+# ---------------------------------------------------------------------------------------------- threads and processes
+
+
+def test_eight_threads_share_an_index(chosen):
+    table = places(chosen, 20000)
+    expected = ucid.score(table, threads=1)
+    context = ucid.get_context("15MIN")
+    lat, lon = places_score(chosen)
+    score = context.compute(lat, lon).score
+    start = threading.Barrier(8)
+
+    def work(number):
+        start.wait()
+        for _ in range(3):
+            assert same(ucid.score(table, threads=1 + number % 3), expected)
+            for _ in range(200):
+                assert context.compute(lat, lon).score == score
+            contexts.forget_indexes()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
+
+
+def score_of(arguments):
+    index, context, table = arguments
+    ucid.use_index(index)
+    return context.compute(*places_score(index)).score, ucid.score(table).to_pylist(), index.id
+
+
+@pytest.mark.parametrize("way", ["fork", "spawn"])
+def test_processes_share_an_index(chosen, way, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(BUILD / "python"), str(SOURCE / "tests")]))
+    table = places(chosen, 300).slice(0, 80)
+    arguments = chosen, ucid.get_context("15MIN"), table
+    expected = score_of(arguments)
+    with multiprocessing.get_context(way).Pool(2) as pool:
+        assert [repr(answer) for answer in pool.map(score_of, [arguments] * 4)] == [repr(expected)] * 4
+
+
+def test_sub_interpreters_are_refused():
+    interpreters = pytest.importorskip("_xxsubinterpreters", reason="this Python has them under another name")
+    inner = interpreters.create()
+    with pytest.raises(interpreters.RunFailedError, match="main interpreter"):
+        interpreters.run_string(inner, f"import sys; sys.path.insert(0, {str(BUILD / 'python')!r}); import ucid")
+    interpreters.destroy(inner)
+
+
+def test_a_build_can_be_stopped(extract, tmp_path):
+    def stop(stage, done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ucid.build_index(extract, tmp_path / "never.ucidx", progress=stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+FLAT = """
+import resource, sys, ucid, pickle
+import pyarrow as pa
+ucid.use_index(sys.argv[1])
+south, west, north, east = ucid.open_index(sys.argv[1]).bounds
+lat, lon = (south + north) / 2, (west + east) / 2
+table = pa.table({"lat": [lat, 91.0] * 50, "lon": [lon, None] * 50})
+context = ucid.get_context("15MIN")
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+
+def tries(call):
+    try:
+        call()
+    except (ucid.UCIDError, TypeError, ValueError):
+        pass
+
+def all_doors():
+    one = ucid.create_ucid("IST", lat, lon, "2026W01T12", "15MIN", flags=["A"])
+    pickle.loads(pickle.dumps(ucid.parse_ucid(str(one))))
+    hash(one), repr(one), one.flags, one.lat3, ucid.validate_ucid("UCID-V1:", strict=False)
+    ucid.unpack(ucid.pack(ucid.create_ucid("IST", lat, lon, "2026W01T12", "15MIN")))
+    result = context.compute(lat, lon)
+    result.breakdown, result.nearest_m, result.metadata, result.data_sources, result.uncertainty, result._repr_html_()
+    ucid.get_city("IST"), ucid.k_ring("891ec90243bffff", 2), ucid.to_utc("2026W01T12", "IST")
+    ucid.generate_time_range("2026W01T00", "2026W01T12"), ucid.cell_to_boundary("891ec90243bffff")
+    tries(lambda: ucid.parse_ucid("no"))
+    tries(lambda: ucid.create_ucid("IST", 91, 0, "2026W01T12", "15MIN"))
+    tries(lambda: ucid.create_ucid("IST", 1, 0, "2026W01T12", "15MIN", flags=["A", 1]))
+    tries(lambda: context.compute(91, 0))
+    tries(lambda: ucid.open_index("/no"))
+    tries(lambda: ucid.create(pa.table({"x": [1]}), city="IST"))
+    pa.table(ucid.score(table, threads=1))
+    ucid.score(table)  # never read
+    ucid.explain(lat, lon)
+    ucid.parse(ucid.create(table, city="IST", timestamp="2026W01T12", context="15MIN").select(["ucid"]))
+    pa.table(ucid.score(lat=memoryview(b"\\0" * 80).cast("d"), lon=memoryview(b"\\0" * 80).cast("d")))
+
+for _ in range(300):
+    all_doors()
+before = resident()
+for _ in range(int(sys.argv[2])):
+    all_doors()
+print(resident() - before)
+"""
+
+
+def test_memory_stays_flat(town):
+    grown = int(python(FLAT, town.path, 10000 if os.environ.get("UCID_LONG") else 1500).stdout)
+    assert grown < 2 << 20, f"{grown} bytes more"
