@@ -135,12 +135,38 @@ static void threads_do_not_change_a_byte(void **state)
     ucid_index_close(five);
 }
 
+/* Where an extract ends: at its header's box where that can be believed, though its ways and relations reach far out.
+ */
+static void header_boxes_are_judged(void **state)
+{
+    (void)state;
+    const struct {
+        const char *extract, *verdict;
+        int has_ends;
+    } cases[] = {{"centres-2020/london.osm.pbf", "\"header_box\":\"trusted\"", 1},
+                 {"centres-2020/boston.osm.pbf", "\"header_box\":\"trusted\"", 1},
+                 {"heidelberg/heidelberg.osm.pbf", "\"header_box\":\"implausible\"", 0},
+                 {"monaco/monaco-2012.osm.pbf", "\"header_box\":\"absent\"", 1},
+                 {"malta/malta-2016.osm.pbf", "\"header_box\":\"trusted\"", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ucid_index *index = built_index(cases[i].extract, 2, NULL);
+        ucid_index_info info;
+        ucid_index_info_get(index, &info);
+        assert_non_null(strstr(info.json, cases[i].verdict));
+        uint32_t ends = 0;
+        for (uint32_t n = 0; n < index->node_count; n++) ends += index->nodes[n].flags & 1;
+        assert_int_equal(ends > 0, cases[i].has_ends);
+        ucid_index_close(index);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_hold_the_nearest_segment),
         cmocka_unit_test(scores_equal_brute_force),
         cmocka_unit_test(threads_do_not_change_a_byte),
+        cmocka_unit_test(header_boxes_are_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -280,8 +280,9 @@ static ucid_status index_nodes(reading *r)
     return UCID_OK;
 }
 
-/* A header's box can be trusted where the data fill it and stay in it: most nodes inside (ways that are kept whole
- * reach out), and over half of its width and height used. */
+/* A header's box can be trusted where the data fill it: over half of its width and height used, and a tenth of the
+ * nodes inside (ways and relations that are kept whole reach far out of a small one). One that is larger than its data,
+ * such as a quarter of the Earth, says nothing about where they end. */
 static void judge_box(reading *r)
 {
     build *b = r->b;
@@ -299,7 +300,7 @@ static void judge_box(reading *r)
     int64_t north = r->seen_box[2] < h->max_lat_e7 ? r->seen_box[2] : h->max_lat_e7;
     int64_t east = r->seen_box[3] < h->max_lon_e7 ? r->seen_box[3] : h->max_lon_e7;
     int64_t height = (int64_t)h->max_lat_e7 - h->min_lat_e7, width = (int64_t)h->max_lon_e7 - h->min_lon_e7;
-    int plausible = height > 0 && width > 0 && r->nodes_in_box >= b->counts.nodes_read - b->counts.nodes_read / 10 &&
+    int plausible = height > 0 && width > 0 && r->nodes_in_box >= b->counts.nodes_read / 10 &&
                     2 * (north - south) >= height && 2 * (east - west) >= width;
     b->header_box = plausible ? BOX_TRUSTED : BOX_IMPLAUSIBLE;
 }
