@@ -258,9 +258,7 @@ static void wrapped(FILE *out, const char *text, int at, int indent)
 
 static void help_topics(FILE *out)
 {
-    fputs(
-        "Urban Context Identifiers: places, hours and contexts, scored from open data.\n\nusage: ucid COMMAND ...\n\n",
-        out);
+    fputs("usage: ucid COMMAND ...   places, hours and contexts, scored from open data\n\n", out);
     for (int i = 0; i < TOPIC_COUNT; i++) {
         char words[80] = "";
         size_t length = (size_t)snprintf(words, sizeof words, "%s", topics[i].word);
