@@ -32,7 +32,8 @@ def matches(expected, said):
 
 def execute(language, text, folder):
     path = os.pathsep.join([str(BUILD), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "LD_LIBRARY_PATH": str(BUILD), "LC_ALL": "C.UTF-8"}
+    environment = {**os.environ, "PATH": path, "LD_LIBRARY_PATH": str(BUILD), "LC_ALL": "C.UTF-8",
+                   "PYTHONPATH": str(BUILD / "python")}
     if language == "sh":
         command = ["bash", "-euo", "pipefail", "-c", text]
     elif language == "python":

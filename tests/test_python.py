@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -486,6 +487,51 @@ def test_pandas(chosen):
     assert list(scored.columns) == ["id", "lat", "lon", *ADDED]
     expected = ucid.score(table).column("score").to_numpy(zero_copy_only=False)
     assert np.array_equal(scored["score"].to_numpy(), expected, equal_nan=True)
+
+
+def test_the_pandas_accessor(chosen):
+    pandas = pytest.importorskip("pandas")
+    importlib.import_module("ucid.frames")
+    table = places(chosen, 500)
+    frame = table.to_pandas().assign(mixed=[1, "a"] * 250).set_index(np.arange(500) * 3)
+    made = frame.ucid.create(**FIXED).ucid.parse(replace=True)
+    assert made["grade"].dropna().unique().tolist() == ["F"] and list(made.index) == list(frame.index)
+    assert frame.ucid.score("15MIN")["score"].equals(ucid.score(frame)["score"]) and "score" not in frame
+    assert made.ucid.canonicalize(replace=True)["canonical"].dropna().equals(made["ucid"].dropna().rename("canonical"))
+    with pytest.raises(ucid.UCIDDataError, match="'score' already"):
+        frame.assign(score=1).ucid.score()
+    assert frame.assign(score=1).ucid.score(replace=True).columns[-4] == "score"
+    with pytest.raises(ucid.UCIDDataError, match="there are.*a"):
+        pandas.DataFrame({"a": [1]}).ucid.create(**FIXED)
+    code = "import pandas, ucid; print(hasattr(pandas.DataFrame, 'ucid'))"
+    assert python(code).stdout == "True\n"
+
+
+def test_geopandas(chosen):
+    geopandas = pytest.importorskip("geopandas")
+    table = places(chosen, 300).filter(pc.less(pc.fill_null(places(chosen, 300).column("lat"), 91), 90)).to_pandas().dropna()
+    points = geopandas.points_from_xy(table["lon"], table["lat"])
+    frame = geopandas.GeoDataFrame({"id": table["id"]}, geometry=points, crs="EPSG:4326")
+    expected = ucid.score(table)["score"]
+    for given in (frame, frame.to_crs(3857)):
+        scored = ucid.score(given)
+        assert isinstance(scored, geopandas.GeoDataFrame) and scored.crs == given.crs
+        assert (scored["score"].fillna(-1) - expected.fillna(-1)).abs().max() <= (0 if given is frame else 2.5)
+    with pytest.raises(ucid.UCIDDataError, match="no CRS"):
+        ucid.score(frame.set_crs(None, allow_override=True))
+    with pytest.raises(ucid.UCIDDataError, match="other geometries"):
+        ucid.score(frame.set_geometry(frame.to_crs(3857).buffer(10)))
+
+
+def test_exchanged_coordinates_are_told(chosen):
+    table = places(chosen, 400).rename_columns(["id", "lon", "lat"])
+    for kind in (table, table.to_pandas(), pytest.importorskip("polars").from_arrow(table)):
+        with pytest.warns(UserWarning, match="'lat' and 'lon' exchanged"):
+            ucid.score(kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ucid.score(places(chosen, 400))
+        ucid.score(pa.table({"lat": [1.0, 2.0], "lon": [3.0, 4.0]}))
 
 
 def test_grids(chosen):

@@ -102,3 +102,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+if "pandas" in sys.modules and hasattr(sys.modules["pandas"], "DataFrame"):
+    importlib.import_module("ucid.frames")

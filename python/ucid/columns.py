@@ -9,6 +9,7 @@ pyarrow table, a polars frame a polars frame, a pandas frame a pandas frame; any
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,8 +28,6 @@ def _source(table: Any, arrays: dict[str, Any]) -> Any:
         raise UCIDConfigError("either a table or arrays, not both")
     if table is None:
         return _table_of_arrays(arrays)
-    if type(table).__module__.partition(".")[0] == "geopandas":
-        return _places_of_geometry(table)
     if hasattr(table, "__arrow_c_stream__"):
         return table
     if isinstance(table, dict):
@@ -45,38 +44,21 @@ def _table_of_arrays(arrays: dict[str, Any]) -> ArrowStream:
     return _ext.table_of_buffers(pairs)
 
 
-def _places_of_geometry(frame: Any) -> Any:
-    """A GeoDataFrame as a table with lat and lon of its points; its coordinate system is honoured."""
-    if frame.crs is None:
-        raise UCIDDataError("the GeoDataFrame has no CRS: set_crs('EPSG:4326') says that it is in degrees")
-    if not (frame.geometry.geom_type.dropna() == "Point").all():
-        raise UCIDDataError("the GeoDataFrame holds other geometries than points; take .representative_point()")
-    points = frame.geometry.to_crs("EPSG:4326")
-    table = frame.drop(columns=frame.geometry.name)
-    return table.assign(lat=points.y.to_numpy(), lon=points.x.to_numpy())
+def _home(table: Any) -> str:
+    """Package that a table's type comes from."""
+    return type(table).__module__.partition(".")[0]
 
 
 def _sink(stream: ArrowStream, like: Any) -> Any:
     """The stream as what the caller gave."""
-    home = type(like).__module__.partition(".")[0]
-    if home == "pyarrow" and type(like).__name__ == "Table":
+    if _home(like) == "pyarrow" and type(like).__name__ == "Table":
         import pyarrow
 
         return pyarrow.table(stream)
-    if home == "polars" and type(like).__name__ == "DataFrame":
+    if _home(like) == "polars" and type(like).__name__ == "DataFrame":
         import polars
 
         return polars.DataFrame(stream)
-    if home in ("pandas", "geopandas"):
-        import pyarrow
-
-        frame = pyarrow.table(stream).to_pandas()
-        frame.index = like.index
-        if home == "geopandas":
-            import geopandas
-
-            return geopandas.GeoDataFrame(frame, geometry=like.geometry)
-        return frame
     return stream
 
 
@@ -102,11 +84,64 @@ def _run(door: str, table: Any, arrays: dict[str, Any], options: dict[str, Any],
         raise UCIDConfigError(f"errors is '{errors}', not 'null' or 'raise'")
     given = {name: value for name, value in options.items() if value is not None}
     given.setdefault("threads", len(os.sched_getaffinity(0)))
-    source = _source(table, arrays)
-    stream = _ext.add_columns(door, source, given, tuple(_indexes(index)) if door == "score" else ())
+    framed = _home(table) in ("pandas", "geopandas")
+    if framed:
+        from ucid import frames
+
+        source = frames.needed_columns(table, door, given)
+        replace, given["replace"] = given["replace"], 1
+    else:
+        source = _source(table, arrays)
+    indexes = tuple(_indexes(index)) if door == "score" else ()
+    stream = _ext.add_columns(door, source, given, indexes)
     if errors == "raise":
-        return _sink(_raise_bad_rows(stream, _FINE), table)
-    return _sink(stream, table)
+        stream = _raise_bad_rows(stream, _FINE)
+    if framed:
+        import pyarrow
+
+        added = pyarrow.table(stream)
+        made = frames.with_columns(table, added.select(added.column_names[added.column_names.index(_FIRST[door]) :]), replace)
+    else:
+        made = added = _sink(stream, table)
+    if door == "score" and added is not stream:
+        _warn_if_swapped(added, given, indexes)
+    return made
+
+
+# First of the columns that each door adds.
+_FIRST = {"create": "ucid", "score": "ucid", "parse": "city", "canonicalize": "canonical"}
+
+
+def _warn_if_swapped(table: Any, options: dict[str, Any], indexes: Sequence[Index]) -> None:
+    """Warn when most places lie outside the indexes, and inside with latitude and longitude exchanged."""
+    try:
+        import pyarrow
+        import pyarrow.compute
+    except ImportError:
+        return
+    compute = pyarrow.compute
+    places = pyarrow.table(table)
+    missed = pyarrow.array(["outside_index", "invalid_coordinates", "invalid_field"])
+    outside = compute.sum(compute.is_in(places.column("status").cast(pyarrow.string()), missed)).as_py() or 0
+    if outside * 2 <= places.num_rows:
+        return
+    names = set(places.column_names)
+    lat = options.get("lat_column") or next((name for name in ("lat", "latitude", "y") if name in names), None)
+    lon = options.get("lon_column") or next((name for name in ("lon", "lng", "longitude", "long", "x") if name in names), None)
+    if lat is None or lon is None:
+        return
+
+    def within(name: str, low: float, high: float) -> Any:
+        values = places.column(name).cast(pyarrow.float64())
+        return compute.and_(compute.greater_equal(values, low), compute.less_equal(values, high))
+
+    inside = 0
+    for index in indexes:
+        south, west, north, east = index.bounds
+        inside += compute.sum(compute.and_(within(lat, west, east), within(lon, south, north))).as_py() or 0
+    if inside * 2 > places.num_rows:
+        message = f"{outside} of {places.num_rows} places are outside the index, but inside with '{lat}' and '{lon}' exchanged"
+        warnings.warn(message, UserWarning, stacklevel=4)
 
 
 def create(
@@ -267,7 +302,13 @@ def _score_plugin(
 
     from ucid.contexts import grade_of
 
-    whole = pa.table(_source(table, arrays))
+    if _home(table) in ("pandas", "geopandas"):
+        from ucid import frames
+
+        plain: Any = frames.plain_columns(table)
+    else:
+        plain = _source(table, arrays)
+    whole = pa.table(plain)
     columns = []
     for usual, name in (("lat", names.get("lat_column")), ("lon", names.get("lon_column"))):
         if (name or usual) not in whole.column_names:
@@ -276,15 +317,14 @@ def _score_plugin(
         columns.append(values.fill_null(float("nan")).to_numpy(zero_copy_only=False))
     scores, confidences = context.score_columns(columns[0], columns[1], timestamp)
     numbers = pa.array(scores, pa.float64(), from_pandas=True), pa.array(confidences, pa.float64(), from_pandas=True)
-    added = whole.append_column("score", numbers[0]).append_column("confidence", numbers[1])
-    grades = [grade_of(value) if value == value else None for value in scores]
-    added = added.append_column("grade", pa.array(grades, pa.string()))
-    return create(added if table is None else _as(added, table), city=city, timestamp=timestamp,
-                  context=context.context_id, resolution=resolution, replace=replace)  # fmt: skip
-
-
-def _as(table: Any, like: Any) -> Any:
-    return _sink(table, like) if type(like).__module__.partition(".")[0] in ("pandas", "polars", "geopandas") else table
+    grades = pa.array([grade_of(value) if value == value else None for value in scores], pa.string())
+    if _home(table) in ("pandas", "geopandas"):
+        added: Any = frames.with_columns(table, pa.table({"score": numbers[0], "confidence": numbers[1], "grade": grades}), replace)
+    else:
+        added = whole.append_column("score", numbers[0]).append_column("confidence", numbers[1]).append_column("grade", grades)
+        added = _sink(added, table) if _home(table) == "polars" else added
+    return create(added, city=city, timestamp=timestamp, context=context.context_id, resolution=resolution,
+                  replace=replace, lat=names.get("lat_column"), lon=names.get("lon_column"))  # fmt: skip
 
 
 def grid(

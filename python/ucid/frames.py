@@ -1,0 +1,103 @@
+"""pandas: ``df.ucid.create(...)``, ``df.ucid.score("15MIN")``, ``df.ucid.parse()``.
+
+The accessor is there when pandas was imported before ucid, or after ``import ucid.frames``. Columns that are not asked for
+are not touched; new texts are Arrow strings, new numbers float64. A GeoDataFrame gives its points, in degrees whatever its
+coordinate system.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas
+
+from ucid import columns
+from ucid.errors import UCIDDataError
+
+__all__ = ["Accessor", "needed_columns", "plain_columns", "with_columns"]
+
+_PLACES = ("lat", "latitude", "y", "lon", "lng", "longitude", "long", "x", "h3", "h3_index", "h3_cell", "cell", "city",
+           "city_code", "timestamp")  # fmt: skip
+# What a door may ask for, under the names that it knows.
+_ASKED = {
+    "create": (*_PLACES, "context", "grade", "confidence", "flags"),
+    "score": _PLACES,
+    "parse": ("ucid", "ucid_string"),
+    "canonicalize": ("ucid", "ucid_string"),
+}
+
+
+def _is_geo(frame: Any) -> bool:
+    return type(frame).__module__.partition(".")[0] == "geopandas"
+
+
+def _points(frame: Any) -> dict[str, Any]:
+    """lat and lon of a GeoDataFrame's points; its coordinate system is honoured."""
+    if frame.crs is None:
+        raise UCIDDataError("the GeoDataFrame has no CRS: set_crs('EPSG:4326') says that it is in degrees")
+    if not (frame.geometry.geom_type.dropna() == "Point").all():
+        raise UCIDDataError("the GeoDataFrame holds other geometries than points; take .representative_point()")
+    points = frame.geometry.to_crs("EPSG:4326")
+    return {"lat": points.y.to_numpy(), "lon": points.x.to_numpy()}
+
+
+def plain_columns(frame: Any) -> Any:
+    """The frame as an Arrow table; places for geometry."""
+    import pyarrow
+
+    if _is_geo(frame):
+        frame = pandas.DataFrame(frame.drop(columns=frame.geometry.name)).assign(**_points(frame))
+    return pyarrow.Table.from_pandas(frame, preserve_index=False)
+
+
+def needed_columns(frame: Any, door: str, options: dict[str, Any]) -> Any:
+    """The columns that a door may ask for, as an Arrow table."""
+    import pyarrow
+
+    asked = {*_ASKED[door], *(value for name, value in options.items() if name.endswith("_column"))}
+    taken = {name: frame[name] for name in frame.columns if isinstance(name, str) and name in asked}
+    if _is_geo(frame) and door in ("create", "score"):
+        taken |= _points(frame)
+    if not taken:  # the door says what is missing, and what is there
+        return pyarrow.Table.from_pandas(frame.head(0), preserve_index=False)
+    return pyarrow.table({name: pyarrow.array(values, from_pandas=True) for name, values in taken.items()})
+
+
+def with_columns(frame: Any, added: Any, replace: bool) -> Any:
+    """A copy of the frame with the columns of an Arrow table behind its own."""
+    import pyarrow
+
+    there = [name for name in added.column_names if name in frame.columns]
+    if there and not replace:
+        raise UCIDDataError(f"there is a column '{there[0]}' already; replace=True replaces it")
+    made = frame.drop(columns=there)
+    text = pandas.StringDtype("pyarrow")
+    for name, column in zip(added.column_names, added.columns, strict=True):
+        made[name] = text.__from_arrow__(column) if pyarrow.types.is_string(column.type) else column.to_numpy()
+    return made
+
+
+class Accessor:
+    """``df.ucid``: the functions of :mod:`ucid.columns` on a frame."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+
+    def create(self, **options: Any) -> Any:
+        """Identifiers; see :func:`ucid.create`."""
+        return columns.create(self._frame, **options)
+
+    def score(self, context: str = "15MIN", **options: Any) -> Any:
+        """Scores; see :func:`ucid.score`."""
+        return columns.score(self._frame, context, **options)
+
+    def parse(self, **options: Any) -> Any:
+        """Fields of identifiers; see :func:`ucid.parse`."""
+        return columns.parse(self._frame, **options)
+
+    def canonicalize(self, **options: Any) -> Any:
+        """Canonical texts; see :func:`ucid.canonicalize`."""
+        return columns.canonicalize_column(self._frame, **options)
+
+
+pandas.api.extensions.register_dataframe_accessor("ucid")(Accessor)

@@ -1,0 +1,56 @@
+"""The sdist builds a wheel in an environment of its own, and the wheel works where nothing else is installed."""
+
+import os
+import re
+import sys
+import venv
+import zipfile
+
+import pytest
+
+from conftest import BUILD, SOURCE, run
+
+WORKS = """
+import sys, ucid
+assert str(ucid.create_ucid("IST", 41.015, 28.979, "2026W01T12", "15MIN", grade="A", confidence=0.95)) == sys.argv[1]
+index = ucid.build_index(sys.argv[2], sys.argv[3])
+ucid.use_index(index)
+south, west, north, east = index.bounds
+result = ucid.get_context("15MIN").compute((south + north) / 2, (west + east) / 2)
+assert result.status == "ok" and result.score > 0
+try:
+    ucid.build_index(sys.argv[2], sys.argv[3], boundary="no.geojson")
+except ucid.UCIDDataError as error:
+    assert error.error_code == "UNSUPPORTED_FORMAT", error
+print(ucid.__file__)
+"""
+GOOD = "UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:"
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    """A virtual environment with pip alone."""
+    folder = tmp_path_factory.mktemp("clean")
+    venv.create(folder, with_pip=True)
+    return folder
+
+
+def test_the_sdist_installs_and_works(clean, tmp_path):
+    pip = clean / "bin" / "pip"
+    run(pip, "install", "--quiet", "build")
+    run(clean / "bin" / "python", "-m", "build", "--outdir", tmp_path, SOURCE)  # an sdist, and a wheel of that sdist
+    (sdist,), (wheel,) = tmp_path.glob("*.tar.gz"), tmp_path.glob("*.whl")
+    assert re.fullmatch(r"ucid-[0-9.]+-cp311-abi3-linux_\w+\.whl", wheel.name) and sdist.stat().st_size < 2 << 20
+    extension = zipfile.ZipFile(wheel).extract("ucid/_ext.abi3.so", tmp_path)
+    needed = re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "-d", extension).stdout)
+    assert {name.partition(".so")[0] for name in needed} <= {"libc", "libm", "libz", "libpthread", "ld-linux-x86-64"}, needed
+    exported = run("nm", "-D", "--defined-only", extension).stdout.split()[2::3]
+    assert exported == ["PyInit__ext"]
+
+    run(pip, "uninstall", "--quiet", "--yes", "build")
+    run(pip, "install", "--quiet", "--no-index", wheel)
+    run(BUILD / "ucid-town", "-n", 3000, tmp_path / "town.osm.pbf")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    said = run(clean / "bin" / "python", "-I", "-c", WORKS, GOOD, tmp_path / "town.osm.pbf", tmp_path / "town.ucidx",
+               cwd=tmp_path, env=environment)
+    assert said.stdout.startswith(str(clean)) and sys.prefix != str(clean)
