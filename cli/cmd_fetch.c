@@ -188,8 +188,8 @@ static int run_fetch(int argc, const char **argv)
 const cli_command cli_fetch = {
     "fetch",
     "get a region's map extract from the Internet",
-    "Extracts come from Geofabrik, or from a mirror. A transfer that broke off goes on\n"
-    "where it stopped; the file appears when it is whole and its sum is right.\n"
+    "Extracts come from Geofabrik, or from a mirror. A broken transfer goes on where it\n"
+    "stopped; the file appears when it is whole and its sum is right.\n"
     "\n"
     "  ucid fetch andorra\n"
     "  ucid fetch europe/germany/berlin -o berlin.osm.pbf",

@@ -226,8 +226,9 @@ def test_pipes_carry_arrow(folder, index):
 def test_time_and_city_reach_the_identifier(folder, index):
     scored = score(folder, index, pa.table({"lat": [43.7325], "lon": [7.4189]}), "--time", WEEK, "--city", "NCE").to_pylist()[0]
     assert scored["ucid"].startswith("UCID-V1:NCE:+43.733:+7.419:9:") and f":{WEEK}:15MIN:{scored['grade']}:" in scored["ucid"]
-    undated = ucid("score", folder / "in.parquet", "-o", folder / "out.parquet", "--index", index, check=False)
-    assert undated.returncode == 2 and "--time" in undated.stderr
+    week = json.loads(ucid("index", "info", "--json", index).stdout)["data_week"]
+    dated = score(folder, index, pa.table({"lat": [43.7325], "lon": [7.4189]})).to_pylist()[0]
+    assert week.startswith("2025W43T") and f":{week}:15MIN:" in dated["ucid"]
     assert ucid("score", "x.parquet", "-o", "y.parquet", "--time", "2025W60T12", check=False).returncode == 2
 
 

@@ -63,4 +63,4 @@ def test_failing_allocations_are_errors(folder, words, most_runs):
             assert result.stderr.strip(), told
             assert new.read_bytes() == b"old", told
             assert not [name for name in os.listdir(folder) if name.startswith("new.ucidx.")], told
-    assert failed >= 5
+    assert failed >= 2
