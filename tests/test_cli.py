@@ -227,7 +227,8 @@ def test_time_and_city_reach_the_identifier(folder, index):
     scored = score(folder, index, pa.table({"lat": [43.7325], "lon": [7.4189]}), "--time", WEEK, "--city", "NCE").to_pylist()[0]
     assert scored["ucid"].startswith("UCID-V1:NCE:+43.733:+7.419:9:") and f":{WEEK}:15MIN:{scored['grade']}:" in scored["ucid"]
     week = json.loads(ucid("index", "info", "--json", index).stdout)["data_week"]
-    dated = score(folder, index, pa.table({"lat": [43.7325], "lon": [7.4189]})).to_pylist()[0]
+    ucid("score", folder / "in.parquet", "-o", folder / "out.parquet", "--index", index)
+    dated = pq.read_table(folder / "out.parquet").to_pylist()[0]
     assert week.startswith("2025W43T") and f":{week}:15MIN:" in dated["ucid"]
     assert ucid("score", "x.parquet", "-o", "y.parquet", "--time", "2025W60T12", check=False).returncode == 2
 
