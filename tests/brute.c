@@ -103,6 +103,7 @@ static int on_grid(const ucid_index *x, int32_t px, int32_t py)
     int64_t row = ucidx_row_of(x->summary, py);
     if (row < 0) return 0;
     const ucidx_row *r = &x->rows[row];
+    if (px >= x->summary->min_lon_e7 && px <= x->summary->max_lon_e7) return 1;
     return px >= r->lon_e7 && px < r->lon_e7 + (int64_t)r->block_count * UCIDX_BLOCK_CELLS * r->cell_e7;
 }
 

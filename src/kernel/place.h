@@ -37,7 +37,8 @@ static inline uint32_t place_grid_row(const ucid_index *index, int32_t y_e7)
 }
 
 /* Find the cell of a place: x_e7, y_e7 and cell of *out.
- * err   INVALID_COORDINATES, OUTSIDE_INDEX: outside the grid. Boundaries are not looked at. */
+ * err   INVALID_COORDINATES; OUTSIDE_INDEX: beyond the network's box and the reach of its streets. Boundaries are not
+ *       looked at. */
 static inline ucid_status place_locate(const ucid_index *index, double lat_deg, double lon_deg, place *out)
 {
     if (!(fabs(lat_deg) <= 90.0) || !(fabs(lon_deg) <= 180.0)) return UCID_INVALID_COORDINATES;
@@ -47,11 +48,14 @@ static inline ucid_status place_locate(const ucid_index *index, double lat_deg, 
     int64_t north = (int64_t)out->y_e7 - summary->lat_origin_e7;
     if (north < 0 || north >= (int64_t)summary->row_count * UCIDX_ROW_E7) return UCID_OUTSIDE_INDEX;
     const ucidx_row *row = &index->rows[(uint32_t)north / UCIDX_ROW_E7];
+    /* A row is as long as streets are in reach; what lies in the box beyond its ends is off the network. */
+    int in_box = out->x_e7 >= summary->min_lon_e7 && out->x_e7 <= summary->max_lon_e7;
+    out->cell = UCIDX_NONE;
     int64_t east = (int64_t)out->x_e7 - row->lon_e7;
-    if (east < 0 || row->cell_e7 == 0) return UCID_OUTSIDE_INDEX;
+    if (east < 0 || row->cell_e7 == 0) return in_box ? UCID_OK : UCID_OUTSIDE_INDEX;
     uint32_t column = (uint32_t)east / row->cell_e7; /* east < 1.8e9 + 2^31 */
     uint32_t block = column / UCIDX_BLOCK_CELLS;
-    if (block >= row->block_count) return UCID_OUTSIDE_INDEX;
+    if (block >= row->block_count) return in_box ? UCID_OK : UCID_OUTSIDE_INDEX;
     uint64_t number = (uint64_t)row->first_block + block;
     uint32_t first = number < index->block_count ? index->blocks[number] : UCIDX_NONE;
     uint64_t cell = (uint64_t)first + column % UCIDX_BLOCK_CELLS;
