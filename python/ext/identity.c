@@ -284,16 +284,22 @@ static PyObject *create_ucid(PyObject *module, PyObject *const *args, Py_ssize_t
     return make_ucid(ext_state_of_module(module), slots);
 }
 
-/* UCID(city=..., ...): as create_ucid. */
+/* UCID(city=..., ...): as create_ucid; the published model also takes the version. */
 static PyObject *ucid_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"city",       "lat",    "lon",   "timestamp", "context", "grade",
-                            "confidence", "h3_res", "flags", "h3_index",  NULL};
+                            "confidence", "h3_res", "flags", "h3_index",  "version", NULL};
     PyObject *slots[A_COUNT] = {NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOO|OOOOO:UCID", names, &slots[A_CITY], &slots[A_LAT],
+    const char *version = "V1";
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOO|OOOOOs:UCID", names, &slots[A_CITY], &slots[A_LAT],
                                      &slots[A_LON], &slots[A_TIMESTAMP], &slots[A_CONTEXT], &slots[A_GRADE],
-                                     &slots[A_CONFIDENCE], &slots[A_H3_RES], &slots[A_FLAGS], &slots[A_H3_INDEX])) {
+                                     &slots[A_CONFIDENCE], &slots[A_H3_RES], &slots[A_FLAGS], &slots[A_H3_INDEX],
+                                     &version)) {
         return NULL;
+    }
+    if (strcmp(version, "V1") != 0) {
+        return ext_raise_status(PyType_GetModuleState(type), UCID_UNSUPPORTED_VERSION, "version is '%.20s', not V1",
+                                version);
     }
     return make_ucid(PyType_GetModuleState(type), slots);
 }

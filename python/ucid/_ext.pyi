@@ -23,6 +23,7 @@ class UCID:
         h3_res: int = 9,
         flags: Sequence[str] | None = None,
         h3_index: str | int | None = None,
+        version: str = "V1",
     ) -> UCID: ...
     @property
     def version(self) -> str: ...

@@ -155,6 +155,7 @@ def create(
     snap: bool = False,
     replace: bool = False,
     errors: str = "null",
+    threads: int | None = None,
     lat: str | Any = None,
     lon: str | Any = None,
     h3: str | None = None,
@@ -193,7 +194,7 @@ def create(
     arrays, names = _arrays_or_names(table, lat, lon)
     mode = (_STRICT if strict else _LENIENT) | (_SNAP if snap else 0)
     options = {"city": city, "time": timestamp, "context": context, "resolution": resolution, "mode": mode,
-               "replace": int(replace), "cell_column": h3, **names}  # fmt: skip
+               "replace": int(replace), "threads": threads, "cell_column": h3, **names}  # fmt: skip
     return _run("create", table, arrays, options, None, errors)
 
 
@@ -205,7 +206,10 @@ def _arrays_or_names(table: Any, lat: Any, lon: Any) -> tuple[dict[str, Any], di
     return {}, {"lat_column": lat, "lon_column": lon}
 
 
-def parse(table: Any, *, column: str | None = None, strict: bool = True, replace: bool = False, errors: str = "null") -> Any:
+def parse(
+    table: Any, *, column: str | None = None, strict: bool = True, replace: bool = False, errors: str = "null",
+    threads: int | None = None,
+) -> Any:  # fmt: skip
     """Fields of identifiers: adds city, lat, lon, h3_resolution, h3_index, timestamp, context, grade, confidence, flags
     and status.
 
@@ -221,7 +225,7 @@ def parse(table: Any, *, column: str | None = None, strict: bool = True, replace
     >>> parse(table).select(["city", "grade", "status"]).to_pylist()
     [{'city': 'IST', 'grade': 'A', 'status': 'ok'}, {'city': None, 'grade': None, 'status': 'invalid_prefix'}]
     """
-    options = {"ucid_column": column, "mode": _STRICT if strict else _LENIENT, "replace": int(replace)}
+    options = {"ucid_column": column, "mode": _STRICT if strict else _LENIENT, "replace": int(replace), "threads": threads}
     return _run("parse", table, {}, options, None, errors)
 
 

@@ -47,6 +47,11 @@ class UCIDError(Exception):
         if code:
             self.error_code = code
 
+    @property
+    def code(self) -> str:
+        """The status, under the name that the constructor gives it."""
+        return self.error_code
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(code={self.error_code!r}, message={self.message!r})"
 
