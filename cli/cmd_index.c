@@ -34,7 +34,7 @@ static void tell(const char *path, const ucid_index *index)
     ucid_index_info info;
     ucid_index_info_get(index, &info);
     char date[UCID_TIME_LENGTH + 1] = "unknown";
-    ucid_time_format((int32_t)info.data_hour, date);
+    if (info.data_hour != 0) ucid_time_format((int32_t)info.data_hour, date);
     const ucid_context *context = ucid_context_get("15MIN");
     json_t *places = json_object();
     for (int p = 0; p < context->part_count; p++) {

@@ -177,8 +177,7 @@ int cli_indexes_dated(const cli_indexes *indexes)
     for (int64_t i = 0; i < indexes->count; i++) {
         ucid_index_info info;
         ucid_index_info_get(indexes->index[i], &info);
-        char key[UCID_TIME_LENGTH + 1];
-        if (info.data_hour <= (uint32_t)UCID_HOUR_MAX && ucid_time_format((int32_t)info.data_hour, key)) continue;
+        if (info.data_hour != 0) continue;
         cli_usage("the extract of index %.12s... has no date: a time key such as --time 2026W01T12 is needed", info.id);
         return 0;
     }

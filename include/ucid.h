@@ -664,7 +664,7 @@ typedef struct ucid_index_info {
     char id[65];     /* sha256 of the content, lower hex: names this index in outputs and catalogs */
     uint32_t format; /* version of the file format */
     uint64_t byte_length;
-    uint32_t data_hour; /* hour (section 3) of the newest object of the extract */
+    uint32_t data_hour; /* time key (section 3) of the extract; 0: it has no date */
     double min_lat_deg, min_lon_deg, max_lat_deg, max_lon_deg; /* of the network; min_lon > max_lon crosses 180 */
     double cutoff_m, snap_limit_m;
     uint64_t node_count, edge_count, segment_count, street_m; /* street_m: metres of walkable network */

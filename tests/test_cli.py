@@ -230,6 +230,9 @@ def test_time_and_city_reach_the_identifier(folder, index):
     ucid("score", folder / "in.parquet", "-o", folder / "out.parquet", "--index", index)
     dated = pq.read_table(folder / "out.parquet").to_pylist()[0]
     assert week.startswith("2025W43T") and f":{week}:15MIN:" in dated["ucid"]
+    ucid("index", "build", data("heidelberg/heidelberg.osm.pbf"), "-o", folder / "undated.ucidx")
+    undated = ucid("grid", "-o", folder / "x.parquet", "--index", folder / "undated.ucidx", check=False)
+    assert undated.returncode == 2 and "--time" in undated.stderr
     assert ucid("score", "x.parquet", "-o", "y.parquet", "--time", "2025W60T12", check=False).returncode == 2
 
 
