@@ -321,6 +321,30 @@ static void cells_of_polygons(void **state)
     free(s.cell);
 }
 
+/* Edges along parallels are crossed by no parallel, but divide what lies on them. */
+static void a_rectangle_is_its_box(void **state)
+{
+    (void)state;
+    enum { ROOM = 20000 };
+    static const double boxes[][4] = {{43.72, 7.40, 43.76, 7.45}, {-33.95, 151.1, -33.85, 151.3}, {-1, -1, 1, 1}};
+    static uint64_t cells[2][ROOM];
+    for (size_t b = 0; b < sizeof boxes / sizeof boxes[0]; b++) {
+        double south = boxes[b][0], west = boxes[b][1], north = boxes[b][2], east = boxes[b][3];
+        const double lat[] = {south, south, north, north}, lon[] = {west, east, east, west};
+        const int64_t corners[] = {4};
+        for (int resolution = 4; resolution <= (b == 2 ? 7 : 10); resolution++) {
+            ucid_grid *box, *polygon;
+            assert_int_equal(ucid_grid_open_box(south, west, north, east, resolution, NULL, &box, NULL), UCID_OK);
+            assert_int_equal(ucid_grid_open_polygon(1, corners, lat, lon, resolution, NULL, &polygon, NULL), UCID_OK);
+            int64_t n = ucid_grid_next(box, ROOM, cells[0], NULL, NULL);
+            assert_int_equal(ucid_grid_next(polygon, ROOM, cells[1], NULL, NULL), n);
+            assert_memory_equal(cells[0], cells[1], (size_t)n * sizeof cells[0][0]);
+            ucid_grid_close(box);
+            ucid_grid_close(polygon);
+        }
+    }
+}
+
 static void what_is_no_area(void **state)
 {
     (void)state;
@@ -381,6 +405,7 @@ int main(void)
         cmocka_unit_test(a_centre_lies_in_its_cell),
         cmocka_unit_test(cells_of_boxes),
         cmocka_unit_test(cells_of_polygons),
+        cmocka_unit_test(a_rectangle_is_its_box),
         cmocka_unit_test(what_is_no_area),
         cmocka_unit_test(every_allocation_may_fail),
     };

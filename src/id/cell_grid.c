@@ -306,7 +306,7 @@ static int add_edge(ucid_grid *grid, const edge *e, double west, double east)
             return 0;
         grid->edges = edges, grid->edge_capacity = (int64_t)capacity;
         edge copy = {{e->lat[0], e->lat[1]}, {e->lon[0] + turn, e->lon[1] + turn}};
-        if (copy.lat[0] != copy.lat[1]) grid->edges[grid->edge_count++] = copy; /* along a parallel: crosses none */
+        grid->edges[grid->edge_count++] = copy; /* one along a parallel is never crossed, but divides what lies on it */
     }
     return 1;
 }
