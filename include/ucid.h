@@ -1009,7 +1009,9 @@ UCID_API ucid_status ucid_canonicalize_stream(struct ArrowArrayStream *in, const
  * the parts by their keys, nearest_KEY_m of each, and snap_m; then status. The city is that of the column or value,
  * else the registry's nearest to the index; the time key likewise, else the week of the index's data. A row without a
  * score has nulls; one whose city or time is bad keeps its score, but has no ucid. The schema's metadata tell index,
- * context and attribution. in    catalog must outlive the stream */
+ * context and attribution.
+ *   in    catalog must outlive the stream
+ *   err   besides, INVALID_ARGUMENT: the one index has no date, and no time key is given */
 UCID_API ucid_status ucid_score_stream(struct ArrowArrayStream *in, const ucid_catalog *catalog,
                                        const ucid_stream_options *options, struct ArrowArrayStream *out,
                                        ucid_error *error);

@@ -554,6 +554,15 @@ class Half:
         return np.asarray(lat) % 1 * 50, np.full(len(lat), 0.5)
 
 
+def test_an_index_without_a_date_needs_a_time_key(tmp_path):
+    index = ucid.build_index(data("heidelberg/heidelberg.osm.pbf"), tmp_path / "heidelberg.ucidx")
+    place = {"lat": array.array("d", [49.41]), "lon": array.array("d", [8.69])}
+    with pytest.raises(ucid.UCIDConfigError, match="no date"):
+        ucid.score(place, index=index)
+    scored = pa.table(ucid.score(place, index=index, timestamp="2026W01T12")).to_pylist()[0]
+    assert scored["status"] == "ok" and ":2026W01T12:" in scored["ucid"]
+
+
 @pytest.fixture
 def half():
     ucid.register_context(Half)

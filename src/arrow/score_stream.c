@@ -55,11 +55,12 @@ static void city_of_index(const ucid_index *index, char code[CITY_LETTERS + 1])
     }
 }
 
+/* Time key of an index's data; INT32_MIN, which is none, where its extract had no dates. */
 static int32_t hour_of_index(const ucid_index *index)
 {
     ucid_index_info info;
     ucid_index_info_get(index, &info);
-    return (int32_t)info.data_hour;
+    return info.data_hour != 0 ? (int32_t)info.data_hour : INT32_MIN;
 }
 
 /* What the schema says about where scores come from. */
@@ -135,7 +136,9 @@ static ucid_status open_score(arrow_adder *adder, const struct ArrowSchema *sche
         self->city_by_index = 0;
     }
     if (single && self->time_by_index) {
-        (void)ucid_time_format(hour_of_index(index), self->time.constant);
+        if (!ucid_time_format(hour_of_index(index), self->time.constant)) {
+            return ucid_fail(error, UCID_INVALID_ARGUMENT, "the index has no date: a time key is needed");
+        }
         self->time_by_index = 0;
     }
     return UCID_OK;
