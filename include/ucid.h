@@ -772,8 +772,8 @@ UCID_API void ucid_explanation_scores_get(const ucid_explanation *explanation, u
 
 /* Several indexes as one: each place goes to the index that answers for it. That is, of the indexes whose coverage
  * holds the place's cell of resolution 7, the one with the newest data, then the least id; where there is none, the
- * first in that order whose network's bounding box holds the place. So the answer does not depend on the order they are
- * given. */
+ * first in that order whose network's box holds the place, or has a street near it. So the answer does not depend on
+ * the order in which they are given. */
 typedef struct ucid_catalog ucid_catalog;
 
 /* in    indexes [count], count >= 1, which must outlive the catalog

@@ -4,6 +4,7 @@
  * batch whose rows all go to one index with one time key, the common case, is scored where it lies; otherwise rows are
  * gathered group by group (a group is an index and a key), scored, and scattered back. */
 #include "index/index.h"
+#include "kernel/place.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 
@@ -95,15 +96,12 @@ ucid_status ucid_catalog_new(int64_t count, const ucid_index *const *indexes, co
     return UCID_OK;
 }
 
-/* First index in order whose network's box holds a place. */
+/* First index in order that has a word on a place: by its network's box or its streets' reach, as the kernel has it. */
 static int64_t rank_by_box(const ucid_catalog *catalog, double lat_deg, double lon_deg)
 {
     for (int64_t i = 0; i < catalog->count; i++) {
-        ucid_index_info info;
-        ucid_index_info_get(catalog->indexes[i], &info);
-        int inside = info.min_lon_deg <= info.max_lon_deg ? lon_deg >= info.min_lon_deg && lon_deg <= info.max_lon_deg
-                                                          : lon_deg >= info.min_lon_deg || lon_deg <= info.max_lon_deg;
-        if (inside && lat_deg >= info.min_lat_deg && lat_deg <= info.max_lat_deg) return i;
+        place p;
+        if (place_locate(catalog->indexes[i], lat_deg, lon_deg, &p) == UCID_OK) return i;
     }
     return -1;
 }
