@@ -26,7 +26,7 @@ def towns(build: Path, names: list[str]) -> list[str]:
     for name in names:
         path = build / f"{name}.osm.pbf"
         if not path.exists():
-            subprocess.run([build / "ucid-town", "-n", str(TOWN_NODES[name]), "-o", path], check=True)
+            subprocess.run([build / "ucid-town", "-n", str(TOWN_NODES[name]), path], check=True)
         made.append(str(path))
     return made
 
@@ -37,7 +37,7 @@ def arguments(build: Path, name: str) -> list[list[str]]:
     if name == "score":
         return [[extract] for extract in cities + towns(build, ["town-1M"])]
     if name == "index":
-        return [[extract] for extract in cities + towns(build, ["town-0.1M", "town-1M"])]
+        return [["1", *cities, *towns(build, ["town-0.1M", "town-1M"])]]  # on one thread
     if name == "read":
         return [cities + towns(build, ["town-1M"])]
     return [[]]
