@@ -5,7 +5,7 @@
  * Coordinates are integers: degrees times 1e7, longitudes relative to summary.lon_origin_e7 so that a region may cross
  * the antimeridian: the origin is 0, or 1800000000 where that makes the region narrower, and a relative longitude is
  * wrapped into -1800000000..1799999999. Lengths on the network are integers in 1/32 m. docs/index-format.md is
- * generated from nothing: it is this file in prose, and a test compares the numbers.
+ * this file in prose; a test compares the numbers.
  *
  * How a place finds its street. The area is cut into rows of UCIDX_ROW_E7 (50 m) of latitude. A row has its own metres
  * per degree of longitude, so that inside a row all geometry is plain: x = (lon - lon') * row.x_m_per_e7,
