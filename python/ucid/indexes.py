@@ -67,7 +67,7 @@ def _read_remote(uri: str) -> Any:
         raise UCIDDataError(f"{uri}: {error}", code="FILE_NOT_FOUND") from error
 
 
-def _fetch(uri: str, sha256: str) -> Path:
+def fetch(uri: str, sha256: str) -> Path:
     """The file of a URI in the host's cache, fetched by one process where it is not there yet."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,6 +92,15 @@ def _fetch(uri: str, sha256: str) -> Path:
             Path(part).unlink(missing_ok=True)
             raise
     return path
+
+
+def remote_sha256(uri: str) -> str:
+    """sha256 of a file that lies elsewhere."""
+    digest = hashlib.sha256()
+    with _read_remote(uri) as source:
+        while chunk := source.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 # ----------------------------------------------------------------------------------------------------------- catalogs
@@ -153,7 +162,7 @@ class Catalog:
         """Open an index of the catalog; fetch and check it where it is not on this host."""
         index = self._opened.get(entry.id)
         if index is None:
-            path = _fetch(entry.uri, entry.sha256) if "://" in entry.uri else Path(entry.uri)
+            path = fetch(entry.uri, entry.sha256) if "://" in entry.uri else Path(entry.uri)
             index = Index(path)
             if index.id != entry.id:
                 message = f"{path}: its id is {index.id}, the catalog says {entry.id}"
@@ -216,7 +225,8 @@ def use_catalog(uri: str | os.PathLike[str]) -> Catalog:
     return _chosen
 
 
-def _current() -> Index | Catalog:
+def current() -> Index | Catalog:
+    """What this process scores on: an index or a catalog that was chosen, or ``UCID_CATALOG``."""
     global _chosen
     if _chosen is None:
         uri = os.environ.get("UCID_CATALOG")
@@ -232,14 +242,14 @@ def _current() -> Index | Catalog:
 
 def find_index(cell: str) -> Index:
     """Index that answers for a cell of resolution 7: the chosen one, or that of the chosen catalog."""
-    current = _current()
-    return current if isinstance(current, Index) else current.find(cell)
+    chosen = current()
+    return chosen if isinstance(chosen, Index) else chosen.find(cell)
 
 
 def chosen_indexes() -> list[Index]:
     """All indexes of the current choice."""
-    current = _current()
-    return [current] if isinstance(current, Index) else current.all()
+    chosen = current()
+    return [chosen] if isinstance(chosen, Index) else chosen.all()
 
 
 # -------------------------------------------------------------------------------------------------------------- build

@@ -1,0 +1,110 @@
+"""Which engine runs a plan: that of the collection given; for files, by their bytes and by what is installed.
+
+    bytes listed   < 1 GB      local
+                   <= 100 GB   Dask
+                   <= 1 TB     Dask, else Spark
+                   beyond      Spark
+    a Ray cluster that this process is connected to comes before Dask
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from ucid.errors import UCIDConfigError
+
+__all__ = ["ENGINES", "adapter", "choose", "engine_of", "is_path", "measure"]
+
+# Engine: module that must be there, and the extra that brings it.
+ENGINES = {"local": "pyarrow", "dask": "dask.dataframe", "ray": "ray.data", "spark": "pyspark.sql", "modin": "modin.pandas"}
+_HOMES = {"dask": "dask", "dask_expr": "dask", "dask_geopandas": "dask", "ray": "ray", "pyspark": "spark", "modin": "modin"}
+_GB = 10**9
+
+
+def is_path(data: Any) -> bool:
+    """Whether data is a path, a URI, or a list of these."""
+    if isinstance(data, (str, os.PathLike)):
+        return True
+    return isinstance(data, (list, tuple)) and bool(data) and all(isinstance(one, (str, os.PathLike)) for one in data)
+
+
+def engine_of(data: Any) -> str:
+    """Engine that a collection belongs to; ``local`` for what belongs to none."""
+    return _HOMES.get(type(data).__module__.partition(".")[0], "local")
+
+
+def installed(engine: str) -> bool:
+    """Whether an engine can be imported, without importing it."""
+    return importlib.util.find_spec(ENGINES[engine].partition(".")[0]) is not None
+
+
+def adapter(engine: str) -> ModuleType:
+    """Module of an engine.
+
+    Raises
+    ------
+    UCIDConfigError
+        There is no such engine, or it is not installed.
+    """
+    if engine not in ENGINES:
+        raise UCIDConfigError(f"no engine '{engine}'; there are auto, {', '.join(ENGINES)}")
+    try:
+        return importlib.import_module(f"ucid.distributed.{engine}")
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("ucid"):
+            raise
+        message = f"engine '{engine}' needs {error.name}: pip install 'ucid[{engine}]'"
+        raise UCIDConfigError(message, code="MISSING_DEPENDENCY") from error
+
+
+def measure(paths: Sequence[str]) -> int:
+    """Bytes of the objects that paths, folders and patterns name; they are listed, not read."""
+    import fsspec
+
+    total = 0
+    for path in paths:
+        files, _, found = fsspec.get_fs_token_paths(os.fspath(path), mode="rb")
+        for name in found:
+            total += sum(one["size"] or 0 for one in files.find(name, detail=True).values())
+    return total
+
+
+def _ray_is_connected() -> bool:
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
+
+
+def choose(data: Any, engine: str = "auto") -> str:
+    """Engine for data; ``auto`` says in one line on stderr what it chose and why, where there was a choice."""
+    own = engine_of(data)
+    if engine != "auto":
+        if engine not in ENGINES:
+            raise UCIDConfigError(f"no engine '{engine}'; there are auto, {', '.join(ENGINES)}")
+        if own not in ("local", engine):
+            raise UCIDConfigError(f"a collection of {own} stays with {own}; engine='{engine}' is for files and tables")
+        return engine
+    if not is_path(data):
+        return own
+    size = measure([data] if isinstance(data, (str, os.PathLike)) else data)
+    name, why = _by_size(size)
+    print(f"ucid: engine {name}: {size / _GB:.3g} GB listed, {why}", file=sys.stderr)
+    return name
+
+
+def _by_size(size: int) -> tuple[str, str]:
+    if size < _GB:
+        return "local", "less than 1 GB"
+    if _ray_is_connected():
+        return "ray", "a Ray cluster is connected"
+    wanted = ("dask", "spark") if size <= 1000 * _GB else ("spark", "dask")
+    for name in wanted:
+        if installed(name):
+            range_ = "1 to 100 GB" if size <= 100 * _GB else "100 GB to 1 TB" if size <= 1000 * _GB else "over 1 TB"
+            return name, range_ if name == wanted[0] else f"{range_}, {wanted[0]} is not installed"
+    return "local", "no engine is installed: pip install 'ucid[dask]'"

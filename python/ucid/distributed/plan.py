@@ -1,0 +1,241 @@
+"""A plan: one of the package's doors with its options and indexes, as a value that travels to workers.
+
+    plan = Plan.score("15MIN", index="s3://bucket/catalog")
+    engine's partition -> record batches -> plan.stream -> record batches -> engine's partition
+
+An engine hands over batches of columns, whatever their size, and gets batches back; which engine it is changes nothing in
+them. An index never travels: its address and its id do, and a worker opens it once a process, fetched once a host, verified
+against both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+import ucid
+from ucid import columns, indexes
+from ucid._ext import Index
+from ucid.errors import UCIDConfigError, UCIDDataError
+
+__all__ = ["IndexAt", "Plan", "indexes_at"]
+
+
+# ------------------------------------------------------------------------------------------------------------ indexes
+
+
+@dataclass(frozen=True)
+class IndexAt:
+    """An index by its address: a path that every worker sees, or a URI with the sha256 of the file."""
+
+    uri: str
+    id: str
+    sha256: str | None = None
+
+    def open(self) -> Index:
+        """The index, opened and verified when this process first asks for it.
+
+        Raises
+        ------
+        UCIDDataError
+            ``FILE_NOT_FOUND``, or ``INDEX_CORRUPT``: the file is damaged, or another one than the plan was made for.
+        """
+        return _open(self)
+
+
+@cache
+def _open(at: IndexAt) -> Index:
+    if at.sha256 is None:
+        if not os.path.exists(at.uri):
+            message = f"{at.uri}: no such file on {socket.gethostname()}; a catalog on an object store reaches every worker"
+            raise UCIDDataError(message, code="FILE_NOT_FOUND")
+        return _verified(Path(at.uri), at)
+    path = indexes.fetch(at.uri, at.sha256)
+    try:
+        return _verified(path, at)
+    except UCIDDataError:  # a damaged copy on this host: what the store holds is fetched again, once
+        path.unlink(missing_ok=True)
+        return _verified(indexes.fetch(at.uri, at.sha256), at)
+
+
+def _verified(path: Path, at: IndexAt) -> Index:
+    index = Index(path)
+    if index.id != at.id:
+        message = f"{path} on {socket.gethostname()}: its id is {index.id}, the plan was made for {at.id}"
+        raise UCIDDataError(message, code="INDEX_CORRUPT")
+    index.check()
+    return index
+
+
+def indexes_at(index: Any = None) -> tuple[IndexAt, ...]:
+    """Addresses of what ``index`` says: an Index, a path or URI of one or of a catalog, a sequence of these, or None for
+    the choice of this process."""
+    if index is None:
+        chosen = indexes.current()
+        return indexes_at(chosen) if isinstance(chosen, Index) else _of_catalog(chosen)
+    if isinstance(index, Index):
+        return (IndexAt(os.path.abspath(index.path), index.id),)
+    if isinstance(index, (str, os.PathLike)):
+        uri = os.fspath(index)
+        if not uri.endswith(".ucidx"):
+            return _of_catalog(indexes.Catalog(uri))
+        if "://" not in uri:
+            return indexes_at(Index(uri))
+        sha256 = indexes.remote_sha256(uri)
+        return (IndexAt(uri, Index(indexes.fetch(uri, sha256)).id, sha256),)
+    return tuple(at for one in index for at in indexes_at(one))
+
+
+def _of_catalog(catalog: indexes.Catalog) -> tuple[IndexAt, ...]:
+    return tuple(
+        IndexAt(entry.uri, entry.id, entry.sha256) if "://" in entry.uri else IndexAt(os.path.abspath(entry.uri), entry.id)
+        for entry in catalog.entries
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------- plan
+
+# Columns of a table of areas, in the order of a box.
+_SIDES = ("min_lat", "min_lon", "max_lat", "max_lon")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A door (``create``, ``parse``, ``score``, ``grid``) with the options of the function :mod:`ucid` has for it.
+
+    Plans pickle small and compare equal when they do the same. ``threads`` is among the options: an adapter sets it to 1,
+    since an engine gives each task its core.
+    """
+
+    door: str
+    options: dict[str, Any] = field(default_factory=dict)
+    indexes: tuple[IndexAt, ...] = ()
+
+    @classmethod
+    def create(cls, **options: Any) -> Plan:
+        """Identifiers of rows; options of :func:`ucid.create`."""
+        return cls("create", options)
+
+    @classmethod
+    def parse(cls, **options: Any) -> Plan:
+        """Fields of identifiers; options of :func:`ucid.parse`."""
+        return cls("parse", options)
+
+    @classmethod
+    def score(cls, context: str = "15MIN", *, index: Any = None, **options: Any) -> Plan:
+        """Scores of rows; options of :func:`ucid.score`."""
+        return cls("score", {"context": context, **options}, indexes_at(index))
+
+    @classmethod
+    def grid(cls, context: str | None = None, *, index: Any = None, **options: Any) -> Plan:
+        """Cells of areas, rows of min_lat, min_lon, max_lat, max_lon and maybe city; options of :func:`ucid.grid`."""
+        at = indexes_at(index) if context is not None else ()
+        return cls("grid", {"context": context, **options}, at)
+
+    def on_threads(self, threads: int) -> Plan:
+        """The same plan with a number of threads a batch."""
+        return replace(self, options={**self.options, "threads": threads})
+
+    def digest(self) -> str:
+        """sha256 of what decides the result: version, door, options but for threads, ids of indexes."""
+        options = {name: value for name, value in self.options.items() if name != "threads" and value is not None}
+        said = [ucid.__version__, self.door, options, [at.id for at in self.indexes]]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    def _run(self, table: Any, at: Sequence[IndexAt]) -> Any:
+        if self.door == "create":
+            return columns.create(table, **self.options)
+        if self.door == "parse":
+            return columns.parse(table, **self.options)
+        if self.door == "score":
+            return columns.score(table, index=[one.open() for one in at], **self.options)
+        raise UCIDConfigError(f"no door '{self.door}'")
+
+    def schema(self, given: pa.Schema) -> pa.Schema:
+        """Columns out for columns in; one index at most is opened."""
+        if self.door == "grid":
+            return _grid_schema(self, given)
+        empty = pa.RecordBatchReader.from_batches(given, iter(()))
+        made = pa.RecordBatchReader.from_stream(self._run(empty, self.indexes[:1])).schema
+        return made.remove_metadata()
+
+    def stream(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        """Batches in, batches out, computed while they are read, in bounded memory."""
+        if self.door == "grid":
+            schema = self.schema(batches.schema)
+            return pa.RecordBatchReader.from_batches(schema, _grid_batches(self, batches, schema))
+        return pa.RecordBatchReader.from_stream(self._run(batches, self.indexes))
+
+    def batches(self, given: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The same for an iterator; nothing for nothing."""
+        first = next(given, None)
+        if first is None:
+            return
+        def again() -> Iterator[pa.RecordBatch]:
+            yield first
+            yield from given
+        yield from self.stream(pa.RecordBatchReader.from_batches(first.schema, again()))
+
+    def table(self, given: pa.Table) -> pa.Table:
+        """A table in, a table out: the batch function of engines that hold Arrow."""
+        return self.stream(given.to_reader()).read_all().replace_schema_metadata(given.schema.metadata)
+
+    def frame(self, given: Any) -> Any:
+        """A pandas frame in, one out, with its index: the batch function of engines that hold pandas."""
+        if self.door == "grid":
+            import pandas
+
+            made = self.table(pa.Table.from_pandas(given, preserve_index=False))
+            return made.to_pandas(types_mapper={pa.string(): pandas.StringDtype("pyarrow")}.get)
+        return self._run(given, self.indexes)
+
+
+def _grid_schema(plan: Plan, given: pa.Schema) -> pa.Schema:
+    missing = [side for side in _SIDES if side not in given.names]
+    if missing:
+        raise UCIDDataError(f"no column '{missing[0]}'; areas have {', '.join(_SIDES)}, and maybe city")
+    cells = pa.schema([("h3", pa.string()), ("lat", pa.float64()), ("lon", pa.float64())])
+    if "city" in given.names:
+        cells = cells.insert(0, pa.field("city", pa.string()))
+    if plan.options["context"] is None:
+        return cells
+    return _scores_of(plan).schema(cells)
+
+
+def _scores_of(plan: Plan) -> Plan:
+    """What a grid does with its cells."""
+    options = {name: value for name, value in plan.options.items() if name != "resolution"}
+    return Plan("score", {**options, "h3": "h3"}, plan.indexes)
+
+
+def _grid_batches(plan: Plan, areas: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    named = "city" in schema.names
+    for batch in areas:
+        for area in batch.to_pylist():
+            box = [area[side] for side in _SIDES]
+            cells = pa.RecordBatchReader.from_stream(columns.grid(box, resolution=plan.options.get("resolution", 9)))
+            if named:
+                cells = _with_city(cells, area["city"])
+            if plan.options["context"] is not None:
+                cells = _scores_of(plan).stream(cells)
+            for made in cells:
+                yield pa.RecordBatch.from_arrays(made.columns, schema=schema)
+
+
+def _with_city(cells: pa.RecordBatchReader, city: str | None) -> pa.RecordBatchReader:
+    schema = cells.schema.insert(0, pa.field("city", pa.string()))
+
+    def named() -> Iterator[pa.RecordBatch]:
+        for batch in cells:
+            yield pa.record_batch([pa.repeat(pa.scalar(city, pa.string()), batch.num_rows), *batch.columns], schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, named())
