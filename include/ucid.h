@@ -1016,6 +1016,36 @@ UCID_API ucid_status ucid_score_stream(struct ArrowArrayStream *in, const ucid_c
                                        const ucid_stream_options *options, struct ArrowArrayStream *out,
                                        ucid_error *error);
 
+typedef struct ucid_aggregate_stream_options {
+    size_t size;
+    const ucid_allocator *allocator;          /* must outlive the stream and its batches */
+    int threads;                              /* >= 1 */
+    int states;                               /* 1: give states of groups, to be merged; 0: results */
+    const char *to;                           /* groups: cells "r0".."r15", or "city", "region", "country" */
+    const char *score_column, *weight_column; /* NULL: score; each row weighs 1 */
+    const char *cell_column, *city_column;    /* NULL: the usual names */
+    ucid_progress_fn progress;                /* rows done, before each batch of the input; or NULL */
+    void *progress_ctx;
+} ucid_aggregate_stream_options;
+#define UCID_AGGREGATE_STREAM_OPTIONS_INIT                                                                             \
+    {                                                                                                                  \
+        sizeof(ucid_aggregate_stream_options), NULL, 1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL                    \
+    }
+
+/* Scored rows rolled up to coarser cells, cities, regions ("US-CA") or countries: one batch of one row a group,
+ * ascending by key. Rows need a score (and may have a confidence), and cells, identifiers or coordinates; for texts a
+ * city, or identifiers. States that this function gave are merged: a table with all their columns is one.
+ *   in    takes in over when it succeeds; the whole of it is read when the first batch is asked for
+ *   out   the key (h3, city, region or country; null: rows without), then
+ *         results: rows, nulls, weight, score, grade, confidence, std, min, max, grade_f .. grade_a_plus
+ *         states: the columns of UCID_AGGREGATE_COLUMN_LIST, int64
+ *         Metadata that tell where scores come from ("ucid.*") stay.
+ *   cost  O(rows); memory of the groups
+ *   err   INVALID_ARGUMENT: to; DATA_ERROR: a column is missing or of a wrong type; CANCELLED; NO_MEMORY
+ *   safe  one thread at a time for one stream          since 0.1 */
+UCID_API ucid_status ucid_aggregate_stream(struct ArrowArrayStream *in, const ucid_aggregate_stream_options *options,
+                                           struct ArrowArrayStream *out, ucid_error *error);
+
 /* Cells of a grid as a stream: h3 (text), lat, lon of their centres.
  * in    takes grid over when it succeeds; batch_rows as in ucid_stream_options
  * err   INVALID_ARGUMENT, NO_MEMORY          since 0.1 */

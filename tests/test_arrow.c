@@ -141,6 +141,82 @@ static void every_allocation_may_fail(void **state)
     assert_true(tries > 40);
 }
 
+/* The latitudes of a grid as scores, rolled up to cells of resolution 5 at once, or by way of states of r7 and r6. The
+ * key and the bits of weight, mean and spread of each group go into text. */
+static ucid_status roll_up(int by_states, int64_t grid_rows, const ucid_allocator *allocator, char *text,
+                           size_t capacity)
+{
+    ucid_status status;
+    struct ArrowArrayStream streams[4] = {{0}};
+    ucid_aggregate_stream_options options = UCID_AGGREGATE_STREAM_OPTIONS_INIT;
+    options.allocator = allocator;
+    options.score_column = "lat";
+    options.cell_column = "h3";
+    streams[0] = grid_stream(grid_rows, allocator, &status);
+    int last = 0;
+    for (const char *to = by_states ? "r7" : "r5"; to != NULL && status == UCID_OK; last++) {
+        options.to = to;
+        options.states = strcmp(to, "r5") != 0;
+        status = ucid_aggregate_stream(&streams[last], &options, &streams[last + 1], NULL);
+        options.score_column = NULL;
+        to = strcmp(to, "r7") == 0 ? "r6" : strcmp(to, "r6") == 0 ? "r5" : NULL;
+    }
+    struct ArrowSchema schema = {0};
+    struct ArrowArray batch = {0};
+    text[0] = '\0';
+    if (status == UCID_OK && (streams[last].get_schema(&streams[last], &schema) != 0 ||
+                              streams[last].get_next(&streams[last], &batch) != 0)) {
+        assert_non_null(streams[last].get_last_error(&streams[last]));
+        status = UCID_NO_MEMORY;
+    }
+    if (status == UCID_OK) {
+        struct ArrowArrayView view;
+        size_t length = 0;
+        assert_int_equal(ArrowArrayViewInitFromSchema(&view, &schema, NULL), 0);
+        assert_int_equal(ArrowArrayViewSetArray(&view, &batch, NULL), 0);
+        assert_int_equal(ArrowArrayViewValidate(&view, NANOARROW_VALIDATION_LEVEL_FULL, NULL), 0);
+        for (int64_t row = 0; row < batch.length; row++) {
+            struct ArrowStringView cell = ArrowArrayViewGetStringUnsafe(view.children[0], row);
+            length += (size_t)snprintf(text + length, capacity - length, "%.*s", (int)cell.size_bytes, cell.data);
+            const int columns[] = {1, 3, 4, 7};
+            for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+                double value = ArrowArrayViewGetDoubleUnsafe(view.children[columns[i]], row);
+                length += (size_t)snprintf(text + length, capacity - length, " %a", value);
+            }
+            length += (size_t)snprintf(text + length, capacity - length, "\n");
+        }
+        ArrowArrayViewReset(&view);
+    }
+    if (batch.release != NULL) batch.release(&batch);
+    if (schema.release != NULL) schema.release(&schema);
+    for (int i = 3; i >= 0; i--) {
+        if (streams[i].release != NULL) streams[i].release(&streams[i]);
+    }
+    return status;
+}
+
+static void roll_ups_by_states_are_those_of_the_rows(void **state)
+{
+    (void)state;
+    static char expected[TEXT_MAX], text[TEXT_MAX];
+    assert_int_equal(roll_up(0, 1000, NULL, expected, sizeof expected), UCID_OK);
+    assert_non_null(strstr(expected, "851ec903fffffff "));
+    assert_int_equal(roll_up(1, 1000, NULL, text, sizeof text), UCID_OK);
+    assert_string_equal(text, expected);
+    assert_int_equal(roll_up(1, 7, NULL, text, sizeof text), UCID_OK);
+    assert_string_equal(text, expected);
+    ucid_status status = UCID_NO_MEMORY;
+    for (int64_t n = 1; status != UCID_OK; n++) {
+        counting counts = {0, 0, n};
+        ucid_allocator allocator = {count_allocation, &counts};
+        status = roll_up(1, 1000, &allocator, text, sizeof text);
+        assert_true(status == UCID_OK || status == UCID_NO_MEMORY);
+        assert_int_equal(counts.held, 0);
+        assert_true(n < 1000);
+    }
+    assert_string_equal(text, expected);
+}
+
 /* One column of doubles called x, and a name of the caller's choice. */
 static struct ArrowArrayStream one_column(const char *name, const char *format)
 {
@@ -180,6 +256,26 @@ static void refusals_leave_the_input_alone(void **state)
         assert_null(out.release);
         in.release(&in);
     }
+    const struct {
+        const char *name, *format, *to, *message;
+        ucid_status status;
+    } groups[] = {
+        {"score", "g", "r16", "groups are r0..r15, city, region or country, not 'r16'", UCID_INVALID_ARGUMENT},
+        {"score", "g", NULL, "groups are r0..r15, city, region or country, not ''", UCID_INVALID_ARGUMENT},
+        {"score", "u", "r7", "column 'score' is string, not numbers", UCID_DATA_ERROR},
+        {"h3", "u", "r7", "no column 'score'; there are h3", UCID_DATA_ERROR},
+        {"score", "g", "r7", "no column for places (h3, ucid, or lat and lon); there are score", UCID_DATA_ERROR},
+        {"score", "g", "city", "no column for cities (city, or ucid); there are score", UCID_DATA_ERROR}};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        struct ArrowArrayStream in = one_column(groups[i].name, groups[i].format), out = {0};
+        ucid_aggregate_stream_options options = UCID_AGGREGATE_STREAM_OPTIONS_INIT;
+        ucid_error error;
+        options.to = groups[i].to;
+        assert_int_equal(ucid_aggregate_stream(&in, &options, &out, &error), groups[i].status);
+        assert_string_equal(error.message, groups[i].message);
+        assert_non_null(in.release);
+        in.release(&in);
+    }
     struct ArrowArrayStream in = one_column("ucid", "u"), out = {0};
     ucid_stream_options options = UCID_STREAM_OPTIONS_INIT;
     ucid_error error;
@@ -201,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_of_any_size_give_the_same_rows),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(roll_ups_by_states_are_those_of_the_rows),
         cmocka_unit_test(refusals_leave_the_input_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -542,6 +542,51 @@ def test_grids(chosen):
     assert scored.column("h3").equals(cells.column("h3")) and pc.max(scored.column("score")).as_py() > 0
 
 
+def test_aggregates_are_those_of_the_program(chosen, tmp_path):
+    scored = ucid.score(places(chosen, 20000), city="IST").append_column("people", pa.array(np.arange(20000) % 7))
+    pyarrow.parquet.write_table(scored, tmp_path / "in.parquet")
+    for to, options in [("r7", {}), ("r5", {"weight": "people"}), ("city", {}), ("country", {"weight": "people"}), ("region", {})]:
+        words = [f"--{name}={value}" for name, value in options.items()]
+        run(BUILD / "ucid", "aggregate", tmp_path / "in.parquet", "-o", tmp_path / "out.parquet", "--to", to, *words)
+        ours = ucid.aggregate(scored, to, **options)
+        assert ours.equals(pyarrow.parquet.read_table(tmp_path / "out.parquet")), to
+        assert ours.schema.metadata[b"ucid.index"].decode() == chosen.id
+    groups = ucid.aggregate(scored, 7)
+    assert pc.sum(groups.column("rows")).as_py() + pc.sum(groups.column("nulls")).as_py() == 20000
+    mean = pc.mean(scored.column("score")).as_py()
+    assert ucid.aggregate(scored, "city").column("score").to_pylist()[-1] == pytest.approx(mean, abs=1e-9)
+
+
+def test_states_merge_in_any_order_to_the_same_bits(chosen):
+    scored = ucid.score(places(chosen, 9000), city="IST").append_column("people", pa.array(np.arange(9000) % 5))
+    weighed = {"weight": "people"}
+    cuts = [0, 1, 1, 4000, 4001, 8999, 9000]
+    parts = [scored.slice(low, high - low) for low, high in zip(cuts, cuts[1:])]
+    for fine, coarse in (("r9", "r7"), ("r9", "r5"), ("city", "country"), ("city", "city")):
+        states = [ucid.aggregate(part, fine, states=True, **weighed) for part in parts]
+        whole = ucid.aggregate(scored, coarse, **weighed)
+        for order in (states, states[::-1]):
+            assert same(ucid.aggregate(pa.concat_tables(order), coarse), whole)
+        half = [ucid.aggregate(pa.concat_tables(some), coarse, states=True) for some in (states[:2], states[2:])]
+        assert same(ucid.aggregate(pa.concat_tables(half), coarse), whole)
+        polars, pandas = pytest.importorskip("polars"), pytest.importorskip("pandas")
+        assert ucid.aggregate(polars.from_arrow(pa.concat_tables(states)), coarse)["score"].to_list() == whole.column("score").to_pylist()
+        framed = ucid.aggregate(pa.concat_tables(states).to_pandas(), coarse)
+        assert isinstance(framed, pandas.DataFrame) and list(framed.columns) == whole.column_names
+        assert framed["rows"].tolist() == whole.column("rows").to_pylist()
+    with pytest.raises(ucid.UCIDConfigError, match="no column of scores or weights"):
+        ucid.aggregate(states[0], "r5", weight="rows")
+    with pytest.raises(ucid.UCIDDataError, match="'rows' of a state"):
+        ucid.aggregate(states[0].set_column(1, "rows", pa.array([1.0])), "city")
+    with pytest.raises(Exception, match="row 0 is not a state"):
+        ucid.aggregate(states[0].set_column(1, "rows", pa.array([-1])), "city")
+    for to in ("r16", "r", "planet", -1):
+        with pytest.raises(ucid.UCIDConfigError, match="groups are"):
+            ucid.aggregate(scored, to)
+    with pytest.raises(ucid.UCIDDataError, match="no column 'score'"):
+        ucid.aggregate(places(chosen, 3), "r7")
+
+
 # ------------------------------------------------------------------------------------------------- contexts, indexes
 
 

@@ -357,6 +357,25 @@ static PyObject *add_columns(PyObject *module, PyObject *args)
     return wrap_stream(state, &out);
 }
 
+/* aggregate_stream(source, to, score, weight, h3, city, states, threads) -> ArrowStream */
+static PyObject *aggregate_stream(PyObject *module, PyObject *args)
+{
+    ext_state *state = ext_state_of_module(module);
+    PyObject *source;
+    ucid_aggregate_stream_options options = UCID_AGGREGATE_STREAM_OPTIONS_INIT;
+    struct ArrowArrayStream in = {0}, out;
+    ucid_error error;
+    if (!PyArg_ParseTuple(args, "Oszzzzpi:aggregate_stream", &source, &options.to, &options.score_column,
+                          &options.weight_column, &options.cell_column, &options.city_column, &options.states,
+                          &options.threads) ||
+        import_stream(source, &in) != 0) {
+        return NULL;
+    }
+    if (ucid_aggregate_stream(&in, &options, &out, &error) == UCID_OK) return wrap_stream(state, &out);
+    in.release(&in);
+    return ext_raise(state, &error);
+}
+
 /* grid_stream(min_lat, min_lon, max_lat, max_lon, resolution) -> ArrowStream */
 static PyObject *grid_stream(PyObject *module, PyObject *args)
 {
@@ -575,6 +594,7 @@ static PyObject *table_of_buffers(PyObject *module, PyObject *pairs)
 
 PyMethodDef ext_columns_methods[] = {
     {"add_columns", add_columns, METH_VARARGS, NULL},
+    {"aggregate_stream", aggregate_stream, METH_VARARGS, NULL},
     {"grid_stream", grid_stream, METH_VARARGS, NULL},
     {"table_of_buffers", table_of_buffers, METH_O, NULL},
     {NULL, NULL, 0, NULL},

@@ -187,6 +187,17 @@ def context_ids() -> list[str]: ...
 def add_columns(
     door: str, source: object, options: dict[str, object], indexes: Sequence[Index], /
 ) -> ArrowStream: ...
+def aggregate_stream(
+    source: object,
+    to: str,
+    score: str | None,
+    weight: str | None,
+    h3: str | None,
+    city: str | None,
+    states: bool,
+    threads: int,
+    /,
+) -> ArrowStream: ...
 def grid_stream(
     min_lat: float, min_lon: float, max_lat: float, max_lon: float, resolution: int, /
 ) -> ArrowStream: ...

@@ -17,7 +17,7 @@ from ucid import _ext
 from ucid._ext import ArrowStream, Index
 from ucid.errors import UCIDConfigError, UCIDDataError
 
-__all__ = ["ArrowStream", "canonicalize_column", "create", "grid", "parse", "score"]
+__all__ = ["ArrowStream", "aggregate", "canonicalize_column", "create", "grid", "parse", "score"]
 
 _LENIENT, _STRICT, _SNAP = 0, 1, 2
 
@@ -47,6 +47,15 @@ def _table_of_arrays(arrays: dict[str, Any]) -> ArrowStream:
 def _home(table: Any) -> str:
     """Package that a table's type comes from."""
     return type(table).__module__.partition(".")[0]
+
+
+def _is_frame(table: Any) -> bool:
+    return _home(table) in ("pandas", "geopandas")
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _sink(stream: ArrowStream, like: Any) -> Any:
@@ -79,19 +88,31 @@ def _raise_bad_rows(stream: ArrowStream, fine: frozenset[str]) -> Any:
 _FINE = frozenset({"ok", "island", "near_boundary", "off_network"})
 
 
-def _run(door: str, table: Any, arrays: dict[str, Any], options: dict[str, Any], index: Any, errors: str) -> Any:
+def _run(
+    door: str,
+    table: Any,
+    errors: str,
+    *,
+    lat: str | Any = None,
+    lon: str | Any = None,
+    index: Any = None,
+    replace: bool = False,
+    **options: Any,
+) -> Any:
+    """What every door does: the options of ``ucid_stream_options``, a stream in, a stream out, as what was given."""
     if errors not in ("null", "raise"):
         raise UCIDConfigError(f"errors is '{errors}', not 'null' or 'raise'")
-    given = {name: value for name, value in options.items() if value is not None}
-    given.setdefault("threads", len(os.sched_getaffinity(0)))
-    framed = _home(table) in ("pandas", "geopandas")
+    arrays, names = _arrays_or_names(table, lat, lon) if door in ("create", "score") else ({}, {})
+    given = {name: value for name, value in {**options, **names}.items() if value is not None}
+    given.setdefault("threads", _processors())
+    framed = _is_frame(table)
     if framed:
         from ucid import frames
 
-        source = frames.needed_columns(table, door, given)
-        replace, given["replace"] = given["replace"], 1
+        source = frames.needed_columns(table, door, (value for name, value in given.items() if name.endswith("_column")))
     else:
         source = _source(table, arrays)
+    given["replace"] = int(replace or framed)
     indexes = tuple(_indexes(index)) if door == "score" else ()
     stream = _ext.add_columns(door, source, given, indexes)
     if errors == "raise":
@@ -191,11 +212,9 @@ def create(
     >>> create(places, city="IST", timestamp="2026W01T12", context="15MIN").column("ucid")[0].as_py()
     'UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:F:0.00:'
     """
-    arrays, names = _arrays_or_names(table, lat, lon)
     mode = (_STRICT if strict else _LENIENT) | (_SNAP if snap else 0)
-    options = {"city": city, "time": timestamp, "context": context, "resolution": resolution, "mode": mode,
-               "replace": int(replace), "threads": threads, "cell_column": h3, **names}  # fmt: skip
-    return _run("create", table, arrays, options, None, errors)
+    return _run("create", table, errors, lat=lat, lon=lon, cell_column=h3, city=city, time=timestamp, context=context,
+                resolution=resolution, mode=mode, replace=replace, threads=threads)  # fmt: skip
 
 
 def _arrays_or_names(table: Any, lat: Any, lon: Any) -> tuple[dict[str, Any], dict[str, str | None]]:
@@ -225,13 +244,13 @@ def parse(
     >>> parse(table).select(["city", "grade", "status"]).to_pylist()
     [{'city': 'IST', 'grade': 'A', 'status': 'ok'}, {'city': None, 'grade': None, 'status': 'invalid_prefix'}]
     """
-    options = {"ucid_column": column, "mode": _STRICT if strict else _LENIENT, "replace": int(replace), "threads": threads}
-    return _run("parse", table, {}, options, None, errors)
+    mode = _STRICT if strict else _LENIENT
+    return _run("parse", table, errors, ucid_column=column, mode=mode, replace=replace, threads=threads)
 
 
 def canonicalize_column(table: Any, *, column: str | None = None, replace: bool = False, errors: str = "null") -> Any:
     """Canonical texts of identifiers: adds canonical and status."""
-    return _run("canonicalize", table, {}, {"ucid_column": column, "replace": int(replace)}, None, errors)
+    return _run("canonicalize", table, errors, ucid_column=column, replace=replace)
 
 
 def score(
@@ -276,13 +295,12 @@ def score(
     """
     from ucid.contexts import PluginContext, get_context
 
-    arrays, names = _arrays_or_names(table, lat, lon)
     chosen = get_context(context)
     if isinstance(chosen, PluginContext):
-        return _score_plugin(chosen, table, arrays, timestamp, city, resolution, replace, names)
-    options = {"context": chosen.context_id, "city": city, "time": timestamp, "detail": int(detail),
-               "resolution": resolution, "replace": int(replace), "threads": threads, "cell_column": h3, **names}  # fmt: skip
-    return _run("score", table, arrays, options, index, errors)
+        return _score_plugin(chosen, table, errors, lat=lat, lon=lon, city=city, timestamp=timestamp, resolution=resolution,
+                             replace=replace)  # fmt: skip
+    return _run("score", table, errors, lat=lat, lon=lon, cell_column=h3, index=index, city=city, time=timestamp,
+                context=chosen.context_id, resolution=resolution, detail=int(detail), replace=replace, threads=threads)  # fmt: skip
 
 
 def _indexes(index: Any) -> Sequence[Index]:
@@ -298,15 +316,16 @@ def _indexes(index: Any) -> Sequence[Index]:
 
 
 def _score_plugin(
-    context: Any, table: Any, arrays: dict[str, Any], timestamp: str | None, city: str | None, resolution: int,
-    replace: bool, names: dict[str, str | None],
+    context: Any, table: Any, errors: str, *, lat: Any, lon: Any, city: str | None, timestamp: str | None,
+    resolution: int, replace: bool,
 ) -> Any:  # fmt: skip
     """A context written in Python sees columns too: the table is read whole, scored, and given identifiers."""
     import pyarrow as pa
 
     from ucid.contexts import grade_of
 
-    if _home(table) in ("pandas", "geopandas"):
+    arrays, names = _arrays_or_names(table, lat, lon)
+    if _is_frame(table):
         from ucid import frames
 
         plain: Any = frames.plain_columns(table)
@@ -322,12 +341,12 @@ def _score_plugin(
     scores, confidences = context.score_columns(columns[0], columns[1], timestamp)
     numbers = pa.array(scores, pa.float64(), from_pandas=True), pa.array(confidences, pa.float64(), from_pandas=True)
     grades = pa.array([grade_of(value) if value == value else None for value in scores], pa.string())
-    if _home(table) in ("pandas", "geopandas"):
+    if _is_frame(table):
         added: Any = frames.with_columns(table, pa.table({"score": numbers[0], "confidence": numbers[1], "grade": grades}), replace)
     else:
         added = whole.append_column("score", numbers[0]).append_column("confidence", numbers[1]).append_column("grade", grades)
         added = _sink(added, table) if _home(table) == "polars" else added
-    return create(added, city=city, timestamp=timestamp, context=context.context_id, resolution=resolution,
+    return create(added, city=city, timestamp=timestamp, context=context.context_id, resolution=resolution, errors=errors,
                   replace=replace, lat=names.get("lat_column"), lon=names.get("lon_column"))  # fmt: skip
 
 
@@ -359,3 +378,70 @@ def grid(
     if context is None:
         return cells
     return score(cells, context, index=index, timestamp=timestamp, city=city, detail=detail, h3="h3")  # type: ignore[no-any-return]
+
+
+def aggregate(
+    table: Any,
+    to: str | int = "r7",
+    *,
+    score: str | None = None,
+    weight: str | None = None,
+    h3: str | None = None,
+    city: str | None = None,
+    states: bool = False,
+    threads: int | None = None,
+) -> Any:
+    """Roll scored rows up to coarser cells, cities, regions or countries; one row a group, ascending by key.
+
+    Sums are of integers, so the result is the same bit for bit in whatever order, and in however many parts, the rows
+    come; ``ucid aggregate`` gives the same.
+
+    Parameters
+    ----------
+    table : anything that speaks Arrow
+        With a score (0..100), and a confidence where there is one; and with cells (``h3``), identifiers or coordinates,
+        or, for groups of texts, a ``city`` or identifiers. Or states of groups, which are merged.
+    to : {"r0" .. "r15", "city", "region", "country"}, or int
+        Groups: cells of a resolution, or cities, regions (``"US-CA"``) and countries of the registry.
+    score, weight, h3, city : str, optional
+        Names of columns. Without a weight each row weighs 1; weights (0..2^30, say inhabitants) count to 1/1024.
+    states : bool
+        Give the sums of each group as int64 columns. Those of parts of a table, put one below the other, can be rolled
+        up further, and give what the whole would.
+    threads : int, optional
+        Default: the processors that this process may use.
+
+    Returns
+    -------
+    The kind of ``table``; an ArrowStream for everything without a kind of its own
+        The key (``h3``, ``city``, ``region`` or ``country``; null for rows without), ``rows`` with and ``nulls``
+        without a score, ``weight``, the weighted means ``score`` and ``confidence``, the ``grade`` of the mean, ``std``,
+        ``min`` and ``max`` of the scores, and the rows of each grade, ``grade_f`` to ``grade_a_plus``.
+
+    Raises
+    ------
+    UCIDDataError
+        A column is missing or of a wrong type.
+    UCIDConfigError
+        ``to`` is none of the groups.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> cells = pa.table({"h3": ["891ec90243bffff", "891ec902407ffff", "891ec91a6b3ffff"], "score": [90.0, 70.0, 40.0]})
+    >>> aggregate(cells, "r7").select(["h3", "rows", "score", "grade"]).to_pylist()
+    [{'h3': '871ec9024ffffff', 'rows': 2, 'score': 80.0, 'grade': 'B'}, {'h3': '871ec91a6ffffff', 'rows': 1, 'score': 40.0, 'grade': 'D'}]
+    >>> parts = [aggregate(cells.slice(at, 1), "r7", states=True) for at in range(3)]
+    >>> aggregate(pa.concat_tables(parts), "r5") == aggregate(cells, "r5")
+    True
+    """
+    to = f"r{to}" if isinstance(to, int) else to
+    framed = _is_frame(table)
+    if framed:
+        from ucid import frames
+
+        source = frames.needed_columns(table, "aggregate", (score, weight, h3, city))
+    else:
+        source = _source(table, {})
+    stream = _ext.aggregate_stream(source, to, score, weight, h3, city, states, threads or _processors())
+    return frames.new_frame(stream) if framed else _sink(stream, table)

@@ -7,6 +7,7 @@ coordinate system.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas
@@ -16,12 +17,15 @@ from ucid.errors import UCIDDataError
 
 __all__ = ["Accessor", "needed_columns", "plain_columns", "with_columns"]
 
+_STATES = ("rows", "nulls", "min", "max", "grade_f", "grade_d", "grade_c", "grade_b", "grade_a", "grade_a_plus",
+           *(f"{name}_{half}" for name in ("weight", "score", "square", "confidence") for half in ("low", "high")))  # fmt: skip
 _PLACES = ("lat", "latitude", "y", "lon", "lng", "longitude", "long", "x", "h3", "h3_index", "h3_cell", "cell", "city",
            "city_code", "timestamp")  # fmt: skip
 # What a door may ask for, under the names that it knows.
 _ASKED = {
     "create": (*_PLACES, "context", "grade", "confidence", "flags"),
     "score": _PLACES,
+    "aggregate": (*_PLACES, "ucid", "ucid_string", "score", "confidence", "region", "country", *_STATES),
     "parse": ("ucid", "ucid_string"),
     "canonicalize": ("ucid", "ucid_string"),
 }
@@ -50,11 +54,11 @@ def plain_columns(frame: Any) -> Any:
     return pyarrow.Table.from_pandas(frame, preserve_index=False)
 
 
-def needed_columns(frame: Any, door: str, options: dict[str, Any]) -> Any:
-    """The columns that a door may ask for, as an Arrow table."""
+def needed_columns(frame: Any, door: str, named: Iterable[str | None]) -> Any:
+    """The columns that a door may ask for, and those that are named, as an Arrow table."""
     import pyarrow
 
-    asked = {*_ASKED[door], *(value for name, value in options.items() if name.endswith("_column"))}
+    asked = {*_ASKED[door], *named}
     taken = {name: frame[name] for name in frame.columns if isinstance(name, str) and name in asked}
     if _is_geo(frame) and door in ("create", "score"):
         taken |= _points(frame)
@@ -65,16 +69,30 @@ def needed_columns(frame: Any, door: str, options: dict[str, Any]) -> Any:
 
 def with_columns(frame: Any, added: Any, replace: bool) -> Any:
     """A copy of the frame with the columns of an Arrow table behind its own."""
-    import pyarrow
-
     there = [name for name in added.column_names if name in frame.columns]
     if there and not replace:
         raise UCIDDataError(f"there is a column '{there[0]}' already; replace=True replaces it")
     made = frame.drop(columns=there)
-    text = pandas.StringDtype("pyarrow")
     for name, column in zip(added.column_names, added.columns, strict=True):
-        made[name] = text.__from_arrow__(column) if pyarrow.types.is_string(column.type) else column.to_numpy()
+        made[name] = _series(column)
     return made
+
+
+def new_frame(stream: Any) -> Any:
+    """A frame of a stream's columns alone."""
+    import pyarrow
+
+    table = pyarrow.table(stream)
+    columns = zip(table.column_names, table.columns, strict=True)
+    return pandas.DataFrame({name: _series(column) for name, column in columns})
+
+
+def _series(column: Any) -> Any:
+    """Values of an Arrow column as pandas has them: texts stay Arrow's, null numbers are NaN."""
+    import pyarrow
+
+    text = pyarrow.types.is_string(column.type)
+    return pandas.StringDtype("pyarrow").__from_arrow__(column) if text else column.to_numpy()
 
 
 class Accessor:
@@ -98,6 +116,10 @@ class Accessor:
     def canonicalize(self, **options: Any) -> Any:
         """Canonical texts; see :func:`ucid.canonicalize`."""
         return columns.canonicalize_column(self._frame, **options)
+
+    def aggregate(self, to: str | int = "r7", **options: Any) -> Any:
+        """Groups of scores; see :func:`ucid.aggregate`."""
+        return columns.aggregate(self._frame, to, **options)
 
 
 pandas.api.extensions.register_dataframe_accessor("ucid")(Accessor)

@@ -170,6 +170,28 @@ static ucid_status read_validity(const struct ArrowArrayView *view, int64_t firs
     return UCID_OK;
 }
 
+ucid_status arrow_validity_join(const uint8_t *const *validities, int bitmaps, int64_t count,
+                                const ucid_allocator *allocator, arrow_scratch *scratch, const uint8_t **validity,
+                                ucid_error *error)
+{
+    const uint8_t *found = NULL;
+    size_t bytes = (size_t)(count + 7) / 8;
+    for (int i = 0; i < bitmaps; i++) {
+        if (validities[i] == NULL) continue;
+        if (found == NULL) {
+            found = validities[i];
+            continue;
+        }
+        ucid_status status = arrow_scratch_reserve(scratch, allocator, bytes + 1, error);
+        if (status != UCID_OK) return status;
+        uint8_t *both = scratch->bytes;
+        for (size_t b = 0; b < bytes; b++) both[b] = found[b] & validities[i][b];
+        found = both;
+    }
+    *validity = found;
+    return UCID_OK;
+}
+
 /* ------------------------------------------------------------------------------------------------------- Numbers -- */
 
 #define CONVERT(member)                                                                                                \

@@ -52,6 +52,10 @@ ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct Arro
                              int64_t count, const ucid_allocator *allocator, arrow_texts *out, ucid_error *error);
 ucid_status arrow_read_cells(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
                              int64_t count, const ucid_allocator *allocator, arrow_cells *out, ucid_error *error);
+/* Rows that are valid in all of some bitmaps; borrowed where one says it, else made in scratch. err NO_MEMORY */
+ucid_status arrow_validity_join(const uint8_t *const *validities, int bitmaps, int64_t count,
+                                const ucid_allocator *allocator, arrow_scratch *scratch, const uint8_t **validity,
+                                ucid_error *error);
 void arrow_numbers_reset(arrow_numbers *numbers, const ucid_allocator *allocator);
 void arrow_texts_reset(arrow_texts *texts, const ucid_allocator *allocator);
 void arrow_cells_reset(arrow_cells *cells, const ucid_allocator *allocator);

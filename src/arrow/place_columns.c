@@ -36,22 +36,6 @@ ucid_status place_columns_init(place_columns *places, const struct ArrowSchema *
     return UCID_OK;
 }
 
-/* Rows whose latitude and longitude are both there. */
-static ucid_status join_validity(place_columns *places, int64_t count, const ucid_allocator *allocator,
-                                 ucid_error *error)
-{
-    const uint8_t *lat = places->lat.validity, *lon = places->lon.validity;
-    places->row_validity = lat != NULL ? lat : lon;
-    if (lat == NULL || lon == NULL) return UCID_OK;
-    size_t bytes = (size_t)(count + 7) / 8;
-    ucid_status status = arrow_scratch_reserve(&places->validity, allocator, bytes + 1, error);
-    if (status != UCID_OK) return status;
-    uint8_t *both = places->validity.bytes;
-    for (size_t i = 0; i < bytes; i++) both[i] = lat[i] & lon[i];
-    places->row_validity = both;
-    return UCID_OK;
-}
-
 ucid_status place_columns_read(place_columns *places, const struct ArrowSchema *schema, const struct ArrowArray *batch,
                                int64_t first, int64_t count, const ucid_allocator *allocator, ucid_error *error)
 {
@@ -65,7 +49,10 @@ ucid_status place_columns_read(place_columns *places, const struct ArrowSchema *
             status = arrow_read_numbers(schema->children[lon], batch->children[lon], start, count, allocator,
                                         &places->lon, error);
         }
-        if (status == UCID_OK) status = join_validity(places, count, allocator, error);
+        const uint8_t *both[] = {places->lat.validity, places->lon.validity};
+        if (status == UCID_OK) {
+            status = arrow_validity_join(both, 2, count, allocator, &places->validity, &places->row_validity, error);
+        }
         if (status != UCID_OK) return status;
         places->lat_deg = places->lat.values;
         places->lon_deg = places->lon.values;

@@ -62,7 +62,7 @@ static ucid_status set_options(const ucid_stream_options *given, ucid_stream_opt
 
 /* -------------------------------------------------------------------------------------------------------- Schema -- */
 
-static ucid_status read_schema(struct ArrowArrayStream *in, struct ArrowSchema *schema, ucid_error *error)
+ucid_status arrow_schema_read(struct ArrowArrayStream *in, struct ArrowSchema *schema, ucid_error *error)
 {
     if (in == NULL || in->release == NULL) return ucid_fail(error, UCID_INVALID_ARGUMENT, "the stream is released");
     int code = in->get_schema(in, schema);
@@ -90,7 +90,7 @@ static int64_t find_name(const struct ArrowSchema *schema, const char *name)
 int64_t arrow_find(const struct ArrowSchema *schema, const char *name, const char *const *usual)
 {
     if (name != NULL) return find_name(schema, name);
-    for (; *usual != NULL; usual++) {
+    for (; usual != NULL && *usual != NULL; usual++) {
         int64_t found = find_name(schema, *usual);
         if (found >= 0) return found;
     }
@@ -191,31 +191,42 @@ static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
     return ENOMEM;
 }
 
+ucid_status arrow_pull(struct ArrowArrayStream *in, const struct ArrowSchema *schema, struct ArrowArray *batch,
+                       ucid_error *error)
+{
+    *batch = (struct ArrowArray){0};
+    int code = in->get_next(in, batch);
+    if (code != 0) {
+        const char *reason = in->get_last_error(in);
+        return ucid_fail(error, code == ENOMEM ? UCID_NO_MEMORY : UCID_DATA_ERROR, "%s",
+                         reason != NULL ? reason : strerror(code));
+    }
+    if (batch->release == NULL) return UCID_OK;
+    ucid_status status = UCID_OK;
+    if (batch->n_children != schema->n_children || batch->length < 0 || batch->offset < 0) {
+        status = ucid_fail(error, UCID_DATA_ERROR, "a batch does not fit its schema");
+    }
+    for (int64_t i = 0; i < batch->n_children && status == UCID_OK; i++) {
+        if (batch->children[i]->length < batch->offset + batch->length) {
+            status = ucid_fail(error, UCID_DATA_ERROR, "a column is shorter than its batch");
+        }
+    }
+    if (status == UCID_OK && batch->null_count > 0) {
+        status = ucid_fail(error, UCID_DATA_ERROR, "a batch has rows that are null as a whole");
+    }
+    if (status != UCID_OK) batch->release(batch);
+    return status;
+}
+
 /* The next batch of the input into self->source; *ended at its end. */
 static ucid_status pull(adding_stream *self, int *ended)
 {
-    struct ArrowArray batch = {0};
-    int code = self->in.get_next(&self->in, &batch);
-    if (code != 0) {
-        const char *reason = self->in.get_last_error(&self->in);
-        return ucid_fail(&self->error, code == ENOMEM ? UCID_NO_MEMORY : UCID_DATA_ERROR, "%s",
-                         reason != NULL ? reason : strerror(code));
-    }
+    struct ArrowArray batch;
+    ucid_status status = arrow_pull(&self->in, &self->in_schema, &batch, &self->error);
+    if (status != UCID_OK) return status;
     *ended = batch.release == NULL;
     if (*ended) return UCID_OK;
-    ucid_status status = UCID_OK;
-    if (batch.n_children != self->in_schema.n_children || batch.length < 0 || batch.offset < 0) {
-        status = ucid_fail(&self->error, UCID_DATA_ERROR, "a batch does not fit its schema");
-    }
-    for (int64_t i = 0; i < batch.n_children && status == UCID_OK; i++) {
-        if (batch.children[i]->length < batch.offset + batch.length) {
-            status = ucid_fail(&self->error, UCID_DATA_ERROR, "a column is shorter than its batch");
-        }
-    }
-    if (status == UCID_OK && batch.null_count > 0) {
-        status = ucid_fail(&self->error, UCID_DATA_ERROR, "a batch has rows that are null as a whole");
-    }
-    if (status == UCID_OK) status = arrow_source_new(&batch, &self->allocator, &self->source, &self->error);
+    status = arrow_source_new(&batch, &self->allocator, &self->source, &self->error);
     if (batch.release != NULL) batch.release(&batch);
     self->next_row = 0;
     return status;
@@ -338,7 +349,7 @@ ucid_status arrow_open(struct ArrowArrayStream *in, const ucid_stream_options *o
     ucid_stream_options set;
     struct ArrowSchema schema = {0};
     ucid_status status = set_options(options, &set, error);
-    if (status == UCID_OK) status = read_schema(in, &schema, error);
+    if (status == UCID_OK) status = arrow_schema_read(in, &schema, error);
     if (status != UCID_OK) return status;
     ucid_allocator allocator = ucid_allocator_or_default(set.allocator);
     arrow_adder *adder = ucid_allocate_zero(&allocator, door->size, 1);

@@ -53,8 +53,15 @@ ucid_status arrow_open(struct ArrowArrayStream *in, const ucid_stream_options *o
                        const void *given, void (*prepare)(arrow_adder *adder, const void *given),
                        struct ArrowArrayStream *out, ucid_error *error);
 
+/* Schema of a stream of tables; to be released. err INVALID_ARGUMENT: released; DATA_ERROR: no tables; NO_MEMORY */
+ucid_status arrow_schema_read(struct ArrowArrayStream *in, struct ArrowSchema *schema, ucid_error *error);
+/* The next batch of a stream, found to fit its schema; released at the end of the stream, and on failure. err
+ * DATA_ERROR, NO_MEMORY */
+ucid_status arrow_pull(struct ArrowArrayStream *in, const struct ArrowSchema *schema, struct ArrowArray *batch,
+                       ucid_error *error);
+
 /* Position of a column: of the given name, or, where that is NULL, of the first of the usual names (NULL at the end)
- * that is there. -1 where there is none. */
+ * that is there. usual may be NULL. -1 where there is none. */
 int64_t arrow_find(const struct ArrowSchema *schema, const char *name, const char *const *usual);
 /* DATA_ERROR that names what is missing and lists the columns that are there. */
 ucid_status arrow_missing(const struct ArrowSchema *schema, const char *name, const char *what, ucid_error *error);
