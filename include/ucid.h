@@ -445,7 +445,7 @@ typedef struct ucid_city {
     char code[4];         /* "IST" */
     char country[3];      /* ISO 3166 alpha-2; "XX" for none */
     const char *name;     /* UTF-8 */
-    const char *region;   /* "" where unknown */
+    const char *region;   /* ISO 3166-2, first level, without the country: "NY"; "" where unknown */
     const char *timezone; /* IANA name */
     int64_t population;
     double lat_deg, lon_deg;

@@ -39,15 +39,27 @@ static void the_built_in_cities_are_the_published_ones(void **state)
     (void)state;
     assert_int_equal(ucid_registry_count(NULL), 6431);
     ucid_city city, last;
+    int without_region = 0;
     for (int64_t i = 0; i < 6431; i++) {
         assert_int_equal(ucid_city_at(NULL, i, &city), 1);
         if (i > 0) assert_true(strcmp(last.code, city.code) < 0);
         assert_true(city.min_lat_deg <= city.lat_deg && city.lat_deg <= city.max_lat_deg);
         assert_true(city.timezone[0] != '\0' && city.name[0] != '\0' && city.population >= 0);
+        size_t region = strlen(city.region); /* of ISO 3166-2: one to three of 0-9A-Z */
+        assert_true(region <= 3 && strspn(city.region, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == region);
+        without_region += region == 0;
         ucid_city same;
         assert_int_equal(ucid_city_get(NULL, text_of(city.code), &same, NULL), UCID_OK);
         assert_true(same.name == city.name && same.lat_deg == city.lat_deg);
         last = city;
+    }
+    assert_int_equal(without_region, 284); /* docs/cities.md */
+    static const char *const regions[][2] = {{"NYC", "NY"}, {"STL", "MO"},  {"LPA", "CN"},  {"LON", "ENG"},
+                                             {"IST", "34"}, {"PAR", "IDF"}, {"MOW", "MOW"}, {"THR", "23"},
+                                             {"WAW", "14"}, {"HKG", ""}};
+    for (size_t i = 0; i < sizeof regions / sizeof regions[0]; i++) {
+        assert_int_equal(ucid_city_get(NULL, text_of(regions[i][0]), &city, NULL), UCID_OK);
+        assert_string_equal(city.region, regions[i][1]);
     }
     assert_int_equal(ucid_city_at(NULL, 6431, &city), 0);
     assert_int_equal(ucid_city_at(NULL, -1, &city), 0);

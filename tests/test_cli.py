@@ -275,6 +275,11 @@ def test_aggregate_is_the_mean_of_its_rows(folder, index):
         ucid("aggregate", folder / "out.parquet", "-o", folder / "city.parquet", "--to", to)
         keys = pq.read_table(folder / "city.parquet").to_pylist()
         assert [row[to] for row in keys if row["rows"] > 0] == [key]
+    named = pa.table({"city": ["NYC", "LPA", "BUF", "HKG", "ACE", None, "QQQ"], "score": [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0]})
+    pq.write_table(named, folder / "named.parquet")
+    ucid("aggregate", folder / "named.parquet", "-o", folder / "region.parquet", "--to", "region")
+    regions = {row["region"]: (row["score"], row["rows"]) for row in pq.read_table(folder / "region.parquet").to_pylist()}
+    assert regions == {"US-NY": (20.0, 2), "ES-CN": (35.0, 2), None: (pytest.approx(170 / 3), 3)}
     result = ucid("aggregate", folder / "out.parquet", "-o", folder / "x.parquet", "--to", "r7", "--weight", "none", check=False)
     assert result.returncode == 3 and "'none'" in result.stderr and "score" in result.stderr
 
