@@ -5,7 +5,6 @@
 #include "cli.h"
 #include "commands.h"
 #include "progress.h"
-#include "table.h"
 
 #include <errno.h>
 #include <math.h>
@@ -499,7 +498,6 @@ static int run_command(const cli_command *command, int argc, char **argv)
     }
     poptFreeContext(context);
     each_string(command->options, 1);
-    cli_io_finish();
     free(shielded);
     free(blanks);
     json_decref(call.report);

@@ -20,11 +20,10 @@ static ucid_status failed_with(ucid_error *error, ucid_status status, const char
     return status;
 }
 
-static const ucid_io *opened;
-
 const ucid_io *cli_io(ucid_error *error)
 {
-    if (opened != NULL) return opened;
+    static const ucid_io *io;
+    if (io != NULL) return io;
     char *path = cli_plugin_path("libucid_io.so");
     if (path == NULL) {
         failed_with(error, UCID_UNSUPPORTED_FORMAT, "libucid_io.so, which reads and writes tables, is not installed");
@@ -44,13 +43,9 @@ const ucid_io *cli_io(ucid_error *error)
         failed_with(error, UCID_UNSUPPORTED_FORMAT, "libucid_io.so belongs to another version of ucid");
         return NULL;
     }
-    opened = found;
-    return opened;
-}
-
-void cli_io_finish(void)
-{
-    if (opened != NULL) opened->finish();
+    io = found;
+    atexit(io->finish);
+    return io;
 }
 
 int cli_tables_check(const cli_tables *tables)

@@ -12,21 +12,60 @@ them. Engines are loaded when they are asked for.
 
 from __future__ import annotations
 
+import importlib
 import os
-from typing import Any
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from ucid.distributed import choose as _choose
-from ucid.distributed.plan import Plan
+from ucid.distributed.areas import area_table
+from ucid.distributed.plan import IndexAt, Plan, indexes_at
+from ucid.errors import UCIDConfigError
 
-__all__ = ["create", "parse", "score"]
+if TYPE_CHECKING:
+    from ucid.distributed.dask import UCIDDaskClient
+    from ucid.distributed.ray import UCIDScorer, scorer_pool
+
+__all__ = [
+    "IndexAt",
+    "Plan",
+    "UCIDDaskClient",
+    "UCIDScorer",
+    "aggregate",
+    "create",
+    "grid",
+    "indexes_at",
+    "parse",
+    "repartition",
+    "score",
+    "scorer_pool",
+]
+
+_HOME_OF = {"UCIDDaskClient": "dask", "UCIDScorer": "ray", "scorer_pool": "ray"}
 
 
-def _apply(data: Any, plan: Plan, engine: str) -> Any:
-    name = _choose.choose(data, engine)
-    adapter = _choose.adapter(name)
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        return getattr(_choose.adapter(_HOME_OF[name]), name)
+    raise AttributeError(f"module 'ucid.distributed' has no attribute '{name}'")
+
+
+def _on(data: Any, engine: str) -> tuple[Any, Any]:
+    """Adapter of an engine, and the data as its collection."""
+    adapter = _choose.adapter(_choose.choose(data, engine))
     if _choose.is_path(data):
-        data = adapter.read([data] if isinstance(data, (str, os.PathLike)) else list(data))
-    return adapter.apply(data, plan)
+        data = adapter.read([os.fspath(data)] if isinstance(data, (str, os.PathLike)) else [os.fspath(one) for one in data])
+    elif isinstance(data, dict):
+        data = pa.table(data)
+    if _choose.engine_of(data) == "local" and adapter.__name__ != "ucid.distributed.local":
+        data = adapter.from_table(pa.table(data), _PARTS)
+    return adapter, data
+
+
+_PARTS = 8  # of a table that one process holds, on a cluster
 
 
 def create(data: Any, *, engine: str = "auto", **options: Any) -> Any:
@@ -38,12 +77,14 @@ def create(data: Any, *, engine: str = "auto", **options: Any) -> Any:
     engine : {"auto", "local", "dask", "ray", "spark", "modin"}
         ``auto``: that of the collection; for paths, by their bytes.
     """
-    return _apply(data, Plan.create(**options), engine)
+    adapter, data = _on(data, engine)
+    return adapter.apply(data, Plan.create(**options))
 
 
 def parse(data: Any, *, engine: str = "auto", **options: Any) -> Any:
     """Fields of identifiers; options of :func:`ucid.parse`."""
-    return _apply(data, Plan.parse(**options), engine)
+    adapter, data = _on(data, engine)
+    return adapter.apply(data, Plan.parse(**options))
 
 
 def score(data: Any, context: str = "15MIN", *, index: Any = None, engine: str = "auto", **options: Any) -> Any:
@@ -52,4 +93,68 @@ def score(data: Any, context: str = "15MIN", *, index: Any = None, engine: str =
     Workers open the index, or those of the catalog, by address and id: a path must be the same on every worker, a URI is
     fetched once a host.
     """
-    return _apply(data, Plan.score(context, index=index, **options), engine)
+    adapter, data = _on(data, engine)
+    return adapter.apply(data, Plan.score(context, index=index, **options))
+
+
+def grid(
+    areas: Any, context: str | None = None, *, index: Any = None, resolution: int = 9, engine: str = "local", **options: Any
+) -> Any:
+    """Cells of areas, with a context also their scores: (city,) h3, lat, lon, ...
+
+    Areas are split into parts of about equal numbers of cells, so a large city is the work of many workers.
+
+    Parameters
+    ----------
+    areas : str, sequence of float, or sequence of these
+        City codes of the registry, or boxes min_lat, min_lon, max_lat, max_lon in degrees.
+    """
+    adapter = _choose.adapter("local" if engine == "auto" else engine)
+    table = area_table(areas, resolution)
+    made = adapter.from_table(table, min(table.num_rows, 256))
+    return adapter.apply(made, Plan.grid(context, index=index, resolution=resolution, **options))
+
+
+def repartition(data: Any, by: str, *, resolution: int = 5, parts: int | None = None, engine: str = "auto") -> Any:
+    """The rows of one city, parent cell or time key together, so that what follows needs no second shuffle.
+
+    Parameters
+    ----------
+    by : {"city", "h3_parent", "timestamp"} or the name of a column
+        ``h3_parent`` is added where it is missing: the parent at ``resolution`` of the row's cell, identifier or place.
+    """
+    adapter, data = _on(data, engine)
+    if by not in adapter.names(data):
+        if by != "h3_parent":
+            raise UCIDConfigError(f"no column '{by}'; there are {', '.join(adapter.names(data))}")
+        data = adapter.apply(data, Plan.parent(resolution))
+    return adapter.repartition(data, by, parts)
+
+
+# A tree of states: of each partition, of so many partitions, of all.
+_BRANCHES = 16
+
+
+def aggregate(data: Any, to: str | int | Sequence[str | int] = "r7", *, engine: str = "auto", **options: Any) -> Any:
+    """Scored rows rolled up to coarser cells, cities, regions or countries; options of :func:`ucid.aggregate`.
+
+    Each partition becomes states of its groups, which are merged in a tree: rows are never shuffled, and integers make the
+    sums the same whatever the partitions.
+
+    Parameters
+    ----------
+    to : str, int or sequence of these
+        ``"r0"`` .. ``"r15"``, ``"city"``, ``"region"``, ``"country"``. Of a sequence all levels come out of one pass over
+        the rows, in one collection with ``level`` and ``key`` in front.
+    """
+    adapter, data = _on(data, engine)
+    part = Plan.aggregate(to, "part", **options)
+    states = adapter.apply(adapter.select(data, part.needed(adapter.names(data))), part)
+    states = adapter.apply(adapter.shrink(states, _BRANCHES), Plan.aggregate(to, "merge"))
+    return adapter.apply(adapter.shrink(states, 1), Plan.aggregate(to, "finish"))
+
+
+# Accessors are there for an engine that was imported before.
+for _engine in ("dask", "modin"):
+    if _choose.ENGINES[_engine] in sys.modules:
+        importlib.import_module(f"ucid.distributed.{_engine}")

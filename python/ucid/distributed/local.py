@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pyarrow.dataset
 
 from ucid.distributed.plan import Plan
 
-__all__ = ["apply", "areas", "read"]
+__all__ = ["apply", "from_table", "names", "read", "repartition", "select", "shrink"]
 
 
 def read(paths: Sequence[str]) -> pa.RecordBatchReader:
@@ -23,21 +23,61 @@ def read(paths: Sequence[str]) -> pa.RecordBatchReader:
         files, _, names = fsspec.get_fs_token_paths(os.fspath(path), mode="rb")
         for name in names:
             found += sorted(files.find(name))
-    return pa.dataset.dataset(found, filesystem=files, format="parquet").scanner(batch_readahead=4, fragment_readahead=1).to_reader()
+    data = pa.dataset.dataset(found, filesystem=files, format="parquet")
+    return data.scanner(batch_readahead=4, fragment_readahead=1).to_reader()
+
+
+def _is_frame(data: Any) -> bool:
+    return type(data).__module__.partition(".")[0] in ("pandas", "geopandas")
+
+
+def _arrow(data: Any) -> Any:
+    """A table as it is, anything else that speaks Arrow as a stream."""
+    if isinstance(data, pa.Table):
+        return data
+    if hasattr(data, "__arrow_c_stream__"):
+        return pa.RecordBatchReader.from_stream(data)
+    return pa.table(data)
 
 
 def apply(data: Any, plan: Plan) -> Any:
-    """The kind of ``data``; a stream for everything without a kind of its own."""
+    """Run a plan; a table for a table, a pandas frame for one, a stream for everything else."""
     plan = plan.on_threads(len(os.sched_getaffinity(0)))
-    if isinstance(data, pa.Table):
-        return plan.table(data)
-    if type(data).__module__.partition(".")[0] in ("pandas", "geopandas"):
+    if _is_frame(data):
         return plan.frame(data)
-    if hasattr(data, "__arrow_c_stream__"):
-        return plan.stream(pa.RecordBatchReader.from_stream(data))
-    return plan.table(pa.table(data))
+    given = _arrow(data)
+    return plan.table(given) if isinstance(given, pa.Table) else plan.stream(given)
 
 
-def areas(table: pa.Table, parts: int) -> pa.Table:
-    """Areas of a grid as this engine's collection."""
+def from_table(table: pa.Table, parts: int) -> pa.Table:
+    """A table of this process as the engine's collection."""
     return table
+
+
+def names(data: Any) -> list[str]:
+    """Names of the columns."""
+    return [str(name) for name in data.columns] if _is_frame(data) else list(data.schema.names)
+
+
+def select(data: Any, columns: list[str]) -> Any:
+    """Some columns."""
+    if _is_frame(data):
+        return data[columns]
+    if isinstance(data, pa.Table):
+        return data.select(columns)
+
+    def picked() -> Iterator[pa.RecordBatch]:
+        for batch in data:
+            yield batch.select(columns)
+
+    return pa.RecordBatchReader.from_batches(pa.schema([data.schema.field(name) for name in columns]), picked())
+
+
+def shrink(data: Any, parts: int) -> Any:
+    """One process has one partition."""
+    return data
+
+
+def repartition(data: Any, key: str, parts: int | None) -> Any:
+    """Rows of one key next to each other."""
+    return data.sort_values(key, kind="stable", ignore_index=True) if _is_frame(data) else data.sort_by(key)

@@ -25,6 +25,8 @@ import pyarrow as pa
 import ucid
 from ucid import columns, indexes
 from ucid._ext import Index
+from ucid.distributed import rollup
+from ucid.distributed.cells import cells_of
 from ucid.errors import UCIDConfigError, UCIDDataError
 
 __all__ = ["IndexAt", "Plan", "indexes_at"]
@@ -68,11 +70,14 @@ def _open(at: IndexAt) -> Index:
 
 
 def _verified(path: Path, at: IndexAt) -> Index:
-    index = Index(path)
+    try:
+        index = Index(path)
+        index.check()
+    except UCIDDataError as error:
+        raise UCIDDataError(f"{path} on {socket.gethostname()}: {error.message}", code=error.error_code) from error
     if index.id != at.id:
         message = f"{path} on {socket.gethostname()}: its id is {index.id}, the plan was made for {at.id}"
         raise UCIDDataError(message, code="INDEX_CORRUPT")
-    index.check()
     return index
 
 
@@ -106,6 +111,11 @@ def _of_catalog(catalog: indexes.Catalog) -> tuple[IndexAt, ...]:
 
 # Columns of a table of areas, in the order of a box.
 _SIDES = ("min_lat", "min_lon", "max_lat", "max_lon")
+
+# What a group is made of, and the options that name other columns for it.
+_GROUPED = {"ucid", "ucid_string", "h3", "h3_index", "h3_cell", "cell", "lat", "latitude", "y", "lon", "lng", "longitude", "long",
+            "x", "city", "city_code", "score", "confidence"}  # fmt: skip
+_NAMING = ("weight", "score", "h3", "city")
 
 
 @dataclass(frozen=True)
@@ -141,6 +151,22 @@ class Plan:
         at = indexes_at(index) if context is not None else ()
         return cls("grid", {"context": context, **options}, at)
 
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether a row goes in for a row that comes out."""
+        return self.door in ("create", "parse", "score", "parent")
+
+    @classmethod
+    def aggregate(cls, to: Any = "r7", stage: str = "part", **options: Any) -> Plan:
+        """A stage of a roll-up (see :mod:`ucid.distributed.rollup`); options of :func:`ucid.aggregate`."""
+        rollup.levels_of(to)
+        return cls("aggregate", {"to": to if isinstance(to, (str, int)) else tuple(to), "stage": stage, **options})
+
+    @classmethod
+    def parent(cls, resolution: int) -> Plan:
+        """Parents of rows' cells, as a column h3_parent."""
+        return cls("parent", {"resolution": resolution})
+
     def on_threads(self, threads: int) -> Plan:
         """The same plan with a number of threads a batch."""
         return replace(self, options={**self.options, "threads": threads})
@@ -158,7 +184,18 @@ class Plan:
             return columns.parse(table, **self.options)
         if self.door == "score":
             return columns.score(table, index=[one.open() for one in at], **self.options)
+        if self.door == "parent":
+            whole = pa.table(table)
+            return whole.append_column("h3_parent", cells_of(whole, self.options["resolution"]))
+        if self.door == "aggregate":
+            named = {name: value for name, value in self.options.items() if name not in ("to", "stage")}
+            return rollup.run(pa.RecordBatchReader.from_stream(table), self.options["to"], self.options["stage"], named)
         raise UCIDConfigError(f"no door '{self.door}'")
+
+    def needed(self, given: Sequence[str]) -> list[str]:
+        """Of the names given, the columns that groups are made of."""
+        named = {value for name, value in self.options.items() if name in _NAMING}
+        return [name for name in given if name in named or name in _GROUPED]
 
     def schema(self, given: pa.Schema) -> pa.Schema:
         """Columns out for columns in; one index at most is opened."""
@@ -191,12 +228,19 @@ class Plan:
 
     def frame(self, given: Any) -> Any:
         """A pandas frame in, one out, with its index: the batch function of engines that hold pandas."""
-        if self.door == "grid":
+        if self.door == "parent":
+            from ucid import frames
+
+            parents = cells_of(pa.Table.from_pandas(given, preserve_index=False), self.options["resolution"])
+            return frames.with_columns(given, pa.table({"h3_parent": parents}), False)
+        if not self.keeps_rows:
             import pandas
 
             made = self.table(pa.Table.from_pandas(given, preserve_index=False))
             return made.to_pandas(types_mapper={pa.string(): pandas.StringDtype("pyarrow")}.get)
-        return self._run(given, self.indexes)
+        made = self._run(given, self.indexes)
+        # an integer that may be null is a double in pandas, in a part without nulls as in one with them
+        return made.astype({"h3_resolution": "float64"}) if self.door == "parse" else made
 
 
 def _grid_schema(plan: Plan, given: pa.Schema) -> pa.Schema:

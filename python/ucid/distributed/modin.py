@@ -1,0 +1,110 @@
+"""Modin: row partitions are pandas frames that lie with Ray or Dask; a plan runs where each lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import modin.pandas as mpd
+import pandas
+import pyarrow as pa
+from modin.config import Engine
+from modin.distributed.dataframe.pandas import from_partitions, unwrap_partitions
+from modin.pandas.api.extensions import register_dataframe_accessor
+
+from ucid import distributed
+from ucid.distributed.plan import Plan
+from ucid.errors import UCIDConfigError
+
+__all__ = ["Accessor", "apply", "from_table", "names", "read", "repartition", "select", "shrink"]
+
+
+def _submit(function: Callable[..., Any], *given: Any) -> Any:
+    """A call on the engine below Modin; what it gives stays there."""
+    below = Engine.get()
+    if below == "Ray":
+        import ray
+
+        return ray.remote(function).remote(*given)
+    if below == "Dask":
+        from distributed import default_client
+
+        return default_client().submit(function, *given, pure=False)
+    raise UCIDConfigError(f"Modin runs on {below}; MODIN_ENGINE=ray or dask is wanted")
+
+
+def _pass(frame: Any) -> Any:
+    return frame
+
+
+def _join(*frames: Any) -> Any:
+    return pandas.concat(frames, ignore_index=True)
+
+
+def read(paths: Sequence[str]) -> Any:
+    """Parquet files as a Modin DataFrame."""
+    frames = [mpd.read_parquet(path) for path in paths]
+    return frames[0] if len(frames) == 1 else mpd.concat(frames, ignore_index=True)
+
+
+def apply(data: Any, plan: Plan) -> Any:
+    """Run a plan on each row partition."""
+    function = plan.on_threads(1).frame
+    made = from_partitions([_submit(function, part) for part in unwrap_partitions(data, axis=0)], axis=0)
+    return made if plan.keeps_rows else made.reset_index(drop=True)
+
+
+def from_table(table: pa.Table, parts: int) -> Any:
+    """A table of this process as the engine's collection."""
+    step = -(-table.num_rows // parts)
+    pieces = [table.slice(start, step).to_pandas() for start in range(0, table.num_rows, step)]
+    mpd.DataFrame({"start": [0]})  # starts the engine below where nothing has yet
+    return from_partitions([_submit(_pass, piece) for piece in pieces], axis=0)
+
+
+def names(data: Any) -> list[str]:
+    """Names of the columns."""
+    return [str(name) for name in data.columns]
+
+
+def select(data: Any, columns: list[str]) -> Any:
+    """Some columns."""
+    return data[columns]
+
+
+def shrink(data: Any, parts: int) -> Any:
+    """Neighbouring partitions joined until there are at most so many."""
+    pieces = unwrap_partitions(data, axis=0)
+    step = -(-len(pieces) // parts)
+    return from_partitions([_submit(_join, *pieces[at : at + step]) for at in range(0, len(pieces), step)], axis=0)
+
+
+def repartition(data: Any, key: str, parts: int | None) -> Any:
+    """Rows of one key next to each other; Modin cuts its partitions itself."""
+    return data.sort_values(key, kind="stable", ignore_index=True)
+
+
+class Accessor:
+    """``mdf.ucid``: the functions of :mod:`ucid.distributed` on a Modin DataFrame."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+
+    def create(self, **options: Any) -> Any:
+        """Identifiers; see :func:`ucid.create`."""
+        return distributed.create(self._frame, **options)
+
+    def score(self, context: str = "15MIN", **options: Any) -> Any:
+        """Scores; see :func:`ucid.score`."""
+        return distributed.score(self._frame, context, **options)
+
+    def parse(self, **options: Any) -> Any:
+        """Fields of identifiers; see :func:`ucid.parse`."""
+        return distributed.parse(self._frame, **options)
+
+    def aggregate(self, to: Any = "r7", **options: Any) -> Any:
+        """Roll-up; see :func:`ucid.distributed.aggregate`."""
+        return distributed.aggregate(self._frame, to, **options)
+
+
+register_dataframe_accessor("ucid")(property(Accessor))

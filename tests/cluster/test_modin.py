@@ -1,0 +1,47 @@
+"""Modin on Dask: plans where the row partitions lie."""
+
+import os
+
+import pandas
+import pytest
+from clusters import *  # noqa: F403
+from clusters import DASK_OPTIONS, LEVELS, TIME, same
+
+os.environ["MODIN_ENGINE"] = "dask"
+
+import modin.pandas as mpd  # noqa: E402
+from distributed import Client  # noqa: E402
+
+import ucid.distributed as distributed  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    with Client(**DASK_OPTIONS) as client:
+        yield client
+        client.cluster.close()
+
+
+def as_pandas(frame):
+    assert isinstance(frame, mpd.DataFrame)
+    return frame.modin.to_pandas() if hasattr(frame, "modin") else frame._to_pandas()
+
+
+def test_rows_become_what_they_become_here(places, town, expected):
+    frame = mpd.DataFrame(places.to_pandas().sample(frac=1, random_state=1))
+    scored = frame.ucid.score(index=town)
+    assert same(as_pandas(scored)) == expected["score"]
+    assert scored.index.equals(frame.index)
+    assert same(as_pandas(scored.ucid.aggregate("r7")), "h3") == expected["r7"]
+    assert same(as_pandas(scored.ucid.aggregate(LEVELS)), "key") == expected["levels"]
+    assert same(as_pandas(distributed.score(frame, index=town, detail=True, timestamp=TIME))) == expected["detail"]
+    made = frame.ucid.create(context="15MIN")
+    assert same(as_pandas(made)) == expected["create"]
+    assert same(as_pandas(distributed.parse(made[["id", "ucid"]]))) == expected["parse"]
+
+
+def test_files_through_modin(files, town, expected):
+    scored = distributed.score(str(files), index=town, engine="modin")
+    assert isinstance(scored, mpd.DataFrame)
+    assert same(as_pandas(scored)) == expected["score"]
+    assert isinstance(as_pandas(scored), pandas.DataFrame)

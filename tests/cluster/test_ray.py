@@ -1,0 +1,61 @@
+"""Ray: plans on Arrow blocks, actors that score and remember, files through Ray's own reader."""
+
+import math
+
+import pyarrow as pa
+import pytest
+import ray
+import ray.data
+from clusters import *  # noqa: F403
+from clusters import LEVELS, RAY_OPTIONS, TIME, same
+
+import ucid
+import ucid.distributed as distributed
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    ray.init(**RAY_OPTIONS)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
+
+
+def whole(dataset):
+    """All rows of a dataset as one table."""
+    return pa.concat_tables(ray.get(dataset.to_arrow_refs()))
+
+
+@pytest.mark.parametrize("parts", [1, 5])
+def test_rows_become_what_they_become_here(files, town, expected, parts):
+    dataset = ray.data.read_parquet(str(files)).repartition(parts)
+    scored = distributed.score(dataset, index=town).materialize()
+    assert same(whole(scored)) == expected["score"]
+    assert same(whole(distributed.aggregate(scored, "r7")), "h3") == expected["r7"]
+    assert same(whole(distributed.aggregate(scored, LEVELS)), "key") == expected["levels"]
+    assert same(whole(distributed.score(dataset, index=town, detail=True, timestamp=TIME))) == expected["detail"]
+    made = distributed.create(dataset, context="15MIN")
+    assert same(whole(made)) == expected["create"]
+    assert same(whole(distributed.parse(made.select_columns(["id", "ucid"])))) == expected["parse"]
+
+
+def test_actors_score_and_remember(places, town):
+    few = places.slice(0, 40).to_pylist()
+    few = [place for place in few if place["lon"] is not None and abs(place["lat"]) <= 90]
+    ucid.use_index(town)
+    context = ucid.get_context("15MIN")
+    wanted = [context.compute(place["lat"], place["lon"], TIME).score for place in few]
+    scorer = distributed.UCIDScorer.remote("15MIN", index=town, cache_size=10)
+    got = ray.get([scorer.score.remote(place["lat"], place["lon"]) for place in few for _ in range(2)])
+    assert all(a == b or math.isnan(a) and math.isnan(b) for a, b in zip(got[::2], wanted, strict=True))
+    stats = ray.get(scorer.get_cache_stats.remote())
+    assert stats == {"size": 10, "limit": 10, "hits": len(few), "misses": len(few)}
+    ray.kill(scorer)
+
+
+def test_a_pool_of_actors_runs_over_a_dataset(files, town, expected):
+    dataset = ray.data.read_parquet(str(files)).drop_columns(["city", "timestamp"])
+    pool = dataset.map_batches(distributed.UCIDScorer, fn_constructor_kwargs={"context": "15MIN", "index": town},
+                               batch_format="pyarrow", concurrency=1)  # fmt: skip
+    alone = distributed.score(dataset, index=town, timestamp=TIME)
+    assert same(whole(pool)) == same(whole(alone))

@@ -1,0 +1,66 @@
+"""Spark: plans through mapInArrow, columnar functions in SQL, files through Spark's own reader."""
+
+import pyarrow as pa
+import pytest
+from clusters import *  # noqa: F403
+from clusters import LEVELS, SPARK_CONF, TIME, same
+from pyspark.sql import SparkSession
+
+import ucid
+import ucid.distributed as distributed
+from ucid.grids import cell_to_parent
+
+
+@pytest.fixture(scope="module")
+def spark():
+    builder = SparkSession.builder.master("local[2]").appName("ucid")
+    for name, value in SPARK_CONF.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    yield session
+    gateway = session.sparkContext._gateway
+    session.stop()
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait(30)
+
+
+@pytest.mark.parametrize("parts", [1, 5])
+def test_rows_become_what_they_become_here(spark, places, files, town, expected, parts):
+    frame = spark.read.parquet(str(files)).repartition(parts)
+    scored = distributed.score(frame, index=town)
+    assert same(scored.toArrow()) == expected["score"]
+    assert same(distributed.aggregate(scored, "r7").toArrow(), "h3") == expected["r7"]
+    assert same(distributed.aggregate(scored, LEVELS).toArrow(), "key") == expected["levels"]
+    assert same(distributed.score(frame, index=town, detail=True, timestamp=TIME).toArrow()) == expected["detail"]
+    made = distributed.create(frame, context="15MIN")
+    assert same(made.toArrow()) == expected["create"]
+    assert same(distributed.parse(made.select("id", "ucid")).toArrow()) == expected["parse"]
+
+
+def test_sql_functions(spark, places, town):
+    functions = distributed.spark.register(spark, index=town)
+    few = places.slice(0, 2000)
+    spark.createDataFrame(few).createOrReplaceTempView("places")
+    got = spark.sql(
+        "SELECT id, lat, lon, ucid_create(city, lat, lon, timestamp, '15MIN') AS ucid, ucid_cell(lat, lon, 9) AS cell,"
+        " ucid_parent(ucid_cell(lat, lon, 9), 7) AS parent, ucid_score(lat, lon, '15MIN', '2026W01T12') AS scored,"
+        " ucid_parse(ucid_create(city, lat, lon, timestamp, '15MIN')) AS parsed FROM places"
+    ).toArrow().sort_by("id")
+    made = ucid.create(few, context="15MIN")
+    assert got.column("ucid").to_pylist() == made.column("ucid").to_pylist()
+    parsed = ucid.parse(made.select(["ucid"]))
+    names = [name for name in parsed.column_names if name != "ucid"]
+    assert [[row[name] for name in names] for row in got.column("parsed").to_pylist()] == [
+        [row[name] for name in names] for row in parsed.to_pylist()
+    ]
+    scored = ucid.score(few.select(["lat", "lon"]), index=town, timestamp=TIME)
+    names = ["ucid", "score", "grade", "confidence", "status"]
+    assert got.column("scored").to_pylist() == scored.select(names).to_pylist()
+    for row in got.slice(0, 300).to_pylist():
+        good = row["lon"] is not None and abs(row["lat"]) <= 90
+        assert row["cell"] == (ucid.latlng_to_cell(row["lat"], row["lon"], 9) if good else None)
+        assert row["parent"] == (cell_to_parent(row["cell"], 7) if good else None)
+    column = spark.table("places").select(functions["ucid_cell"]("lat", "lon", "id"))
+    with pytest.raises(Exception, match="resolution must be one value"):
+        column.collect()

@@ -1,0 +1,169 @@
+"""Plans in this process: the batches they are given change nothing; choice of engine; grids in parts; roll-ups by DuckDB."""
+
+import pickle
+import random
+import shutil
+import sys
+import types
+
+import pytest
+
+from conftest import BUILD, run
+
+sys.path.insert(0, str(BUILD / "python"))
+
+import duckdb  # noqa: E402
+import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+
+import ucid  # noqa: E402
+from ucid import distributed  # noqa: E402
+from ucid.distributed import Plan, choose  # noqa: E402
+from ucid.distributed.areas import parts_of  # noqa: E402
+from ucid.grids import cell_to_parent  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("town")
+    run(BUILD / "ucid-town", "-n", 5000, "-s", 5, folder / "town.osm.pbf")
+    ucid.build_index(folder / "town.osm.pbf", folder / "town.ucidx")
+    return folder / "town.ucidx"
+
+
+@pytest.fixture(scope="module")
+def places(town):
+    south, west, north, east = ucid.open_index(town).bounds
+    rng = np.random.default_rng(1)
+    lat, lon = rng.uniform(south, north, 20_000), rng.uniform(west, east, 20_000)
+    lat[::97] = 91.0
+    return pa.table({"id": np.arange(20_000), "lat": lat, "lon": lon, "weight": rng.integers(0, 5, 20_000) * 0.5})
+
+
+def test_batches_change_nothing(places, town):
+    plan = pickle.loads(pickle.dumps(Plan.score(index=town, detail=True)))
+    wanted = ucid.score(places, index=town, detail=True).replace_schema_metadata(None)
+    rng = random.Random(1)
+    cuts = sorted(rng.sample(range(len(places)), 30))
+    pieces = [places.slice(a, b - a) for a, b in zip([0, *cuts], [*cuts, len(places)], strict=True)]
+    batches = [batch for piece in pieces for batch in piece.to_batches()]
+    assert pa.Table.from_batches(plan.batches(iter(batches))).replace_schema_metadata(None).equals(wanted)
+    assert plan.schema(places.schema).equals(wanted.schema)
+    assert list(plan.batches(iter(()))) == []
+
+
+def test_a_plan_opens_what_it_was_made_for(town, tmp_path):
+    path = tmp_path / "town.ucidx"
+    shutil.copy(town, path)
+    plan = Plan.score(index=path)
+    places = pa.table({"lat": [40.0], "lon": [-40.0]})
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 255
+    path.write_bytes(damaged)
+    with pytest.raises(ucid.UCIDDataError, match="town.ucidx on .*checksum") as caught:
+        plan.table(places)
+    assert caught.value.error_code == "INDEX_CORRUPT"
+    path.unlink()
+    with pytest.raises(ucid.UCIDDataError, match="no such file on .*object store"):
+        plan.table(places)
+    assert plan.digest() == Plan.score(index=town, threads=3).digest() != Plan.score(index=town, detail=True).digest()
+
+
+def test_a_damaged_copy_is_fetched_again(town, tmp_path, monkeypatch):
+    monkeypatch.setenv("UCID_CACHE", str(tmp_path / "cache"))
+    shutil.copy(town, tmp_path / "town.ucidx")
+    plan = Plan.score(index=f"file://{tmp_path}/town.ucidx")
+    (copy,) = (tmp_path / "cache" / "indexes").glob("*.ucidx")
+    damaged = bytearray(copy.read_bytes())
+    damaged[len(damaged) // 2] ^= 255
+    copy.write_bytes(damaged)
+    places = pa.table({"lat": [40.0], "lon": [-40.0]})
+    assert plan.table(places).equals(ucid.score(places, index=town).replace_schema_metadata(None))
+    assert copy.read_bytes() == town.read_bytes()
+
+
+def test_paths_and_tables_stay_what_they_are(places, town, tmp_path, capsys):
+    pq.write_table(places, tmp_path / "places.parquet", row_group_size=3000)
+    wanted = ucid.score(places, index=town)
+    assert distributed.score(places, index=town).equals(wanted)
+    stream = distributed.score(f"{tmp_path}/*.parquet", index=town)
+    assert isinstance(stream, pa.RecordBatchReader)
+    assert stream.read_all().equals(wanted)
+    size = (tmp_path / "places.parquet").stat().st_size
+    assert capsys.readouterr().err == f"ucid: engine local: {size / 1e9:.3g} GB listed, less than 1 GB\n"
+    assert distributed.score(places.to_pandas(), index=town).equals(places.to_pandas().ucid.score(index=town))
+
+
+def test_files_choose_by_their_bytes(monkeypatch, capsys):
+    there = {"dask", "spark"}
+    monkeypatch.setattr(choose, "installed", lambda engine: engine in there)
+    gb = 10**9
+    for size, said in ((gb - 1, "local"), (gb, "dask"), (100 * gb, "dask"), (1000 * gb, "dask"), (1000 * gb + 1, "spark")):
+        monkeypatch.setattr(choose, "measure", lambda paths, size=size: size)
+        assert choose.choose("s3://bucket/*.parquet") == said
+        assert capsys.readouterr().err.startswith(f"ucid: engine {said}: {size / gb:.3g} GB listed, ")
+    there.clear()
+    monkeypatch.setattr(choose, "measure", lambda paths: 5 * gb)
+    assert choose.choose("x.parquet") == "local"
+    assert "no engine is installed" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "ray", types.SimpleNamespace(is_initialized=lambda: True))
+    assert choose.choose("x.parquet") == "ray"
+    assert choose.choose("x.parquet", "modin") == "modin"
+    with pytest.raises(ucid.UCIDConfigError, match="no engine 'flink'"):
+        choose.choose("x.parquet", "flink")
+
+
+def test_bytes_are_listed(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name, size in (("a.parquet", 10), ("b.parquet", 20), ("sub/c.parquet", 40), ("d.csv", 80)):
+        (tmp_path / name).write_bytes(bytes(size))
+    assert choose.measure([f"{tmp_path}/*.parquet"]) == 30
+    assert choose.measure([str(tmp_path)]) == 150
+    assert choose.measure([f"file://{tmp_path}/a.parquet", str(tmp_path / "sub")]) == 50
+
+
+def test_an_engine_that_is_missing_names_its_extra():
+    missing = [engine for engine in ("dask", "ray", "spark", "modin") if not choose.installed(engine)]
+    assert missing, "this test is for the environment without engines"
+    for engine in missing:
+        with pytest.raises(ucid.UCIDConfigError, match=rf"pip install 'ucid\[{engine}\]'"):
+            distributed.create(pa.table({"lat": [1.0], "lon": [2.0]}), engine=engine)
+
+
+def test_a_grid_in_parts_is_the_grid(town, monkeypatch):
+    south, west, north, east = box = ucid.open_index(town).bounds
+    monkeypatch.setattr("ucid.distributed.areas.PART_CELLS", 100)
+    assert len(parts_of(box, 11)) > 10
+    for context in (None, "15MIN"):
+        index = {} if context is None else {"index": town}
+        got = distributed.grid(box, context, resolution=11, **index).sort_by("h3")
+        wanted = pa.table(ucid.grid(box, context, resolution=11, **index))
+        assert got.equals(wanted.cast(got.schema))
+    both = distributed.grid(["IST", "HEL"], resolution=6)
+    for city in ("IST", "HEL"):
+        cells = pa.table(ucid.grid(ucid.get_city_bbox(city), resolution=6)).column("h3").to_pylist()
+        mine = both.filter(pa.compute.equal(both.column("city"), city)).column("h3").to_pylist()
+        assert sorted(mine) == cells and cells
+
+
+def test_roll_ups_are_what_duckdb_says(places, town):
+    scored = ucid.score(places, index=town)
+    got = distributed.aggregate(scored, ["r7", "country"], weight="weight")
+    fine = ucid.parse(scored.select(["ucid"]), strict=False).column("h3_index").to_pylist()
+    cells = [cell and cell_to_parent(cell, 7) for cell in fine]
+    rows = pa.table({"cell": pa.array(cells, pa.string()), "score": scored.column("score"), "weight": scored.column("weight")})
+    said = duckdb.sql(
+        "SELECT cell, count(score), sum(weight) FILTER (score IS NOT NULL), sum(score * weight) / sum(weight) FILTER"
+        " (score IS NOT NULL), min(score), max(score) FROM rows GROUP BY cell"
+    ).fetchall()
+    mine = {row["key"]: row for row in got.to_pylist() if row["level"] == "r7"}
+    assert len(said) == len(mine) > 1
+    for cell, count, weight, mean, least, most in said:
+        row = mine[cell]
+        assert (row["rows"], row["min"], row["max"]) == (count, least, most)
+        assert count == 0 or (row["weight"], row["score"]) == pytest.approx((weight, mean))
+    assert sum(row["rows"] + row["nulls"] for row in got.to_pylist() if row["level"] == "country") == len(places)
+    assert distributed.aggregate(scored, 7, weight="weight").equals(ucid.aggregate(scored, "r7", weight="weight"))
+    with pytest.raises(ucid.UCIDConfigError, match="no groups 'r16'"):
+        distributed.aggregate(scored, "r16")
