@@ -138,7 +138,7 @@ static double run_rival(const ucid_index *x, const double *lat, const double *lo
         snap_foot foot;
         if (status[i] != UCID_OK && status[i] != UCID_ISLAND && status[i] != UCID_NEAR_BOUNDARY) continue;
         if (place_locate(x, lat[i], lon[i], &p) != UCID_OK) continue;
-        snap_place(x, &p, place_candidates(x, p.cell), &foot);
+        snap_place(x, &p, place_candidates(x, place_leaf(x, &p)), &foot);
         double start = seconds(CLOCK_PROCESS_CPUTIME_ID), found = rival_score(&r, &foot);
         total += seconds(CLOCK_PROCESS_CPUTIME_ID) - start;
         *different += found < score[i] || found > score[i];

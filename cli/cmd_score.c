@@ -188,7 +188,8 @@ static int run(int argc, const char **argv)
 const cli_command cli_score = {
     "score",
     "Score the places of a table",
-    "Parquet, CSV and Arrow, in files, folders, pipes and object stores (s3://, gs://).\n"
+    "Parquet, CSV and Arrow, in files, folders, pipes and object stores (s3://, gs://,\n"
+    "hdfs://).\n"
     "All columns pass through; ucid, score, grade, confidence and status are added.\n"
     "A row that cannot be scored has nulls and a status; exit code 1 says so.\n\n"
     "  ucid score places.parquet -o scores.parquet --index lpa.ucidx --context 15MIN\n",

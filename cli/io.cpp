@@ -1,9 +1,11 @@
-// io.cpp: the plugin of io.h, and all of the C++ in this project.
+// io.cpp: the plugin of io.h: all of the C++ in this project, but for hdfs.cpp.
 //
 // A reader is a chain of files, each read batch by batch, so that memory holds a few batches whatever the file's size;
 // a writer cuts row groups by bytes, so that ten thousand columns need no more memory than four. No exception leaves
 // this file: Arrow gives statuses, what the standard library may throw becomes NO_MEMORY.
 #include "io.h"
+
+#include "hdfs.hpp"
 
 #include <arrow/api.h>
 #include <arrow/c/bridge.h>
@@ -135,6 +137,24 @@ Status load_s3()
     return status;
 }
 
+// gs:// as Arrow wants it: STORAGE_EMULATOR_HOST, which Google's own libraries ask, names a server without
+// credentials; and a server that does not answer is waited for a minute, not fifteen.
+string gs_uri(string uri)
+{
+    auto add = [&uri](const string &option) { uri += (uri.find('?') == string::npos ? "?" : "&") + option; };
+    const char *emulator = getenv("STORAGE_EMULATOR_HOST");
+    if (emulator != nullptr && *emulator != '\0' && uri.find("endpoint_override=") == string::npos) {
+        string host = emulator;
+        size_t scheme = host.find("://");
+        add("scheme=" + (scheme == string::npos ? "http" : host.substr(0, scheme)));
+        host = scheme == string::npos ? host : host.substr(scheme + 3);
+        add("endpoint_override=" + host.substr(0, host.find('/')));
+        if (uri.find('@') == string::npos) uri.insert(strlen("gs://"), "anonymous@");
+    }
+    if (uri.find("retry_limit_seconds=") == string::npos) add("retry_limit_seconds=60");
+    return uri;
+}
+
 struct place {
     shared_ptr<arrow::fs::FileSystem> fs;
     string path;
@@ -142,14 +162,15 @@ struct place {
 
 Result<place> place_of(const string &uri)
 {
-    if (uri.rfind("hdfs://", 0) == 0 || uri.rfind("viewfs://", 0) == 0) {
-        return Status::NotImplemented("hdfs:// is not built in; copy the file, or mount it");
-    }
     if (uri.rfind("s3://", 0) == 0) ARROW_RETURN_NOT_OK(load_s3());
     place found;
     if (uri.find("://") == string::npos) {
         found.fs = std::make_shared<arrow::fs::LocalFileSystem>();
         found.path = uri;
+    } else if (uri.rfind("hdfs://", 0) == 0 || uri.rfind("webhdfs://", 0) == 0) {
+        ARROW_ASSIGN_OR_RAISE(found.fs, open_hdfs(uri, &found.path));
+    } else if (uri.rfind("gs://", 0) == 0) {
+        ARROW_ASSIGN_OR_RAISE(found.fs, arrow::fs::FileSystemFromUri(gs_uri(uri), &found.path));
     } else {
         ARROW_ASSIGN_OR_RAISE(found.fs, arrow::fs::FileSystemFromUri(uri, &found.path));
     }
@@ -763,6 +784,42 @@ class local_file
     bool direct_ = false;
 };
 
+// A file of an object store or of HDFS. S3 shows an object only when its upload is completed, and an upload can be
+// given up. Others show what came so far, under its name (HDFS) or when the stream is given up (GCS): there the file
+// has a name of its own until it is complete.
+class remote_file
+{
+  public:
+    ~remote_file()
+    {
+        if (!beside_.empty()) (void)where_.fs->DeleteFile(beside_);
+    }
+
+    Result<shared_ptr<arrow::io::OutputStream>> open(const string &uri)
+    {
+        ARROW_ASSIGN_OR_RAISE(where_, place_of(uri));
+        if (where_.fs->type_name() == "s3") return where_.fs->OpenOutputStream(where_.path);
+        char host[256] = "";
+        (void)gethostname(host, sizeof host - 1);
+        beside_ = where_.path + "." + host + "." + std::to_string(getpid()) + ".part";
+        auto stream = where_.fs->OpenOutputStream(beside_);
+        if (!stream.ok()) beside_.clear();
+        return stream;
+    }
+
+    Status commit()
+    {
+        if (beside_.empty()) return Status::OK();
+        ARROW_RETURN_NOT_OK(where_.fs->Move(beside_, where_.path));
+        beside_.clear();
+        return Status::OK();
+    }
+
+  private:
+    place where_;
+    string beside_;
+};
+
 // Quotes stand only where they must, so that texts read from one CSV file are written as they were. Null is empty.
 class csv_writer final : public arrow::ipc::RecordBatchWriter
 {
@@ -875,6 +932,7 @@ struct ucid_io_writer {
     shared_ptr<arrow::Schema> given, schema;
     shared_ptr<arrow::io::OutputStream> stream;
     std::unique_ptr<local_file> file;
+    std::unique_ptr<remote_file> remote;
     std::unique_ptr<parquet::arrow::FileWriter> parquet;
     shared_ptr<arrow::ipc::RecordBatchWriter> batches;
 };
@@ -911,8 +969,8 @@ Status create_writer(const ucid_io_write_options &options, struct ArrowSchema *s
         writer.file = std::make_unique<local_file>();
         ARROW_ASSIGN_OR_RAISE(writer.stream, writer.file->open(where.path));
     } else {
-        ARROW_ASSIGN_OR_RAISE(place where, place_of(writer.uri));
-        ARROW_ASSIGN_OR_RAISE(writer.stream, where.fs->OpenOutputStream(where.path));
+        writer.remote = std::make_unique<remote_file>();
+        ARROW_ASSIGN_OR_RAISE(writer.stream, writer.remote->open(writer.uri));
     }
 
     if (strcmp(format, "parquet") == 0) {
@@ -1000,6 +1058,7 @@ ucid_status io_commit(ucid_io_writer *writer, ucid_error *error)
         if (writer->parquet != nullptr) ARROW_RETURN_NOT_OK(writer->parquet->Close());
         if (writer->batches != nullptr) ARROW_RETURN_NOT_OK(writer->batches->Close());
         ARROW_RETURN_NOT_OK(writer->stream->Close());
+        if (writer->remote != nullptr) return writer->remote->commit();
         return writer->file != nullptr ? writer->file->commit() : Status::OK();
     });
     io_abort(writer);

@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "progress.h"
+#include "table.h"
 
 #include <errno.h>
 #include <math.h>
@@ -498,6 +499,7 @@ static int run_command(const cli_command *command, int argc, char **argv)
     }
     poptFreeContext(context);
     each_string(command->options, 1);
+    cli_io_finish();
     free(shielded);
     free(blanks);
     json_decref(call.report);

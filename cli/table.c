@@ -20,10 +20,11 @@ static ucid_status failed_with(ucid_error *error, ucid_status status, const char
     return status;
 }
 
+static const ucid_io *opened;
+
 const ucid_io *cli_io(ucid_error *error)
 {
-    static const ucid_io *io;
-    if (io != NULL) return io;
+    if (opened != NULL) return opened;
     char *path = cli_plugin_path("libucid_io.so");
     if (path == NULL) {
         failed_with(error, UCID_UNSUPPORTED_FORMAT, "libucid_io.so, which reads and writes tables, is not installed");
@@ -43,9 +44,13 @@ const ucid_io *cli_io(ucid_error *error)
         failed_with(error, UCID_UNSUPPORTED_FORMAT, "libucid_io.so belongs to another version of ucid");
         return NULL;
     }
-    io = found;
-    atexit(io->finish);
-    return io;
+    opened = found;
+    return opened;
+}
+
+void cli_io_finish(void)
+{
+    if (opened != NULL) opened->finish();
 }
 
 int cli_tables_check(const cli_tables *tables)

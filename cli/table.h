@@ -7,6 +7,8 @@
 
 /* The plugin, opened at the first call; NULL and *error where that fails. */
 const ucid_io *cli_io(ucid_error *error);
+/* Once, when the command has ended: exit handlers are too late, those of the plugin's libraries come first. */
+void cli_io_finish(void);
 
 /* What every command with a table in and a table out has. */
 typedef struct cli_tables {

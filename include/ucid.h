@@ -918,7 +918,89 @@ typedef struct ucid_aggregates {
 /* Results of all groups, ascending by key.                                                               since 0.1 */
 UCID_API void ucid_aggregate_finish(const ucid_aggregate *aggregate, const ucid_aggregates *out);
 
-/* -------------------------------------------------------------------------------------------------- 10. Arrow -- */
+/* -------------------------------------------------------------------------------------------------- 10. Zones -- */
+
+/* Zones are areas with a number: districts, catchments, tracts. They are compiled once, in memory or into a file that
+ * any number of processes map, and then asked where places are.
+ *
+ *     rings --builder_add, builder_add_wkb--> builder --build--> zones --within, nearest--> numbers of zones
+ *                                                                | ^
+ *                                                            write open
+ *
+ * A place is in a zone if an odd number of the zone's rings is around it: holes and further polygons are rings like the
+ * others, and a ring that crosses itself is inside where it winds an odd number of times. Edges are straight in
+ * latitude and longitude and go the shorter way around in longitude, but all around where they span exactly 360 degrees
+ * of one parallel. A ring around a pole holds the pole that is nearer to its mean latitude. Corners and places are
+ * taken to 1e-7 degrees, and all that follows is exact: a place on a border is in the zone just east of it; on a border
+ * along a parallel, just north. So zones that share their borders corner by corner leave no place out and hold none
+ * twice. Longitude 180 counts as -180, latitude 90 as 89.9999999. A zone's number is its position; where zones overlap,
+ * the first is the one of the smallest number. */
+typedef struct ucid_zones ucid_zones;
+typedef struct ucid_zones_builder ucid_zones_builder;
+
+/* An empty set of zones. allocator may be NULL; it serves the zones too. err NO_MEMORY
+ * safe  one thread at a time          since 0.1 */
+UCID_API ucid_status ucid_zones_builder_new(const ucid_allocator *allocator, ucid_zones_builder **builder,
+                                            ucid_error *error);
+UCID_API void ucid_zones_builder_free(ucid_zones_builder *builder); /* NULL is fine */
+
+/* Add a zone: its number is how many were there before.
+ * in    ring_corners [ring_count]: corners of each ring, not closed or closed; fewer than three hold nothing; no ring:
+ *       a zone that holds nothing. lat_deg, lon_deg [sum] degrees within 90 and 360
+ * err   INVALID_ARGUMENT: a corner out of range, a ring more than once around the globe, more than 2^28 zones or 2^32
+ *       corners; NO_MEMORY. The builder is as it was          since 0.1 */
+UCID_API ucid_status ucid_zones_builder_add(ucid_zones_builder *builder, int64_t ring_count,
+                                            const int64_t *ring_corners, const double *lat_deg, const double *lon_deg,
+                                            ucid_error *error);
+/* Add a zone of a geometry in well-known binary: (multi)polygons, alone or in collections, of either byte order, with
+ * or without Z, M and SRID; x is the longitude. length 0, and any empty geometry: a zone that holds nothing. err
+ * DATA_ERROR: damaged, or points or lines; as above          since 0.1 */
+UCID_API ucid_status ucid_zones_builder_add_wkb(ucid_zones_builder *builder, const void *wkb, size_t length,
+                                                ucid_error *error);
+
+/* Compile the zones. The builder may go afterwards, or take more zones and be compiled again.
+ * cost  linear in corners, some 100 ns each; memory some 20 bytes a corner, half of it for the call only. The same
+ *       bytes for any number of threads
+ * err   INVALID_ARGUMENT: threads < 1; NO_MEMORY
+ * safe  zones may be shared by threads and across fork          since 0.1 */
+UCID_API ucid_status ucid_zones_build(const ucid_zones_builder *builder, int threads, ucid_zones **zones,
+                                      ucid_error *error);
+UCID_API void ucid_zones_close(ucid_zones *zones); /* NULL is fine */
+/* Number of zones.                                                                                        since 0.1 */
+UCID_API int64_t ucid_zones_count(const ucid_zones *zones);
+
+/* Write zones to a file, beside and renamed; map such a file, all of which is checked first.
+ * err   IO_ERROR; FILE_NOT_FOUND, INDEX_FORMAT (not such a file), INDEX_CORRUPT, NO_MEMORY          since 0.1 */
+UCID_API ucid_status ucid_zones_write(const ucid_zones *zones, const char *path, ucid_error *error);
+UCID_API ucid_status ucid_zones_open(const char *path, const ucid_allocator *allocator, ucid_zones **zones,
+                                     ucid_error *error);
+
+/* The first zone of each place.
+ * in    lat_deg, lon_deg [n] degrees, any value; validity [n] bits or NULL; threads >= 1
+ * out   zone [n], -1 for none; status [n]: OK, NULL_INPUT or INVALID_COORDINATES; may be NULL
+ * cost  O(n), some 30 ns a place whatever the zones; no allocation
+ * err   INVALID_ARGUMENT
+ * safe  any number of threads          since 0.1 */
+UCID_API ucid_status ucid_zones_within(const ucid_zones *zones, int64_t n, const double *lat_deg, const double *lon_deg,
+                                       const uint8_t *validity, int threads, int32_t *zone, uint8_t *status,
+                                       ucid_error *error);
+/* All zones of each place.
+ * out   offsets [n + 1]: zones of row i are zone[offsets[i] .. offsets[i + 1]), ascending; zone [capacity]: filled only
+ *       if all offsets[n] fit, so NULL and 0 ask for their number; status as above          since 0.1 */
+UCID_API ucid_status ucid_zones_within_all(const ucid_zones *zones, int64_t n, const double *lat_deg,
+                                           const double *lon_deg, const uint8_t *validity, int threads,
+                                           int64_t *offsets, int32_t *zone, int64_t capacity, uint8_t *status,
+                                           ucid_error *error);
+/* The nearest zone of each place, within a distance.
+ * in    limit_m 0..1000000
+ * out   zone [n], -1 for none; of equally near ones the first. dist_m [n]: 0 within the zone, else great-circle metres
+ * to the nearest point of its border, NaN for none; may be NULL. status as above cost  as within where the place is in
+ * a zone, else the cells of the grid within the distance err   INVALID_ARGUMENT          since 0.1 */
+UCID_API ucid_status ucid_zones_nearest(const ucid_zones *zones, int64_t n, const double *lat_deg,
+                                        const double *lon_deg, const uint8_t *validity, double limit_m, int threads,
+                                        int32_t *zone, double *dist_m, uint8_t *status, ucid_error *error);
+
+/* -------------------------------------------------------------------------------------------------- 11. Arrow -- */
 
 /* Doors for tables: an Arrow C stream goes in, an Arrow C stream comes out (https://arrow.apache.org/docs/format/). All
  * columns of the input pass through untouched and uncopied, in their order; new ones follow. One row out for each row

@@ -278,8 +278,8 @@ static double distance_m(const ucidx_segment *s, int32_t x, int32_t y, double x_
     return sqrt(ucidx_near_segment(s->ax_e7, s->ay_e7, s->bx_e7, s->by_e7, x, y, x_m_per_e7).square_m2);
 }
 
-/* Candidates of a cell, from its centre: whatever may be the nearest of some place in it. */
-static uint32_t list_cell(const maker *m, int island, int32_t x, int32_t y, double x_m, double half_m, uint32_t *out)
+/* Candidates of a leaf, from its centre: whatever may be the nearest of some place in it. */
+static uint32_t list_leaf(const maker *m, int island, int32_t x, int32_t y, double x_m, double half_m, uint32_t *out)
 {
     uint32_t count = 0;
     double nearest = INFINITY;
@@ -296,6 +296,37 @@ static uint32_t list_cell(const maker *m, int island, int32_t x, int32_t y, doub
     return count;
 }
 
+typedef struct grid_maker {
+    uint32_t *blocks, *cells, *candidates;
+    ucidx_leaf *leaves;
+    uint32_t block_count, cell_count, leaf_count, candidate_count;
+    size_t leaf_room, candidate_room;
+} grid_maker;
+
+/* The leaves of a cell, whose south-west corner is x, y. */
+static void cut_cell(const maker *m, grid_maker *g, const ucidx_row *row, int32_t x, int32_t y, uint32_t depth)
+{
+    uint32_t side = 1u << depth;
+    g->cells[g->cell_count++] = g->leaf_count << 2 | depth;
+    for (uint32_t leaf = 0; leaf < side * side; leaf++) {
+        while (g->candidate_count + 2 * m->x->segment_count > g->candidate_room) {
+            g->candidates = realloc(g->candidates, (g->candidate_room *= 2) * sizeof *g->candidates);
+            if (g->candidates == NULL) abort();
+        }
+        if (g->leaf_count == g->leaf_room) {
+            if ((g->leaves = realloc(g->leaves, (g->leaf_room *= 2) * sizeof *g->leaves)) == NULL) abort();
+        }
+        int32_t middle_x = x + (int32_t)((2 * (leaf % side) + 1) * row->cell_e7 / (2 * side));
+        int32_t middle_y = y + (int32_t)((2 * (leaf / side) + 1) * UCIDX_ROW_E7 / (2 * side));
+        uint32_t first = g->candidate_count;
+        for (int island = 0; island < 2; island++) {
+            g->candidate_count += list_leaf(m, island, middle_x, middle_y, row->x_m_per_e7, 71.0 / side,
+                                            g->candidates + g->candidate_count);
+        }
+        g->leaves[g->leaf_count++] = (ucidx_leaf){first, g->candidate_count - first};
+    }
+}
+
 static void make_grid(maker *m)
 {
     ucidx_summary *sum = m->summary;
@@ -303,42 +334,39 @@ static void make_grid(maker *m)
     sum->lat_origin_e7 = sum->min_lat_e7 - margin;
     sum->row_count = (uint32_t)((sum->max_lat_e7 - sum->min_lat_e7 + 2 * margin) / UCIDX_ROW_E7 + 1);
     ucidx_row *rows = take(sum->row_count, sizeof *rows);
-    uint32_t *blocks = take((size_t)sum->row_count * 400, sizeof *blocks), *cells = NULL, *candidates = NULL;
-    uint32_t block_count = 0, cell_count = 0, count = 0;
-    size_t room = 1 << 16;
-    candidates = take(room, sizeof *candidates);
-    cells = take((size_t)sum->row_count * 400 * UCIDX_BLOCK_CELLS, sizeof *cells);
+    grid_maker g = {.leaf_room = 1 << 12, .candidate_room = 1 << 16};
+    g.blocks = take((size_t)sum->row_count * 400, sizeof *g.blocks);
+    g.cells = take((size_t)sum->row_count * 400 * UCIDX_BLOCK_CELLS, sizeof *g.cells);
+    g.leaves = take(g.leaf_room, sizeof *g.leaves);
+    g.candidates = take(g.candidate_room, sizeof *g.candidates);
     for (uint32_t r = 0; r < sum->row_count; r++) {
-        int32_t y = sum->lat_origin_e7 + (int32_t)r * UCIDX_ROW_E7 + UCIDX_ROW_E7 / 2;
+        int32_t y = sum->lat_origin_e7 + (int32_t)r * UCIDX_ROW_E7;
         ucidx_row *row = &rows[r];
-        row->x_m_per_e7 = UCIDX_Y_M_PER_E7 * ucid_cos(y * 1e-7 * UCID_PI / 180.0);
+        row->x_m_per_e7 = UCIDX_Y_M_PER_E7 * ucid_cos((y + UCIDX_ROW_E7 / 2) * 1e-7 * UCID_PI / 180.0);
         row->lon_e7 = sum->min_lon_e7 - wide;
-        row->cell_e7 = (uint32_t)(UCIDX_CELL_M / row->x_m_per_e7);
-        row->first_block = block_count;
+        row->cell_e7 = ucidx_cell_e7(row->x_m_per_e7);
+        row->first_block = g.block_count;
         row->block_count = (uint32_t)(sum->max_lon_e7 + wide - row->lon_e7) / (row->cell_e7 * UCIDX_BLOCK_CELLS) + 1;
         for (uint32_t b = 0; b < row->block_count; b++) {
-            uint32_t before = count;
+            uint32_t before = g.candidate_count, cells = g.cell_count, leaves = g.leaf_count;
             for (uint32_t c = 0; c < UCIDX_BLOCK_CELLS; c++) {
-                int32_t x = row->lon_e7 + (int32_t)((b * UCIDX_BLOCK_CELLS + c) * row->cell_e7 + row->cell_e7 / 2);
-                cells[cell_count + c] = count;
-                while (count + 2 * m->x->segment_count > room) {
-                    if ((candidates = realloc(candidates, (room *= 2) * sizeof *candidates)) == NULL) abort();
-                }
-                count += list_cell(m, 0, x, y, row->x_m_per_e7, 36.0, candidates + count);
-                count += list_cell(m, 1, x, y, row->x_m_per_e7, 36.0, candidates + count);
+                int32_t x = row->lon_e7 + (int32_t)((b * UCIDX_BLOCK_CELLS + c) * row->cell_e7);
+                cut_cell(m, &g, row, x, y, (r + c) % (UCIDX_DEPTH_MAX + 1));
             }
-            blocks[block_count++] = count > before ? cell_count : UCIDX_NONE;
-            if (count > before) cell_count += UCIDX_BLOCK_CELLS;
+            int any = g.candidate_count > before;
+            g.blocks[g.block_count++] = any ? cells : UCIDX_NONE;
+            if (!any) g.cell_count = cells, g.leaf_count = leaves;
         }
     }
-    cells[cell_count] = count;
     m->x->rows = rows;
-    m->x->blocks = blocks;
-    m->x->block_count = block_count;
-    m->x->cells = cells;
-    m->x->cell_count = cell_count;
-    m->x->candidates = candidates;
-    m->x->candidate_count = count;
+    m->x->blocks = g.blocks;
+    m->x->block_count = g.block_count;
+    m->x->cells = g.cells;
+    m->x->cell_count = g.cell_count;
+    m->x->leaves = g.leaves;
+    m->x->leaf_count = g.leaf_count;
+    m->x->candidates = g.candidates;
+    m->x->candidate_count = g.candidate_count;
 }
 
 /* A square that leaves out the rim, with a square hole in its middle, as two rings. */
@@ -395,9 +423,9 @@ ucid_index *lattice_new(const lattice_options *options)
 
 void lattice_free(ucid_index *index)
 {
-    const void *parts[] = {index->summary,       index->rows,  index->blocks,  index->cells, index->candidates,
-                           index->segments,      index->edges, index->entries, index->nodes, index->arcs,
-                           index->opportunities, index->names, index->boundary};
+    const void *parts[] = {index->summary,    index->rows,          index->blocks, index->cells,   index->leaves,
+                           index->candidates, index->segments,      index->edges,  index->entries, index->nodes,
+                           index->arcs,       index->opportunities, index->names,  index->boundary};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) free((void *)(uintptr_t)parts[i]);
     free(index);
 }

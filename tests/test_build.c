@@ -415,6 +415,7 @@ static void the_format_is_documented(void **state)
         ROW(UCIDX_ROWS, "rows", ucidx_row),
         ROW(UCIDX_BLOCKS, "blocks", uint32_t),
         ROW(UCIDX_CELLS, "cells", uint32_t),
+        ROW(UCIDX_LEAVES, "leaves", ucidx_leaf),
         ROW(UCIDX_CANDIDATES, "candidates", uint32_t),
         ROW(UCIDX_SEGMENTS, "segments", ucidx_segment),
         ROW(UCIDX_EDGES, "edges", ucidx_edge),
@@ -430,7 +431,7 @@ static void the_format_is_documented(void **state)
     assert_int_equal(sizeof rows / sizeof rows[0], UCIDX_KIND_END - 1);
     assert_int_equal(sizeof(ucidx_header), 64);
     assert_int_equal(sizeof(ucidx_section), 32);
-    assert_int_equal(UCIDX_FORMAT, 1);
+    assert_int_equal(UCIDX_FORMAT, 2);
     static char text[16384];
     FILE *file = fopen(SOURCE_DIR "/docs/index-format.md", "rb");
     assert_non_null(file);
@@ -465,7 +466,57 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
-int main(void)
+/* Small indexes for fuzz/corpus/index: meshes of so many streets each way; rows apart are islands. */
+static int write_corpus(const char *into)
+{
+    static const struct {
+        const char *name;
+        int across, step_e7, lon_e7;
+        double snap_limit_m;
+        int is_bounded;
+    } towns[] = {{"one-street", 1, 4000, LON, 10.0, 0},
+                 {"lattice", 3, 4000, LON, 20.0, 0},
+                 {"dense", 6, 1200, LON, 12.0, 0}, /* cells are cut */
+                 {"antimeridian", 3, 4000, 1799995000, 30.0, 0},
+                 {"bounded", 3, 4000, LON, 15.0, 1}};
+    make_folder(NULL);
+    for (size_t t = 0; t < sizeof towns / sizeof towns[0]; t++) {
+        int n = towns[t].across;
+        pbf_writer *w = begin();
+        for (int i = 0; i < (n + 1) * n; i++) {
+            int64_t lon = towns[t].lon_e7 + (int64_t)(i % (n + 1)) * towns[t].step_e7;
+            pbf_node(w, i + 1, LAT + i / (n + 1) * towns[t].step_e7,
+                     (int32_t)(lon >= 1800000000 ? lon - 3600000000 : lon),
+                     i % 3 == 0 ? (const char *const[]){"shop", "bakery", "name", (char[]){(char)('A' + i), 0}, NULL}
+                                : NULL);
+        }
+        int64_t line[16], id = 1;
+        for (int row = 0; row < n; row++) {
+            for (int k = 0; k <= n; k++) line[k] = row * (n + 1) + k + 1;
+            line[n + 1] = 999; /* not in the extract */
+            pbf_way(w, id++, line, (size_t)n + 1 + (row == 0), residential);
+        }
+        for (int k = 0; k < n && t != 3; k++) {
+            for (int row = 0; row < n; row++) line[row] = row * (n + 1) + k + 1;
+            if (n > 1) pbf_way(w, id++, line, (size_t)n, footway);
+        }
+        ucid_build_options options = UCID_BUILD_OPTIONS_INIT;
+        options.snap_limit_m = towns[t].snap_limit_m;
+        options.cutoff_m = 400.0;
+        options.boundary_path = towns[t].is_bounded ? area : NULL;
+        write_text(area, "{\"type\":\"Polygon\",\"coordinates\":[[[29,41],[29.001,41],[29.0008,41.0008],[29,41]]]}");
+        char path[1024];
+        snprintf(path, sizeof path, "%s/%s", into, towns[t].name);
+        ucid_error error;
+        if (pbf_close(w, &error) != UCID_OK || ucid_index_build(extract, path, &options, &error) != UCID_OK) {
+            fprintf(stderr, "%s\n", error.message);
+            return 1;
+        }
+    }
+    return remove_folder(NULL);
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(streets_become_edges),
@@ -476,5 +527,6 @@ int main(void)
         cmocka_unit_test(damage_is_found),
         cmocka_unit_test(the_format_is_documented),
     };
+    if (argc == 2) return write_corpus(argv[1]);
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

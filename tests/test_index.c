@@ -30,14 +30,17 @@ static built_foot nearest_of_list(const ucid_index *x, int32_t x_e7, int32_t y_e
     const ucidx_row *row = &x->rows[row_number];
     int64_t east = (int64_t)x_e7 - row->lon_e7;
     if (east < 0) return none;
-    uint64_t column = (uint64_t)east / row->cell_e7;
+    uint64_t column = (uint64_t)east / row->cell_e7, rest_east = (uint64_t)east % row->cell_e7;
+    uint64_t rest_north = (uint64_t)((int64_t)y_e7 - x->summary->lat_origin_e7) % UCIDX_ROW_E7;
     if (column / UCIDX_BLOCK_CELLS >= row->block_count) return none;
     uint32_t block = x->blocks[row->first_block + column / UCIDX_BLOCK_CELLS];
     if (block == UCIDX_NONE) return none;
-    uint64_t cell = block + column % UCIDX_BLOCK_CELLS;
+    uint32_t cell = x->cells[block + column % UCIDX_BLOCK_CELLS], side = 1u << (cell & 3);
+    const ucidx_leaf *leaf =
+        &x->leaves[(cell >> 2) + rest_north * side / UCIDX_ROW_E7 * side + rest_east * side / row->cell_e7];
     built_foot found[2] = {none, none};
     double best[2] = {HUGE_VAL, HUGE_VAL};
-    for (uint32_t i = x->cells[cell]; i < x->cells[cell + 1]; i++) {
+    for (uint32_t i = leaf->first; i < leaf->first + leaf->count; i++) {
         uint32_t island = x->candidates[i] >> 31, s = x->candidates[i] & INT32_MAX;
         const ucidx_segment *g = &x->segments[s];
         double square =

@@ -298,7 +298,8 @@ static void damaged_numbers_do_no_harm(void **state)
         } parts[] = {
             {index->rows, index->summary->row_count * sizeof *index->rows},
             {index->blocks, index->block_count * sizeof *index->blocks},
-            {index->cells, (index->cell_count + 1) * sizeof *index->cells},
+            {index->cells, index->cell_count * sizeof *index->cells},
+            {index->leaves, index->leaf_count * sizeof *index->leaves},
             {index->candidates, index->candidate_count * sizeof *index->candidates},
             {index->segments, index->segment_count * sizeof *index->segments},
             {index->edges, (index->edge_count + 1) * sizeof *index->edges},

@@ -559,7 +559,8 @@ static ucid_status write_file(build *b, output *out, const char *boundary_path)
     if (status == UCID_OK) status = write_section(out, UCIDX_ABOUT, about.bytes, about.length + 1, 1);
     if (status == UCID_OK) status = write_section(out, UCIDX_ROWS, b->rows, b->row_count, sizeof *b->rows);
     if (status == UCID_OK) status = write_section(out, UCIDX_BLOCKS, b->grid_blocks, b->grid_block_count, 4);
-    if (status == UCID_OK) status = write_section(out, UCIDX_CELLS, b->cells, b->cell_count + 1, 4);
+    if (status == UCID_OK) status = write_section(out, UCIDX_CELLS, b->cells, b->cell_count, 4);
+    if (status == UCID_OK) status = write_section(out, UCIDX_LEAVES, b->leaves, b->leaf_count, sizeof *b->leaves);
     if (status == UCID_OK) status = write_section(out, UCIDX_COVERAGE, b->coverage, b->coverage_count, 8);
     if (status != UCID_OK) return status;
 

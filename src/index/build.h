@@ -4,7 +4,7 @@
  *     build_streets  ways -> graph of junctions and edges with geometry
  *     build_places   areas -> one point each; one place mapped twice -> one
  *     build_feet     places -> foot points on edges; edges are split there; everything put in Hilbert order
- *     build_grid     segments -> exact candidate lists of 50 m cells
+ *     build_grid     segments -> lists of what can be nearest to a place
  *     build_near     nearest opportunities of every node -> entries of every edge
  *     build          sections -> file
  *
@@ -142,7 +142,8 @@ typedef struct build {
     size_t row_count;
     ucidx_row *rows;
     uint32_t *grid_blocks, *cells;
-    size_t grid_block_count, cell_count;
+    ucidx_leaf *leaves;
+    size_t grid_block_count, cell_count, leaf_count;
     uint64_t *coverage;
     size_t coverage_count;
     uint64_t covered_cells;
@@ -175,7 +176,7 @@ ucid_status build_sort_order(build *b, const uint64_t *keys, uint32_t *order, si
 /* Position on a Hilbert curve over the whole int32 plane. */
 uint64_t build_hilbert(int32_t x, int32_t y);
 
-/* Which cells of 50 m a segment touches: entries of a row ascend by column, then segment. Columns start at west_e7 and
+/* Which cells of 100 m a segment touches: entries of a row ascend by column, then segment. Columns start at west_e7 and
  * are cell_e7[row] wide. */
 typedef struct build_raster {
     int64_t west_e7;

@@ -1,16 +1,15 @@
-/* build_grid.c: for every cell, each segment that can be the nearest of some place in it.
+/* build_grid.c: for every leaf, each segment that can be the nearest of some place in it.
  *
- * Let far(s) be the largest distance from a place of the cell to segment s (distance to a segment is convex, so a
- * corner has it), near(s) the smallest. No place of the cell is farther than U = min far(s) from its nearest street, so
- * s can be nearest only if near(s) <= U. With d(s) the distance of s from the cell's centre, h half the cell's diagonal
- * and w half its width,
+ * Let far(s) be the largest distance from a place of a box to segment s (distance to a segment is convex, so a corner
+ * has it), near(s) the smallest. No place of the box is farther than U = min far(s) from its nearest street, so s can
+ * be nearest only if near(s) <= U. What cannot be nearest in a box cannot be in a part of it either, so lists are
+ * narrowed on the way down: block -> cell -> quarters, until a list is short or the box as small as a leaf may be. The
+ * work at a box is linear in the list above it, and it stays in the cache.
  *
- *     d + w <= far(s) <= d + h        d - h <= near(s) <= d - w  (or 0)
- *
- * so d, in floats, decides most, and exact tests only what lies between; a list may hold a segment too many by the
- * slack, none too few. Distances are measured for the 16 cells of a block together, from the segments around the block,
- * within a window that grows where it does not hold everything with d <= min d + 2h. Islands count where U exceeds the
- * snap limit.
+ * Distances are floats, in metres from the middle of the block, and near(s) is bounded from below by the gaps along the
+ * axes and along the segment's normal; a list may hold a segment too many by that and by the slack, none too few. The
+ * segments around a block are taken from a window that grows where it does not hold everything with d <= min d + 2h (d:
+ * distance from the cell's centre, h: half its diagonal). Islands count where U exceeds the snap limit.
  *
  * Rows are independent; some are done at a time in parallel, and handed on in order. */
 #include "index/build.h"
@@ -24,13 +23,16 @@
 #include <string.h>
 
 enum { ROWS_AT_ONCE = 64, COVERAGE_RESOLUTION = 7 };
-#define SLACK_M 0.25   /* floats err by millimetres within 100 km */
-#define FAR_AWAY 1e15f /* metres; its square is a float */
+enum { LIST_SHORT = 12 }; /* a longer list is worth the room of four, which bench_score decides */
+#define SLACK_M 0.05f     /* floats err by millimetres within 100 km */
+#define FAR_AWAY 1e15f    /* metres; its square is a float */
 
-/* What a row has become. */
+/* What a row has become. Leaves and candidates are numbered from the row's first. */
 typedef struct row_work {
-    uint32_t *counts; /* candidates of each cell, 16 cells for each of the blocks listed */
-    size_t count_capacity;
+    uint32_t *cells; /* UCIDX_BLOCK_CELLS for each of the blocks listed */
+    size_t cell_count, cell_capacity;
+    ucidx_leaf *leaves;
+    size_t leaf_count, leaf_capacity;
     uint32_t *blocks; /* numbers of blocks with cells, ascending */
     size_t block_count, block_capacity;
     uint32_t *candidates;
@@ -42,26 +44,29 @@ typedef struct row_work {
     uint64_t covered_cells;
 } row_work;
 
-/* The segments around a block, in metres from its middle: the main network, then from first_island on islands, both
- * filled up with segments far away to a multiple of LANES. */
+/* Segments that matter to a box, in metres from the middle of their block: the main network, then from first_island on
+ * islands, both filled up with segments far away to a multiple of LANES. */
 typedef struct surroundings {
-    uint32_t *segments;
+    uint32_t *segments; /* bit 31: on an island */
     size_t segment_capacity;
-    float *planes; /* ax, ay, dx, dy, 1 / length squared, squared distance; [plane] each */
+    float *planes; /* [PLANES][plane], as below */
     size_t plane_capacity, plane;
-    uint32_t *close; /* [count] places in the planes of what a cell's list may hold */
-    size_t close_capacity;
     size_t first_island, count;
 } surroundings;
 
-enum { LANES = 8, PLANES = 6 };
+enum { LANES = 8 };
+/* Planes of surroundings: end a, the way to end b, 1 / length squared, a squared distance. */
+enum { AX, AY, DX, DY, INVERSE, SQUARE, PLANES };
 
 typedef struct worker_scratch {
     uint32_t *seen; /* [segments] stamp of the window that met the segment */
     uint32_t stamp;
     uint64_t *wanted; /* bit for each block of the row */
     size_t wanted_capacity;
-    surroundings around;
+    uint32_t *kept; /* places in surroundings, main network first, of what goes down */
+    size_t kept_capacity;
+    surroundings around[UCIDX_DEPTH_MAX + 2];       /* of the block, the cell, its quarters, theirs, ... */
+    ucidx_leaf pieces[UCIDX_PIECES * UCIDX_PIECES]; /* of a cell: the list of each of the finest leaves */
 } worker_scratch;
 
 typedef struct gridding {
@@ -74,71 +79,17 @@ typedef struct gridding {
     atomic_int failed;
 } gridding;
 
-typedef struct cell_box {
-    int64_t west, east, south, north;       /* relative, 1e-7 degrees */
-    double scale, half_x, half_y, diagonal; /* metres */
-    double x, y;                            /* centre */
-} cell_box;
+typedef struct block_box {
+    int64_t west, east, south, north; /* relative, 1e-7 degrees */
+    double scale;                     /* metres */
+    double x, y;                      /* middle, relative */
+} block_box;
 
-static double square_to(const ucidx_segment *s, double x, double y, double scale)
-{
-    double dx = ((double)s->bx_e7 - s->ax_e7) * scale, dy = ((double)s->by_e7 - s->ay_e7) * UCIDX_Y_M_PER_E7;
-    double px = (x - s->ax_e7) * scale, py = (y - s->ay_e7) * UCIDX_Y_M_PER_E7;
-    double square = dx * dx + dy * dy;
-    double t = square > 0.0 ? (px * dx + py * dy) / square : 0.0;
-    t = t > 0.0 ? t : 0.0;
-    t = t < 1.0 ? t : 1.0;
-    double ex = px - t * dx, ey = py - t * dy;
-    return ex * ex + ey * ey;
-}
-
-static double far_square(const ucidx_segment *s, const cell_box *box)
-{
-    double most = 0.0;
-    for (int corner = 0; corner < 4; corner++) {
-        double square = square_to(s, (double)(corner & 1 ? box->east : box->west),
-                                  (double)(corner & 2 ? box->north : box->south), box->scale);
-        if (square > most) most = square;
-    }
-    return most;
-}
-
-static double near_square(const ucidx_segment *s, const cell_box *box)
-{
-    /* centre at the origin, in metres; clip the segment to the box */
-    double ax = (s->ax_e7 - box->x) * box->scale, ay = (s->ay_e7 - box->y) * UCIDX_Y_M_PER_E7;
-    double bx = (s->bx_e7 - box->x) * box->scale, by = (s->by_e7 - box->y) * UCIDX_Y_M_PER_E7;
-    double from = 0.0, to = 1.0, at[2] = {ax, ay}, step[2] = {bx - ax, by - ay}, half[2] = {box->half_x, box->half_y};
-    int meets = 1;
-    for (int k = 0; k < 2; k++) {
-        if (step[k] == 0.0) {
-            if (fabs(at[k]) > half[k]) meets = 0;
-            continue;
-        }
-        double enter = (-half[k] - at[k]) / step[k], leave = (half[k] - at[k]) / step[k];
-        if (enter > leave) {
-            double swap = enter;
-            enter = leave;
-            leave = swap;
-        }
-        if (enter > from) from = enter;
-        if (leave < to) to = leave;
-    }
-    if (meets && from <= to) return 0.0;
-    double least = HUGE_VAL;
-    for (int end = 0; end < 2; end++) {
-        double x = fabs(end ? bx : ax) - box->half_x, y = fabs(end ? by : ay) - box->half_y;
-        x = x > 0.0 ? x : 0.0;
-        y = y > 0.0 ? y : 0.0;
-        if (x * x + y * y < least) least = x * x + y * y;
-    }
-    for (int corner = 0; corner < 4; corner++) {
-        double square = square_to(s, (double)(corner & 1 ? box->east : box->west),
-                                  (double)(corner & 2 ? box->north : box->south), box->scale);
-        if (square < least) least = square;
-    }
-    return least;
-}
+/* A cell or a part of it, in metres from the middle of its block. */
+typedef struct box {
+    float x, y, half_x, half_y;
+    uint32_t first_piece, pieces; /* south-western one; of a side */
+} box;
 
 static int grow(const build *b, void *array, size_t *capacity, size_t needed, size_t item)
 {
@@ -149,11 +100,32 @@ static int grow(const build *b, void *array, size_t *capacity, size_t needed, si
     return grown;
 }
 
+static float *plane_of(const surroundings *around, int plane) { return around->planes + (size_t)plane * around->plane; }
+
+/* Make room for some segments of both networks, all far away. */
+static int clear(const build *b, surroundings *around, size_t main_count, size_t island_count)
+{
+    around->first_island = (main_count + LANES - 1) / LANES * LANES;
+    around->count = around->plane = around->first_island + (island_count + LANES - 1) / LANES * LANES;
+    if (!grow(b, &around->segments, &around->segment_capacity, around->count + 1, sizeof *around->segments) ||
+        !grow(b, &around->planes, &around->plane_capacity, PLANES * around->plane + 1, sizeof *around->planes)) {
+        return 0;
+    }
+    size_t ends[2][2] = {{main_count, around->first_island}, {around->first_island + island_count, around->count}};
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = ends[k][0]; i < ends[k][1]; i++) {
+            for (int plane = 0; plane < PLANES; plane++) plane_of(around, plane)[i] = plane <= AY ? FAR_AWAY : 0.0f;
+            around->segments[i] = UINT32_MAX;
+        }
+    }
+    return 1;
+}
+
 /* Collect every segment within `cells` cells of a block, once each. */
-static int look_around(gridding *g, worker_scratch *w, int64_t row, const cell_box *block, int64_t cells)
+static int look_around(gridding *g, worker_scratch *w, int64_t row, const block_box *block, int64_t cells)
 {
     const build *b = g->b;
-    surroundings *around = &w->around;
+    surroundings *around = &w->around[0];
     if (++w->stamp == 0) {
         memset(w->seen, 0, b->segment_count * sizeof *w->seen);
         w->stamp = 1;
@@ -170,61 +142,53 @@ static int look_around(gridding *g, worker_scratch *w, int64_t row, const cell_b
             uint32_t at = (uint32_t)g->raster.entries[i];
             if (w->seen[at] == w->stamp) continue;
             w->seen[at] = w->stamp;
-            if (!grow(b, &around->segments, &around->segment_capacity, count + 1, sizeof *around->segments)) return 0;
+            if (!grow(b, &w->kept, &w->kept_capacity, count + 1, sizeof *w->kept)) return 0;
             uint32_t island = b->edges[b->segments[at].edge].flags & UCIDX_EDGE_ISLAND ? 1u << 31 : 0;
-            around->segments[count++] = at | island;
+            w->kept[count++] = at | island;
             main_count += island == 0;
         }
     }
-    around->first_island = (main_count + LANES - 1) / LANES * LANES;
-    around->count = around->first_island + (count - main_count + LANES - 1) / LANES * LANES;
-    if (!grow(b, &around->planes, &around->plane_capacity, PLANES * around->count + 1, sizeof *around->planes) ||
-        !grow(b, &around->segments, &around->segment_capacity, count + around->count + 1, sizeof *around->segments) ||
-        !grow(b, &around->close, &around->close_capacity, around->count + 1, sizeof *around->close)) {
-        return 0;
-    }
-    around->plane = around->count;
-    float *ax = around->planes, *ay = ax + around->plane, *dx = ay + around->plane, *dy = dx + around->plane;
-    float *inverse = dy + around->plane;
-    for (size_t i = 0; i < around->count; i++) {
-        ax[i] = ay[i] = FAR_AWAY;
-        dx[i] = dy[i] = inverse[i] = 0.0f;
-    }
-    uint32_t *ordered = around->segments + count;
-    memset(ordered, 0, around->count * sizeof *ordered);
+    if (!clear(b, around, main_count, count - main_count)) return 0;
+    float *ax = plane_of(around, AX), *ay = plane_of(around, AY), *dx = plane_of(around, DX);
+    float *dy = plane_of(around, DY), *inverse = plane_of(around, INVERSE);
     size_t next[2] = {0, around->first_island};
     for (size_t i = 0; i < count; i++) {
-        uint32_t segment = around->segments[i];
-        const ucidx_segment *s = &b->segments[segment & INT32_MAX];
-        size_t at = next[segment >> 31]++;
+        const ucidx_segment *s = &b->segments[w->kept[i] & INT32_MAX];
+        size_t at = next[w->kept[i] >> 31]++;
         double x = ((double)s->bx_e7 - s->ax_e7) * block->scale, y = ((double)s->by_e7 - s->ay_e7) * UCIDX_Y_M_PER_E7;
         double square = x * x + y * y;
-        ordered[at] = segment;
+        around->segments[at] = w->kept[i];
         ax[at] = (float)((s->ax_e7 - block->x) * block->scale);
         ay[at] = (float)((s->ay_e7 - block->y) * UCIDX_Y_M_PER_E7);
         dx[at] = (float)x;
         dy[at] = (float)y;
         inverse[at] = square > 0.0 ? (float)(1.0 / square) : 0.0f;
     }
-    memmove(around->segments, ordered, around->count * sizeof *ordered);
     return 1;
 }
 
-/* Squared distances of a place, metres east of the block's middle, from all around; the least of the main network and
- * of islands. */
-static void measure(surroundings *around, float x, float least[2])
+/* Squared distances of a place from all around, or, where they are larger, those that stand there. */
+static inline void measure(const surroundings *around, float x, float y, int keep_larger)
 {
-    const float *restrict ax = around->planes, *restrict ay = ax + around->plane, *restrict dx = ay + around->plane;
-    const float *restrict dy = dx + around->plane, *restrict inverse = dy + around->plane;
-    float *restrict square = around->planes + 5 * around->plane;
+    const float *restrict ax = plane_of(around, AX), *restrict ay = plane_of(around, AY);
+    const float *restrict dx = plane_of(around, DX), *restrict dy = plane_of(around, DY);
+    const float *restrict inverse = plane_of(around, INVERSE);
+    float *restrict square = plane_of(around, SQUARE);
     for (size_t i = 0; i < around->count; i++) {
-        float px = x - ax[i], py = -ay[i];
+        float px = x - ax[i], py = y - ay[i];
         float t = (px * dx[i] + py * dy[i]) * inverse[i];
         t = t > 0.0f ? t : 0.0f;
         t = t < 1.0f ? t : 1.0f;
         float ex = px - t * dx[i], ey = py - t * dy[i];
-        square[i] = ex * ex + ey * ey;
+        float d = ex * ex + ey * ey, before = keep_larger ? square[i] : 0.0f;
+        square[i] = d > before ? d : before;
     }
+}
+
+/* The least distance that stands there: of the main network and of islands. */
+static void least_of(const surroundings *around, float least[2])
+{
+    const float *square = plane_of(around, SQUARE);
     size_t start = 0, end = around->first_island;
     for (int k = 0; k < 2; k++) {
         int32_t bits = INT32_MAX; /* floats that are not negative are ordered as their bits are */
@@ -233,111 +197,202 @@ static void measure(surroundings *around, float x, float least[2])
             memcpy(&other, &square[i], sizeof other);
             bits = other < bits ? other : bits;
         }
-        memcpy(&least[k], &bits, sizeof bits);
-        if (start == end) least[k] = FAR_AWAY * FAR_AWAY;
+        float found;
+        memcpy(&found, &bits, sizeof found);
+        least[k] = start < end ? sqrtf(found) : FAR_AWAY;
         start = end;
         end = around->count;
     }
 }
 
-/* What of one network lies within some metres of the cell's centre. */
-static size_t pick(surroundings *around, size_t start, size_t end, double metres)
+/* U of a box, of both networks. */
+static void measure_far(const surroundings *around, const box *at, float least[2])
 {
-    const float *square = around->planes + 5 * around->plane;
-    float most = (float)(metres * metres);
-    size_t count = 0;
-    for (size_t i = start; i < end; i++) {
-        around->close[count] = (uint32_t)i;
+    for (int corner = 0; corner < 4; corner++) {
+        measure(around, corner & 1 ? at->x + at->half_x : at->x - at->half_x,
+                corner & 2 ? at->y + at->half_y : at->y - at->half_y, corner > 0);
+    }
+    least_of(around, least);
+}
+
+/* Squares of what near(s) is at least. */
+static void measure_near(const surroundings *around, const box *at)
+{
+    const float *restrict ax = plane_of(around, AX), *restrict ay = plane_of(around, AY);
+    const float *restrict dx = plane_of(around, DX), *restrict dy = plane_of(around, DY);
+    const float *restrict inverse = plane_of(around, INVERSE);
+    float *restrict square = plane_of(around, SQUARE);
+    const float x = at->x, y = at->y, half_x = at->half_x, half_y = at->half_y;
+    for (size_t i = 0; i < around->count; i++) {
+        float px = ax[i] - x, py = ay[i] - y, qx = px + dx[i], qy = py + dy[i];
+        float low_x = px < qx ? px : qx, high_x = px < qx ? qx : px;
+        float low_y = py < qy ? py : qy, high_y = py < qy ? qy : py;
+        float gap_x = low_x > -high_x ? low_x : -high_x, gap_y = low_y > -high_y ? low_y : -high_y;
+        gap_x -= half_x;
+        gap_y -= half_y;
+        gap_x = gap_x > 0.0f ? gap_x : 0.0f;
+        gap_y = gap_y > 0.0f ? gap_y : 0.0f;
+        float cross = fabsf(px * dy[i] - py * dx[i]) - (half_x * fabsf(dy[i]) + half_y * fabsf(dx[i]));
+        cross = cross > 0.0f ? cross : 0.0f;
+        float by_axes = gap_x * gap_x + gap_y * gap_y, by_normal = cross * cross * inverse[i];
+        square[i] = by_axes > by_normal ? by_axes : by_normal;
+    }
+}
+
+/* Append to w->kept what of one network has no more than a squared distance. */
+static size_t pick(worker_scratch *w, const surroundings *around, int island, float most_m, size_t count)
+{
+    const float *square = plane_of(around, SQUARE);
+    float most = most_m * most_m;
+    size_t end = island ? around->count : around->first_island;
+    for (size_t i = island ? around->first_island : 0; i < end; i++) {
+        w->kept[count] = (uint32_t)i;
         count += square[i] <= most;
     }
     return count;
 }
 
-/* U of one network. */
-static double reach_of(const build *b, const surroundings *around, const cell_box *box, size_t count, double nearest)
+/* The kept ones of one surroundings as another. */
+static int narrow(const build *b, const worker_scratch *w, const surroundings *from, size_t main_count, size_t count,
+                  surroundings *to)
 {
-    const float *square = around->planes + 5 * around->plane;
-    double bound = nearest + box->diagonal + SLACK_M;
-    float worth = (float)((bound - UCIDX_CELL_M / 2 + SLACK_M) * (bound - UCIDX_CELL_M / 2 + SLACK_M));
+    if (!clear(b, to, main_count, count - main_count)) return 0;
     for (size_t i = 0; i < count; i++) {
-        if (square[around->close[i]] >= worth) continue; /* far(s) >= d + w */
-        double far = sqrt(far_square(&b->segments[around->segments[around->close[i]] & INT32_MAX], box));
-        if (far >= bound) continue;
-        bound = far;
-        double left = bound - UCIDX_CELL_M / 2 + SLACK_M;
-        worth = left > 0.0 ? (float)(left * left) : 0.0f;
+        size_t at = i < main_count ? i : to->first_island + i - main_count;
+        to->segments[at] = from->segments[w->kept[i]];
     }
-    return bound;
-}
-
-/* Append the candidates of a cell; its distances have been measured. Only segments with d <= enough can be any. */
-static int list_cell(gridding *g, worker_scratch *w, row_work *work, const cell_box *box, const double nearest[2],
-                     uint32_t *listed)
-{
-    const build *b = g->b;
-    surroundings *around = &w->around;
-    const float *square = around->planes + 5 * around->plane;
-    *listed = 0;
-    if (!grow(b, &work->candidates, &work->candidate_capacity, work->candidate_count + around->count + 1,
-              sizeof *work->candidates)) {
-        return 0;
+    for (int plane = 0; plane < SQUARE; plane++) {
+        const float *source = plane_of(from, plane);
+        float *target = plane_of(to, plane);
+        for (size_t i = 0; i < main_count; i++) target[i] = source[w->kept[i]];
+        for (size_t i = main_count; i < count; i++) target[to->first_island + i - main_count] = source[w->kept[i]];
     }
-    uint32_t *list = work->candidates + work->candidate_count, length = 0;
-    double main_reach = HUGE_VAL;
-    for (int k = 0; k < 2; k++) {
-        if (k == 1 && main_reach <= g->limit_m - 2.0 / UCIDX_UNITS_PER_M) break; /* no place here needs an island */
-        if (nearest[k] > g->limit_m + box->diagonal + SLACK_M) continue;
-        size_t start = k ? around->first_island : 0, end = k ? around->count : around->first_island;
-        size_t count = pick(around, start, end, nearest[k] + 2.0 * (box->diagonal + SLACK_M));
-        double reach = reach_of(b, around, box, count, nearest[k]);
-        if (k == 0) main_reach = reach;
-        if (reach > g->limit_m) reach = g->limit_m;
-        double sure = reach + UCIDX_CELL_M / 2, most = reach + box->diagonal + SLACK_M;
-        for (size_t i = 0; i < count; i++) {
-            double d2 = (double)square[around->close[i]];
-            if (d2 > most * most) continue;
-            uint32_t segment = around->segments[around->close[i]];
-            if (d2 > sure * sure &&
-                near_square(&b->segments[segment & INT32_MAX], box) > (reach + 1e-6) * (reach + 1e-6)) {
-                continue;
-            }
-            uint32_t at = length++;
-            for (; at > 0 && list[at - 1] > segment; at--) list[at] = list[at - 1];
-            list[at] = segment;
-        }
-    }
-    work->candidate_count += length;
-    *listed = length;
     return 1;
 }
 
-/* The lists of a block's cells. */
-static int list_block(gridding *g, worker_scratch *w, row_work *work, int64_t row, const cell_box *block,
-                      uint32_t counts[UCIDX_BLOCK_CELLS])
+/* List a box by what is around it, or its quarters. around[1] is narrowed further for the quarters. */
+static int list_box(gridding *g, worker_scratch *w, row_work *work, surroundings *around, const box *at)
 {
-    size_t before = work->candidate_count;
-    int64_t width = g->raster.cell_e7[row];
-    cell_box box = *block;
-    box.half_x = (double)width * box.scale / 2;
-    box.half_y = UCIDX_ROW_E7 * UCIDX_Y_M_PER_E7 / 2;
-    box.diagonal = sqrt(box.half_x * box.half_x + box.half_y * box.half_y);
-    double farthest = g->limit_m + box.diagonal + SLACK_M;
+    const build *b = g->b;
+    float reach[2], limit = (float)g->limit_m;
+    measure_far(around, at, reach);
+    measure_near(around, at);
+    if (!grow(b, &w->kept, &w->kept_capacity, around->count + 1, sizeof *w->kept)) return 0;
+    size_t main_count = pick(w, around, 0, (reach[0] < limit ? reach[0] : limit) + SLACK_M, 0), count = main_count;
+    if (reach[0] > limit - 2.0f / UCIDX_UNITS_PER_M) { /* some place here may need an island */
+        count = pick(w, around, 1, (reach[1] < limit ? reach[1] : limit) + SLACK_M, count);
+    }
+    if (count > LIST_SHORT && at->pieces > 1) {
+        if (!narrow(b, w, around, main_count, count, around + 1)) return 0;
+        uint32_t pieces = at->pieces / 2;
+        box quarter = {.half_x = at->half_x / 2, .half_y = at->half_y / 2, .pieces = pieces};
+        for (uint32_t q = 0; q < 4; q++) {
+            quarter.x = q & 1 ? at->x + quarter.half_x : at->x - quarter.half_x;
+            quarter.y = q & 2 ? at->y + quarter.half_y : at->y - quarter.half_y;
+            quarter.first_piece = at->first_piece + (q >> 1) * pieces * UCIDX_PIECES + (q & 1) * pieces;
+            if (!list_box(g, w, work, around + 1, &quarter)) return 0;
+        }
+        return 1;
+    }
+    if (!grow(b, &work->candidates, &work->candidate_capacity, work->candidate_count + count + 1,
+              sizeof *work->candidates)) {
+        return 0;
+    }
+    uint32_t *list = work->candidates + work->candidate_count;
+    for (size_t i = 0; i < count; i++) list[i] = around->segments[w->kept[i]];
+    ucidx_leaf leaf = {count > 0 ? (uint32_t)work->candidate_count : 0, (uint32_t)count};
+    for (uint32_t north = 0; north < at->pieces; north++) {
+        for (uint32_t east = 0; east < at->pieces; east++) {
+            w->pieces[at->first_piece + north * UCIDX_PIECES + east] = leaf;
+        }
+    }
+    work->candidate_count += count;
+    return 1;
+}
+
+/* Segments of a cell's surroundings ascend in both networks, and so do those of its parts. */
+static void sort_kept(worker_scratch *w, const surroundings *around, size_t start, size_t end)
+{
+    for (size_t i = start + 1; i < end; i++) {
+        uint32_t moved = w->kept[i];
+        size_t at = i;
+        for (; at > start && around->segments[w->kept[at - 1]] > around->segments[moved]; at--) {
+            w->kept[at] = w->kept[at - 1];
+        }
+        w->kept[at] = moved;
+    }
+}
+
+/* The leaves of a cell whose distances have been measured. */
+static int list_cell(gridding *g, worker_scratch *w, row_work *work, const box *cell, const float nearest[2],
+                     uint32_t *word)
+{
+    const build *b = g->b;
+    surroundings *around = w->around;
+    float half = sqrtf(cell->half_x * cell->half_x + cell->half_y * cell->half_y), limit = (float)g->limit_m;
+    size_t before = work->candidate_count, main_count = 0, count = 0;
+    for (int k = 0; k < 2; k++) {
+        if (k == 1 && nearest[0] + half + SLACK_M <= limit - 2.0f / UCIDX_UNITS_PER_M) break; /* none is needed */
+        float far = nearest[k] + half + SLACK_M;
+        count = pick(w, around, k, (far < limit ? far : limit) + half + SLACK_M, count);
+        sort_kept(w, around, main_count, count);
+        if (k == 0) main_count = count;
+    }
+    memset(w->pieces, 0, sizeof w->pieces);
+    if (count > 0 &&
+        (!narrow(b, w, around, main_count, count, around + 1) || !list_box(g, w, work, around + 1, cell))) {
+        return 0;
+    }
+    uint32_t side = 1;
+    for (uint32_t i = 0; i < UCIDX_PIECES * UCIDX_PIECES;
+         i++) { /* the finest difference says how fine the leaves are */
+        while (side < UCIDX_PIECES) {
+            uint32_t wide = UCIDX_PIECES / side, north = i / UCIDX_PIECES / wide, east = i % UCIDX_PIECES / wide;
+            const ucidx_leaf *first = &w->pieces[(north * UCIDX_PIECES + east) * wide];
+            if (first->first == w->pieces[i].first && first->count == w->pieces[i].count) break;
+            side *= 2;
+        }
+    }
+    if (!grow(b, &work->leaves, &work->leaf_capacity, work->leaf_count + side * side, sizeof *work->leaves)) return 0;
+    *word = (uint32_t)work->leaf_count << 2 | (uint32_t)__builtin_ctz(side);
+    for (uint32_t i = 0; i < side * side; i++) {
+        ucidx_leaf leaf = w->pieces[(i / side * UCIDX_PIECES + i % side) * (UCIDX_PIECES / side)];
+        if (leaf.count == 0) leaf.first = (uint32_t)before;
+        work->leaves[work->leaf_count++] = leaf;
+    }
+    return 1;
+}
+
+/* The leaves of a block's cells. */
+static int list_block(gridding *g, worker_scratch *w, row_work *work, int64_t row, const block_box *block,
+                      uint32_t words[UCIDX_BLOCK_CELLS], int listed[UCIDX_BLOCK_CELLS])
+{
+    size_t candidates = work->candidate_count, leaves = work->leaf_count;
+    double width = g->raster.cell_e7[row] * block->scale;
+    box cell = {
+        .half_x = (float)(width / 2), .half_y = (float)(UCIDX_ROW_E7 * UCIDX_Y_M_PER_E7 / 2), .pieces = UCIDX_PIECES};
+    double half = sqrt((double)cell.half_x * cell.half_x + (double)cell.half_y * cell.half_y) + (double)SLACK_M;
+    double farthest = g->limit_m + half;
     int64_t most = (int64_t)ceil(farthest / UCIDX_CELL_M - 0.5), needed = most < 2 ? most : 2, cells;
     do {
         cells = needed;
-        work->candidate_count = before;
-        if (!look_around(g, w, row, block, cells)) return 0;
+        work->candidate_count = candidates;
+        work->leaf_count = leaves;
+        if (!look_around(g, w, row, block, cells) ||
+            !grow(g->b, &w->kept, &w->kept_capacity, w->around[0].count + 1, sizeof *w->kept)) {
+            return 0;
+        }
         for (uint32_t c = 0; c < UCIDX_BLOCK_CELLS; c++) {
-            box.west = block->west + c * width;
-            box.east = box.west + width;
-            box.x = (double)box.west + (double)width / 2;
-            float square[2];
-            measure(&w->around, (float)((box.x - block->x) * box.scale), square);
-            double nearest[2] = {sqrt((double)square[0]), sqrt((double)square[1])};
-            double enough = nearest[0] + 2.0 * box.diagonal + 2.0 * SLACK_M;
+            cell.x = (float)(((double)c + 0.5 - UCIDX_BLOCK_CELLS / 2.0) * width);
+            float nearest[2];
+            measure(&w->around[0], cell.x, cell.y, 0);
+            least_of(&w->around[0], nearest);
+            double enough = (double)nearest[0] + 2.0 * half;
             int64_t wanted = enough < farthest ? (int64_t)ceil(enough / UCIDX_CELL_M - 0.5) : most;
             if (wanted > needed) needed = wanted;
-            if (needed == cells && !list_cell(g, w, work, &box, nearest, &counts[c])) return 0;
+            size_t before = work->candidate_count;
+            if (needed == cells && !list_cell(g, w, work, &cell, nearest, &words[c])) return 0;
+            listed[c] = work->candidate_count > before;
         }
     } while (needed > cells);
     return 1;
@@ -410,38 +465,43 @@ static int do_row(gridding *g, worker_scratch *w, row_work *work, int64_t row)
 {
     const build *b = g->b;
     size_t block_count;
-    work->block_count = work->candidate_count = work->coverage_count = 0;
+    work->cell_count = work->leaf_count = work->block_count = work->candidate_count = work->coverage_count = 0;
     work->covered_cells = 0;
     if (!want_blocks(g, w, row, &block_count)) return 0;
     int64_t cell_e7 = g->raster.cell_e7[row], south = b->lat_origin_e7 + row * UCIDX_ROW_E7;
-    cell_box box = {.south = south,
-                    .north = south + UCIDX_ROW_E7,
-                    .scale = g->raster.x_m_per_e7[row],
-                    .y = (double)south + UCIDX_ROW_E7 / 2.0};
-    int64_t crossings = cross_boundary(b, work, box.y);
+    block_box block = {.south = south,
+                       .north = south + UCIDX_ROW_E7,
+                       .scale = g->raster.x_m_per_e7[row],
+                       .y = (double)south + UCIDX_ROW_E7 / 2.0};
+    int64_t crossings = cross_boundary(b, work, block.y);
     if (crossings < 0) return 0;
     int64_t crossed = 0;
     for (size_t k = 0; k < block_count; k++) {
         if (!(w->wanted[k / 64] >> k % 64 & 1)) continue;
-        size_t needed = (work->block_count + 1) * UCIDX_BLOCK_CELLS, before = work->candidate_count;
-        if (!grow(b, &work->counts, &work->count_capacity, needed, sizeof *work->counts) ||
+        size_t candidates = work->candidate_count, leaves = work->leaf_count;
+        if (!grow(b, &work->cells, &work->cell_capacity, work->cell_count + UCIDX_BLOCK_CELLS, sizeof *work->cells) ||
             !grow(b, &work->blocks, &work->block_capacity, work->block_count + 1, sizeof *work->blocks)) {
             return 0;
         }
-        uint32_t *counts = work->counts + work->block_count * UCIDX_BLOCK_CELLS;
-        box.west = g->raster.west_e7 + (int64_t)k * UCIDX_BLOCK_CELLS * cell_e7;
-        box.east = box.west + UCIDX_BLOCK_CELLS * cell_e7;
-        box.x = (double)box.west + UCIDX_BLOCK_CELLS * (double)cell_e7 / 2;
-        if (!list_block(g, w, work, row, &box, counts)) return 0;
+        int listed[UCIDX_BLOCK_CELLS];
+        block.west = g->raster.west_e7 + (int64_t)k * UCIDX_BLOCK_CELLS * cell_e7;
+        block.east = block.west + UCIDX_BLOCK_CELLS * cell_e7;
+        block.x = (double)block.west + UCIDX_BLOCK_CELLS * (double)cell_e7 / 2;
+        if (!list_block(g, w, work, row, &block, work->cells + work->cell_count, listed)) return 0;
         for (uint32_t c = 0; c < UCIDX_BLOCK_CELLS; c++) {
-            if (counts[c] == 0) continue;
-            double x = (double)box.west + (c + 0.5) * (double)cell_e7;
+            if (!listed[c]) continue;
+            double x = (double)block.west + (c + 0.5) * (double)cell_e7;
             while (crossed < crossings && work->crossings[crossed] < x) crossed++;
             if (b->boundary_count > 0 && crossed % 2 == 0) continue;
             work->covered_cells++;
-            if (!cover(g, work, x, box.y)) return 0;
+            if (!cover(g, work, x, block.y)) return 0;
         }
-        if (work->candidate_count > before) work->blocks[work->block_count++] = (uint32_t)k;
+        if (work->candidate_count == candidates) {
+            work->leaf_count = leaves;
+            continue;
+        }
+        work->cell_count += UCIDX_BLOCK_CELLS;
+        work->blocks[work->block_count++] = (uint32_t)k;
     }
     return 1;
 }
@@ -455,7 +515,7 @@ static void row_task(void *ctx, int64_t task, int worker)
 
 /* Appends what rows have become to the sections. */
 static ucid_status take_rows(gridding *g, size_t count, build_sink sink, void *sink_ctx, uint64_t *candidates,
-                             size_t capacities[3], double *area)
+                             size_t capacities[4], double *area)
 {
     build *b = g->b;
     for (size_t i = 0; i < count; i++) {
@@ -469,26 +529,32 @@ static ucid_status take_rows(gridding *g, size_t count, build_sink sink, void *s
                                    .cell_e7 = g->raster.cell_e7[row],
                                    .block_count = span,
                                    .first_block = (uint32_t)b->grid_block_count};
-        size_t new_cells = work->block_count * UCIDX_BLOCK_CELLS;
-        if (*candidates + work->candidate_count > UINT32_MAX || b->grid_block_count + span > UINT32_MAX / 16) {
+        if (*candidates + work->candidate_count > UINT32_MAX || b->leaf_count + work->leaf_count > UINT32_MAX >> 2 ||
+            b->grid_block_count + span > UINT32_MAX / UCIDX_BLOCK_CELLS) {
             return ucid_fail(b->error, UCID_UNSUPPORTED_FORMAT, "%s: too large for one index; split it by region",
                              b->path);
         }
         if (!BUILD_ROOM(b, b->grid_blocks, capacities[0], b->grid_block_count + span, "grid") ||
-            !BUILD_ROOM(b, b->cells, capacities[1], b->cell_count + new_cells + 1, "grid") ||
-            !BUILD_ROOM(b, b->coverage, capacities[2], b->coverage_count + work->coverage_count, "coverage")) {
+            !BUILD_ROOM(b, b->cells, capacities[1], b->cell_count + work->cell_count, "grid") ||
+            !BUILD_ROOM(b, b->leaves, capacities[2], b->leaf_count + work->leaf_count, "grid") ||
+            !BUILD_ROOM(b, b->coverage, capacities[3], b->coverage_count + work->coverage_count, "coverage")) {
             return UCID_NO_MEMORY;
         }
         for (uint32_t k = 0; k < span; k++) b->grid_blocks[b->grid_block_count + k] = UCIDX_NONE;
         for (size_t k = 0; k < work->block_count; k++) {
-            b->grid_blocks[b->grid_block_count + work->blocks[k] - first] = (uint32_t)b->cell_count;
-            for (size_t c = 0; c < UCIDX_BLOCK_CELLS; c++) {
-                b->cells[b->cell_count++] = (uint32_t)*candidates;
-                *candidates += work->counts[k * UCIDX_BLOCK_CELLS + c];
-            }
+            uint32_t cell = (uint32_t)(b->cell_count + k * UCIDX_BLOCK_CELLS);
+            b->grid_blocks[b->grid_block_count + work->blocks[k] - first] = cell;
+        }
+        for (size_t k = 0; k < work->cell_count; k++) {
+            b->cells[b->cell_count++] = work->cells[k] + ((uint32_t)b->leaf_count << 2);
+        }
+        for (size_t k = 0; k < work->leaf_count; k++) {
+            ucidx_leaf leaf = work->leaves[k];
+            b->leaves[b->leaf_count + k] = (ucidx_leaf){leaf.first + (uint32_t)*candidates, leaf.count};
         }
         b->grid_block_count += span;
-        b->cells[b->cell_count] = (uint32_t)*candidates;
+        b->leaf_count += work->leaf_count;
+        *candidates += work->candidate_count;
         if (work->coverage_count > 0) {
             memcpy(b->coverage + b->coverage_count, work->coverage, work->coverage_count * sizeof *b->coverage);
         }
@@ -528,7 +594,7 @@ ucid_status build_grid(build *b, build_sink sink, void *sink_ctx)
         if (g.scratch[i].seen == NULL) status = UCID_NO_MEMORY;
     }
     uint64_t candidates = 0;
-    size_t capacities[3] = {0};
+    size_t capacities[4] = {0};
     double area = 0.0;
     for (g.first_row = 0; g.first_row < b->row_count && status == UCID_OK; g.first_row += ROWS_AT_ONCE) {
         size_t count = b->row_count - g.first_row < ROWS_AT_ONCE ? b->row_count - g.first_row : ROWS_AT_ONCE;
@@ -543,7 +609,8 @@ ucid_status build_grid(build *b, build_sink sink, void *sink_ctx)
     if (b->boundary_count == 0) b->area_m2 = (uint64_t)(area + 0.5);
     for (size_t i = 0; i < ROWS_AT_ONCE && g.rows != NULL; i++) {
         row_work *w = &g.rows[i];
-        ucid_release(&b->allocator, w->counts, w->count_capacity, sizeof *w->counts);
+        ucid_release(&b->allocator, w->cells, w->cell_capacity, sizeof *w->cells);
+        ucid_release(&b->allocator, w->leaves, w->leaf_capacity, sizeof *w->leaves);
         ucid_release(&b->allocator, w->blocks, w->block_capacity, sizeof *w->blocks);
         ucid_release(&b->allocator, w->candidates, w->candidate_capacity, sizeof *w->candidates);
         ucid_release(&b->allocator, w->coverage, w->coverage_capacity, sizeof *w->coverage);
@@ -552,9 +619,12 @@ ucid_status build_grid(build *b, build_sink sink, void *sink_ctx)
     for (size_t i = 0; i < threads && g.scratch != NULL; i++) {
         worker_scratch *w = &g.scratch[i];
         ucid_release(&b->allocator, w->wanted, w->wanted_capacity, sizeof *w->wanted);
-        ucid_release(&b->allocator, w->around.segments, w->around.segment_capacity, sizeof *w->around.segments);
-        ucid_release(&b->allocator, w->around.close, w->around.close_capacity, sizeof *w->around.close);
-        ucid_release(&b->allocator, w->around.planes, w->around.plane_capacity, sizeof *w->around.planes);
+        ucid_release(&b->allocator, w->kept, w->kept_capacity, sizeof *w->kept);
+        for (size_t k = 0; k < sizeof w->around / sizeof w->around[0]; k++) {
+            surroundings *around = &w->around[k];
+            ucid_release(&b->allocator, around->segments, around->segment_capacity, sizeof *around->segments);
+            ucid_release(&b->allocator, around->planes, around->plane_capacity, sizeof *around->planes);
+        }
         build_drop(b, w->seen);
     }
     build_drop(b, g.rows);

@@ -1,5 +1,5 @@
 /* build_raster.c: which cells a segment touches, exactly enough: a cell may be listed that the segment only nears by a
- * few 1e-7 degrees, none that it touches is left out. Rows have columns of their own width, so that cells are 50 m
+ * few 1e-7 degrees, none that it touches is left out. Rows have columns of their own width, so that cells are 100 m
  * everywhere; all start at the same longitude. */
 #include "index/build.h"
 #include "rt/pool.h"
@@ -71,7 +71,7 @@ ucid_status build_raster_make(build *b, const ucidx_segment *segments, size_t co
     for (size_t r = 0; r < b->row_count; r++) {
         double middle_e7 = (double)b->lat_origin_e7 + ((double)r + 0.5) * UCIDX_ROW_E7;
         raster->x_m_per_e7[r] = UCIDX_Y_M_PER_E7 * ucid_cos(middle_e7 * (UCID_PI / 180e7));
-        raster->cell_e7[r] = (uint32_t)ceil(UCIDX_CELL_M / raster->x_m_per_e7[r]);
+        raster->cell_e7[r] = ucidx_cell_e7(raster->x_m_per_e7[r]);
         if (raster->x_m_per_e7[r] < narrowest) narrowest = raster->x_m_per_e7[r];
     }
     double margin_m = (double)b->snap_limit / UCIDX_UNITS_PER_M + 2 * UCIDX_CELL_M;

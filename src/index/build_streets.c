@@ -298,7 +298,9 @@ static ucid_status find_islands(build *b)
     return UCID_OK;
 }
 
-/* Rows of the index: from one row and the snap limit south of the streets to as far north of them. */
+/* Rows of the index: from a row and the snap limit south of the streets to as far north of them. They start at
+ * multiples of their height, so that a place has the same row, and with it the same metres, in every index that holds
+ * it. */
 static void lay_rows(build *b)
 {
     b->min_x_e7 = b->min_y_e7 = INT32_MAX;
@@ -312,6 +314,7 @@ static void lay_rows(build *b)
     }
     int32_t margin = (int32_t)((double)b->snap_limit / UCIDX_UNITS_PER_M / UCIDX_Y_M_PER_E7) + UCIDX_ROW_E7;
     b->lat_origin_e7 = b->min_y_e7 - margin;
+    b->lat_origin_e7 -= ((b->lat_origin_e7 % UCIDX_ROW_E7) + UCIDX_ROW_E7) % UCIDX_ROW_E7;
     b->row_count = (size_t)((b->max_y_e7 + margin - b->lat_origin_e7) / UCIDX_ROW_E7) + 1;
 }
 

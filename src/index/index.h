@@ -7,15 +7,15 @@
  * wrapped into -1800000000..1799999999. Lengths on the network are integers in 1/32 m. docs/index-format.md is
  * this file in prose; a test compares the numbers.
  *
- * How a place finds its street. The area is cut into rows of UCIDX_ROW_E7 (50 m) of latitude. A row has its own metres
+ * How a place finds its street. The area is cut into rows of UCIDX_ROW_E7 (100 m) of latitude. A row has its own metres
  * per degree of longitude, so that inside a row all geometry is plain: x = (lon - lon') * row.x_m_per_e7,
- * y = (lat - lat') * UCIDX_Y_M_PER_E7. A row is cut into cells of row.cell_e7 longitude (50 m), 16 cells to a block; a
- * block without streets in reach has no cells. A cell lists every segment that can be the nearest of any point in it,
+ * y = (lat - lat') * UCIDX_Y_M_PER_E7. A row is cut into cells of row.cell_e7 longitude (100 m), 8 cells to a block; a
+ * block without streets in reach has no cells. A cell is cut into 1, 4 or 16 leaves, the finer the more streets
+ * there are, row by row from the south-west. A leaf lists every segment that can be the nearest of any point in it,
  * ascending: those of the main network, then islands (bit 31), and among equally near ones the first counts. What
  * "near" means is src/index/near.h, for the builder and for every reader.
  *
- *     row --first_block--> blocks[] --first cell--> cells[] --first candidate--> candidates[] --> segments[] -->
- * edges[]
+ *     row -> blocks[] -> cells[] -> leaves[] -> candidates[] -> segments[] -> edges[]
  *
  * How a street knows its places. Edge e has entry blocks [edges[e].first_entry, edges[e+1].first_entry): the nearest
  * opportunities of each part as distances from both ends. Opportunities are nodes, so none lies inside an edge, and a
@@ -26,14 +26,16 @@
 #include "ucid.h"
 
 #define UCIDX_MAGIC "UCIDX\r\n\032" /* 8 bytes, no NUL */
-#define UCIDX_FORMAT 1u
+#define UCIDX_FORMAT 2u
 #define UCIDX_ALIGN 64u
 #define UCIDX_UNITS_PER_M 32
 #define UCIDX_EARTH_RADIUS_M 6371000.0
 #define UCIDX_Y_M_PER_E7 0.011119492664455874 /* pi / 180 * radius * 1e-7 */
-#define UCIDX_ROW_E7 4497                     /* 50.0 m */
-#define UCIDX_CELL_M 50.0
-#define UCIDX_BLOCK_CELLS 16u
+#define UCIDX_ROW_E7 8992                     /* 100.0 m; a multiple of UCIDX_PIECES, as the width of a cell is */
+#define UCIDX_CELL_M 100.0
+#define UCIDX_BLOCK_CELLS 8u
+#define UCIDX_DEPTH_MAX 2
+#define UCIDX_PIECES (1 << UCIDX_DEPTH_MAX) /* of a side of a cell: the finest leaves */
 #define UCIDX_NONE UINT32_MAX
 #define UCIDX_FAR 0xFFFFu /* distance of an entry: not reached from this end */
 
@@ -42,7 +44,8 @@ enum ucidx_kind {
     UCIDX_ABOUT,         /* UTF-8 JSON, ends with NUL: provenance, options, rules, counts */
     UCIDX_ROWS,          /* ucidx_row [summary.row_count] */
     UCIDX_BLOCKS,        /* u32: first of UCIDX_BLOCK_CELLS cells in CELLS, or UCIDX_NONE */
-    UCIDX_CELLS,         /* u32 [16 * blocks with cells + 1]: first candidate; a cell ends where the next begins */
+    UCIDX_CELLS,         /* u32 [UCIDX_BLOCK_CELLS * blocks with cells]: first leaf << 2 | depth; 4^depth leaves */
+    UCIDX_LEAVES,        /* ucidx_leaf, of a cell row by row; leaves of one cell may share a list */
     UCIDX_CANDIDATES,    /* u32: segment, bit 31 = on an island: counts only where no other is within the limit */
     UCIDX_SEGMENTS,      /* ucidx_segment, Hilbert order of their edges, consecutive along an edge */
     UCIDX_EDGES,         /* ucidx_edge [edges + 1]; the last one only ends the others */
@@ -74,7 +77,7 @@ typedef struct ucidx_section {
 } ucidx_section;
 
 typedef struct ucidx_summary {
-    int32_t lat_origin_e7;                                  /* south edge of row 0 */
+    int32_t lat_origin_e7;                                  /* south edge of row 0, a multiple of UCIDX_ROW_E7 */
     int32_t lon_origin_e7;                                  /* longitudes in the file are relative to this */
     int32_t min_lat_e7, max_lat_e7, min_lon_e7, max_lon_e7; /* of the network; longitudes relative */
     uint32_t row_count;
@@ -91,10 +94,14 @@ typedef struct ucidx_summary {
 typedef struct ucidx_row {
     double x_m_per_e7; /* metres per 1e-7 degree of longitude in the middle of the row */
     int32_t lon_e7;    /* west edge of the row's first block, relative */
-    uint32_t cell_e7;  /* width of a cell */
+    uint32_t cell_e7;  /* width of a cell, a multiple of UCIDX_PIECES */
     uint32_t block_count;
     uint32_t first_block;
 } ucidx_row;
+
+typedef struct ucidx_leaf {
+    uint32_t first, count; /* of CANDIDATES */
+} ucidx_leaf;
 
 typedef struct ucidx_segment {
     int32_t ax_e7, ay_e7, bx_e7, by_e7; /* relative longitude, latitude of both ends */
@@ -170,8 +177,8 @@ typedef struct ucidx_ring_point {
 } ucidx_ring_point;
 
 /* An opened index: typed views into the mapped file. All counts were checked against the section sizes; every index
- * that a kernel follows (row to block to cell to candidate to segment to edge to entries) is checked where it is
- * followed or proven at open, so a forged file cannot cause a bad access. */
+ * that a kernel follows (row to block to cell to leaf to candidate to segment to edge to entries) is checked where it
+ * is followed or proven at open, so a forged file cannot cause a bad access. */
 struct ucid_index {
     const uint8_t *bytes;
     size_t length;
@@ -182,7 +189,9 @@ struct ucid_index {
     const ucidx_summary *summary;
     const char *about;
     const ucidx_row *rows;
-    const uint32_t *blocks, *cells, *candidates;
+    const uint32_t *blocks, *cells;
+    const ucidx_leaf *leaves;
+    const uint32_t *candidates;
     const ucidx_segment *segments;
     const ucidx_edge *edges;
     const ucidx_entries *entries;
@@ -192,8 +201,8 @@ struct ucid_index {
     const char *names;
     const ucidx_ring_point *boundary;
     const uint64_t *coverage;
-    uint32_t block_count, cell_count, candidate_count, segment_count, edge_count, entry_count, node_count, arc_count;
-    uint32_t opportunity_count, name_bytes, boundary_count, coverage_count;
+    uint32_t block_count, cell_count, leaf_count, candidate_count, segment_count, edge_count, entry_count, node_count;
+    uint32_t arc_count, opportunity_count, name_bytes, boundary_count, coverage_count;
 };
 
 #endif

@@ -40,6 +40,20 @@ static ucid_status check_checksums(const ucid_index *x, ucid_error *error)
     return UCID_OK;
 }
 
+static ucid_status check_list(const ucid_index *x, const ucidx_leaf *leaf, ucid_error *error)
+{
+    for (uint32_t i = leaf->first; i < leaf->first + leaf->count; i++) {
+        uint32_t candidate = x->candidates[i], segment = candidate & INT32_MAX;
+        if (segment >= x->segment_count || x->segments[segment].edge >= x->edge_count ||
+            (i > leaf->first && x->candidates[i - 1] >= candidate)) {
+            CORRUPT("candidates: %u is out of range or order", i);
+        }
+        int island = (x->edges[x->segments[segment].edge].flags & UCIDX_EDGE_ISLAND) != 0;
+        if (island != (int)(candidate >> 31)) CORRUPT("candidates: %u is on the wrong network", i);
+    }
+    return UCID_OK;
+}
+
 static ucid_status check_grid(const ucid_index *x, ucid_error *error)
 {
     uint64_t next_block = 0, cells = 0;
@@ -47,7 +61,7 @@ static ucid_status check_grid(const ucid_index *x, ucid_error *error)
         const ucidx_row *row = &x->rows[r];
         double middle_e7 = (double)x->summary->lat_origin_e7 + ((double)r + 0.5) * UCIDX_ROW_E7;
         double scale = UCIDX_Y_M_PER_E7 * ucid_cos(middle_e7 * (UCID_PI / 180e7));
-        if (row->x_m_per_e7 != scale || !(scale > 0.0) || row->cell_e7 != (uint32_t)ceil(UCIDX_CELL_M / scale)) {
+        if (row->x_m_per_e7 != scale || !(scale > 0.0) || row->cell_e7 != ucidx_cell_e7(scale)) {
             CORRUPT("rows: the scale of row %u is not that of its latitude", r);
         }
         if (row->first_block != next_block) CORRUPT("rows: blocks of row %u do not follow those before", r);
@@ -61,21 +75,25 @@ static ucid_status check_grid(const ucid_index *x, ucid_error *error)
         cells += UCIDX_BLOCK_CELLS;
     }
     if (cells != x->cell_count) CORRUPT("blocks: %llu cells, not %u", (unsigned long long)cells, x->cell_count);
-    if (x->cells[0] != 0 || x->cells[x->cell_count] != x->candidate_count)
-        CORRUPT("cells: not all candidates are listed");
+    uint64_t leaves = 0, listed = 0;
     for (uint32_t c = 0; c < x->cell_count; c++) {
-        if (x->cells[c] > x->cells[c + 1] || x->cells[c + 1] > x->candidate_count)
-            CORRUPT("cells: cell %u is false", c);
-        for (uint32_t i = x->cells[c]; i < x->cells[c + 1]; i++) {
-            uint32_t candidate = x->candidates[i], segment = candidate & INT32_MAX;
-            if (segment >= x->segment_count || x->segments[segment].edge >= x->edge_count ||
-                (i > x->cells[c] && x->candidates[i - 1] >= candidate)) {
-                CORRUPT("candidates: %u of cell %u is out of range or order", i, c);
+        uint64_t first = x->cells[c] >> 2, end = first + (UINT64_C(1) << 2 * (x->cells[c] & 3)), next = listed;
+        if (first != leaves || end > x->leaf_count || (x->cells[c] & 3) > UCIDX_DEPTH_MAX)
+            CORRUPT("cells: leaves of cell %u do not follow those before", c);
+        for (; leaves < end; leaves++) {
+            const ucidx_leaf *leaf = &x->leaves[leaves];
+            uint64_t last = (uint64_t)leaf->first + leaf->count;
+            if (leaf->first < listed || last > x->candidate_count) {
+                CORRUPT("leaves: candidates of leaf %llu are false", (unsigned long long)leaves);
             }
-            int island = (x->edges[x->segments[segment].edge].flags & UCIDX_EDGE_ISLAND) != 0;
-            if (island != (int)(candidate >> 31)) CORRUPT("candidates: %u is on the wrong network", i);
+            ucid_status status = check_list(x, leaf, error);
+            if (status != UCID_OK) return status;
+            if (last > next) next = last;
         }
+        listed = next;
     }
+    if (leaves != x->leaf_count) CORRUPT("cells: %llu leaves, not %u", (unsigned long long)leaves, x->leaf_count);
+    if (listed != x->candidate_count) CORRUPT("leaves: not all candidates are listed");
     return UCID_OK;
 }
 

@@ -41,6 +41,12 @@ static inline uint32_t ucidx_foot(uint32_t segment_offset, uint32_t segment_leng
     return segment_offset + (uint32_t)(t * (double)segment_length + 0.5);
 }
 
+/* Width of a row's cells: a little over UCIDX_CELL_M, in whole pieces. */
+static inline uint32_t ucidx_cell_e7(double x_m_per_e7)
+{
+    return UCIDX_PIECES * (uint32_t)ceil(UCIDX_CELL_M / UCIDX_PIECES / x_m_per_e7);
+}
+
 /* Row of a relative position; -1 outside. */
 static inline int64_t ucidx_row_of(const ucidx_summary *summary, int32_t y_e7)
 {

@@ -217,7 +217,7 @@ static ucid_status find_foot(const ucid_index *index, double lat_deg, double lon
     if (status == UCID_OUTSIDE_INDEX) {
         return ucid_fail(error, status, "%.7f, %.7f is outside of what the index reports", lat_deg, lon_deg);
     }
-    snap_place(index, &p, place_candidates(index, p.cell), foot);
+    snap_place(index, &p, place_candidates(index, place_leaf(index, &p)), foot);
     if (foot->segment == UCIDX_NONE) {
         return ucid_fail(error, UCID_OFF_NETWORK, "%.7f, %.7f: no walkable street within %g m", lat_deg, lon_deg,
                          (double)index->summary->snap_limit / UCIDX_UNITS_PER_M);

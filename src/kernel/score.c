@@ -1,7 +1,7 @@
 /* score.c: a batch is cut into chunks, the chunks are shared among threads, and in a chunk places are put in an order
  * in which neighbours meet the same streets:
  *
- *     locate each row -> counting sort by tile -> groups of 32: cells | candidates | segments | edges | entries
+ *     locate each row -> counting sort by tile -> groups: cells | leaves | candidates | segments | edges | entries
  *
  * The steps of a group run over all its places before the next begins, and each fetches ahead what the next will read,
  * so that a place waits for memory once at most. The order decides nothing but time: each row is computed by itself. */
@@ -106,7 +106,7 @@ static uint32_t locate(const score_job *job, int64_t first, uint32_t n, place *f
             !boundary_inside(&job->inside, place_grid_row(job->index, p->y_e7), p->x_e7, p->y_e7)) {
             status = UCID_OUTSIDE_INDEX;
         }
-        p->row = i;
+        p->row = i & (CHUNK - 1);
         if (status == UCID_OK) {
             count++;
         } else {
@@ -135,8 +135,13 @@ static void score_group(const score_job *job, int64_t first, const place *places
     const ucid_index *index = job->index;
     place_range ranges[SNAP_GROUP] = {{0, 0}};
     snap_foot feet[SNAP_GROUP];
+    uint32_t leaves[SNAP_GROUP];
     for (int i = 0; i < n; i++) {
-        ranges[i] = place_candidates(index, places[i].cell);
+        leaves[i] = place_leaf(index, &places[i]);
+        if (leaves[i] < index->leaf_count) __builtin_prefetch(&index->leaves[leaves[i]]);
+    }
+    for (int i = 0; i < n; i++) {
+        ranges[i] = place_candidates(index, leaves[i]);
         const char *list = (const char *)&index->candidates[ranges[i].first]; /* up to three lines of it */
         uint32_t bytes = (ranges[i].end - ranges[i].first) * (uint32_t)sizeof *index->candidates;
         __builtin_prefetch(list);
