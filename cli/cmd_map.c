@@ -1,8 +1,7 @@
 /* cmd_map.c: `ucid map`. */
 #include "cli.h"
 #include "commands.h"
-#include "map.h"
-#include "map_rows.h"
+#include "map_read.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static struct {
@@ -37,71 +35,13 @@ static const cli_positional map_positionals[] = {
     {NULL, NULL, CLI_ONE},
 };
 
-enum { SIDE_MIN = 64, SIDE_MAX = 16384, STREET_BYTES_MAX = 12000000 };
+enum { SIDE_MIN = 64, SIDE_MAX = 16384 };
 
 static int ends_with(const char *text, const char *end)
 {
     size_t length = strlen(text);
     size_t tail = strlen(end);
     return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
-/* Number of the measure that --show names; prints a usage error and returns 0 where the table has none such. */
-static int measure_find(const map_rows *rows, int *measure)
-{
-    *measure = MAP_SCORE;
-    if (map.show == NULL || strcmp(map.show, "score") == 0) return 1;
-    if (strcmp(map.show, "confidence") == 0) {
-        *measure = MAP_CONFIDENCE;
-        if (!rows->has_confidence) cli_usage("--show confidence: the table has no such column");
-        return rows->has_confidence;
-    }
-    for (int p = 0; p < rows->context->part_count; p++) {
-        if (strcmp(map.show, rows->context->part_key[p]) != 0) continue;
-        *measure = p;
-        if (!rows->has_part[p])
-            cli_usage("--show %s: the table has no such column; `ucid grid --detail` writes it", map.show);
-        return rows->has_part[p];
-    }
-    cli_usage("--show %s: not score, confidence or a part of %s", map.show, rows->context->id);
-    return 0;
-}
-
-/* Field `number` of all frames of the identifiers, where they agree; else "". */
-static void frames_agree(const map_rows *rows, int number, char *text, size_t size)
-{
-    text[0] = '\0';
-    for (int64_t i = 0; i < rows->frame_count; i++) {
-        const char *field = rows->frames[i];
-        for (int skip = 0; skip < number; skip++) field += strcspn(field, ":") + 1;
-        size_t length = strcspn(field, ":");
-        if (length >= size || (i > 0 && (strncmp(text, field, length) != 0 || text[length] != '\0'))) {
-            text[0] = '\0';
-            return;
-        }
-        memcpy(text, field, length);
-        text[length] = '\0';
-    }
-}
-
-static void texts_set(const map_rows *rows, const ucid_index *index, map_texts *texts, char title[256])
-{
-    char code[8];
-    ucid_city city;
-    frames_agree(rows, 0, code, sizeof code);
-    snprintf(title, 256, "%s score of %lld %s", rows->context->id, (long long)rows->count,
-             rows->cells ? "cells" : "places");
-    if (code[0] != '\0' && ucid_city_get(NULL, (ucid_text){code, strlen(code)}, &city, NULL) == UCID_OK)
-        snprintf(title, 256, "%s", city.name);
-    *texts = (map_texts){.title = map.title != NULL ? map.title : title};
-    frames_agree(rows, 2, texts->time, sizeof texts->time);
-    if (index == NULL) return;
-    ucid_index_info info;
-    ucid_index_info_get(index, &info);
-    memcpy(texts->index_id, info.id, sizeof texts->index_id);
-    time_t moment = (time_t)ucid_time_to_seconds((int32_t)info.data_hour);
-    struct tm day;
-    if (gmtime_r(&moment, &day) != NULL) strftime(texts->date, sizeof texts->date, "%Y-%m-%d", &day);
 }
 
 static ucid_status fail(ucid_error *error, ucid_status status, const char *text, const char *reason)
@@ -175,28 +115,21 @@ static int report(const map_rows *rows, const map_streets *streets)
 /* Draw rows, with streets where an index is given. */
 static int rows_draw(const map_rows *rows, const ucid_index *index)
 {
-    int measure;
-    if (!measure_find(rows, &measure)) return CLI_USAGE;
-    map_streets streets = {0};
-    if (index != NULL && rows->count > 0) {
-        double margin_lat = 0.02 + 0.25 * (rows->max_lat_deg - rows->min_lat_deg);
-        double margin_lon = 0.02 + 0.5 * (rows->max_lon_deg - rows->min_lon_deg);
-        const double box[4] = {rows->min_lat_deg - margin_lat, rows->min_lon_deg - margin_lon,
-                               rows->max_lat_deg + margin_lat, rows->max_lon_deg + margin_lon};
-        if (!map_streets_pack(index, box, &streets)) return cli_failf(UCID_NO_MEMORY, "no memory for the streets");
-        int left_out = map_streets_fit(&streets, STREET_BYTES_MAX);
-        if (left_out > 0)
-            cli_warn("so many streets that the %d smallest of %d kinds are left out", left_out, UCID_STREET_RANKS);
-    }
-    char title[256];
-    map_texts texts;
-    texts_set(rows, index, &texts, title);
-    int png = map.png || ends_with(map.out, ".png");
-    map_picture picture = {rows, index != NULL ? &streets : NULL, &texts, measure, map.width, map.height, map.dark};
+    map_scene scene;
     ucid_error error;
-    ucid_status status = map_write(&picture, png, &error);
+    ucid_status status = map_scene_init(&scene, rows, index, map.title, map.show, &error);
+    if (status == UCID_INVALID_ARGUMENT) return cli_usage("--%s", error.message);
+    if (status != UCID_OK) return cli_fail(&error);
+    if (scene.ranks_left_out > 0) {
+        cli_warn("so many streets that the %d smallest of %d kinds are left out", scene.ranks_left_out,
+                 UCID_STREET_RANKS);
+    }
+    int png = map.png || ends_with(map.out, ".png");
+    map_picture picture = {
+        rows, scene.has_streets ? &scene.streets : NULL, &scene.texts, scene.measure, map.width, map.height, map.dark};
+    status = map_write(&picture, png, &error);
     int code = status == UCID_OK ? report(rows, picture.streets) : cli_fail(&error);
-    map_streets_free(&streets);
+    map_scene_free(&scene);
     return code;
 }
 

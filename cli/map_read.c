@@ -1,5 +1,6 @@
 /* The table of a map, read through the plugin of io.h, and only the columns that a map can show. */
-#include "map_rows.h"
+#include "map_read.h"
+
 #include "table.h"
 
 #include <stdio.h>

@@ -28,6 +28,7 @@ import pyarrow as pa  # noqa: E402
 import pyarrow.compute as pc  # noqa: E402
 import pyarrow.parquet  # noqa: E402
 
+os.environ["MPLBACKEND"] = "agg"
 import ucid  # noqa: E402
 from ucid import _ext, contexts, identifiers, indexes, temporal  # noqa: E402
 
@@ -248,7 +249,7 @@ def test_identifiers_are_immutable_values():
 
 def test_every_docstring_is_true(chosen):
     tried = 0
-    for name in ("", ".cities", ".columns", ".contexts", ".errors", ".grids", ".identifiers", ".indexes", ".temporal"):
+    for name in ("", ".cities", ".columns", ".contexts", ".errors", ".grids", ".identifiers", ".indexes", ".maps", ".temporal"):
         result = doctest.testmod(importlib.import_module("ucid" + name), optionflags=doctest.ELLIPSIS)
         assert result.failed == 0, name
         tried += result.attempted
@@ -585,6 +586,49 @@ def test_states_merge_in_any_order_to_the_same_bits(chosen):
             ucid.aggregate(scored, to)
     with pytest.raises(ucid.UCIDDataError, match="no column 'score'"):
         ucid.aggregate(places(chosen, 3), "r7")
+
+
+def test_the_page_is_the_program_s(chosen, tmp_path):
+    if not (BUILD / "share" / "ucid" / "map.html").exists():
+        pytest.skip("the page is not part of this build")
+    scored = pa.table(ucid.grid(chosen.bounds, "15MIN", resolution=10, detail=True))
+    pyarrow.parquet.write_table(scored, tmp_path / "grid.parquet")
+    run(BUILD / "ucid", "map", tmp_path / "grid.parquet", "--index", chosen.path, "--show", "transit", "-o", tmp_path / "program.html")
+    page = ucid.map(scored, tmp_path / "ours.html", index=chosen, show="transit")
+    assert page.rows == scored.num_rows and page._repr_html_().startswith("<iframe srcdoc=")
+    assert (tmp_path / "ours.html").read_bytes() == (tmp_path / "program.html").read_bytes()
+    for kind in (scored.to_pandas(), pytest.importorskip("polars").from_arrow(scored)):
+        ucid.map(kind, tmp_path / "kind.html", index=chosen.path, show="transit")
+        assert (tmp_path / "kind.html").read_bytes() == (tmp_path / "ours.html").read_bytes()
+    with pytest.raises(ucid.UCIDConfigError, match="show noise"):
+        ucid.map(scored, tmp_path / "kind.html", show="noise")
+    with pytest.raises(ucid.UCIDDataError, match="more than once"):
+        ucid.map(pa.concat_tables([scored, scored]), tmp_path / "kind.html")
+    with pytest.raises(ucid.UCIDDataError, match="No such file"):
+        ucid.map(scored, tmp_path / "no" / "page.html")
+    with pytest.warns(UserWarning, match="1 of 2 rows have no place"):
+        held = ucid.map(pa.table({"h3": ["891ec90243bffff", None], "score": [1.0, 2.0]}))
+    os.unlink(held)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".html"] * 3 + [".parquet"]
+
+
+def test_pictures_show_every_row(chosen):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    scored = pa.table(ucid.grid(chosen.bounds, "15MIN", resolution=10, detail=True))
+    axes = ucid.plot(scored, title="Town")
+    grades = [None if row["status"] == "off_network" else row["grade"] for row in scored.select(["grade", "status"]).to_pylist()]
+    expected = [f"{name} ({grades.count(grade)})" for name, grade in [(g, g) for g in ("A+", "A", "B", "C", "D", "F")] + [("no score", None)]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [text for text in expected if text != "no score (0)"]
+    assert sum(len(drawn.get_paths()) for drawn in axes.collections) == scored.num_rows and axes.get_title() == "Town"
+    places = ucid.plot(scored.select(["lat", "lon", "transit"]).to_pandas(), "transit")
+    assert len(places.collections[0].get_offsets()) == scored.num_rows
+    by_identifier = ucid.plot(scored.select(["ucid", "score"]), "score", legend=False)
+    assert sum(len(drawn.get_paths()) for drawn in by_identifier.collections) == scored.num_rows - scored.column("ucid").null_count
+    with pytest.raises(ucid.UCIDDataError, match="no column 'noise'"):
+        ucid.plot(scored, "noise")
+    with pytest.raises(ucid.UCIDDataError, match="holds no numbers"):
+        ucid.plot(scored, "h3")
+    plt.close("all")
 
 
 # ------------------------------------------------------------------------------------------------- contexts, indexes

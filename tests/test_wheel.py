@@ -18,10 +18,13 @@ ucid.use_index(index)
 south, west, north, east = index.bounds
 result = ucid.get_context("15MIN").compute((south + north) / 2, (west + east) / 2)
 assert result.status == "ok" and result.score > 0
-try:
-    ucid.build_index(sys.argv[2], sys.argv[3], boundary="no.geojson")
-except ucid.UCIDDataError as error:
-    assert error.error_code == "UNSUPPORTED_FORMAT", error
+with open("half.geojson", "w") as out:
+    ring = [[west, south], [east, south], [east, (south + north) / 2], [west, (south + north) / 2], [west, south]]
+    out.write('{"type": "Polygon", "coordinates": [%s]}' % ring)
+half = ucid.build_index(sys.argv[4], "half.ucidx", boundary="half.geojson")
+assert half.id != index.id and ucid.get_context("15MIN").compute(south * 0.6 + north * 0.4, (west + east) / 2).score > 0
+page = ucid.map(ucid.grid(index.bounds, "15MIN"), "page.html", index=index)
+assert page.rows > 10
 print(ucid.__file__)
 """
 GOOD = "UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:"
@@ -43,14 +46,16 @@ def test_the_sdist_installs_and_works(clean, tmp_path):
     assert re.fullmatch(r"ucid-[0-9.]+-cp311-abi3-linux_\w+\.whl", wheel.name) and sdist.stat().st_size < 2 << 20
     extension = zipfile.ZipFile(wheel).extract("ucid/_ext.abi3.so", tmp_path)
     needed = re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "-d", extension).stdout)
-    assert {name.partition(".so")[0] for name in needed} <= {"libc", "libm", "libz", "libpthread", "ld-linux-x86-64"}, needed
+    outside = {name for name in needed if f"ucid/{name}" not in zipfile.ZipFile(wheel).namelist()}
+    assert {name.partition(".so")[0] for name in outside} <= {"libc", "libm", "libz", "libpthread", "ld-linux-x86-64"}, needed
     exported = run("nm", "-D", "--defined-only", extension).stdout.split()[2::3]
     assert exported == ["PyInit__ext"]
 
     run(pip, "uninstall", "--quiet", "--yes", "build")
     run(pip, "install", "--quiet", "--no-index", wheel)
-    run(BUILD / "ucid-town", "-n", 3000, tmp_path / "town.osm.pbf")
+    for compression in ("zlib", "zstd"):
+        run(BUILD / "ucid-town", "-n", 3000, "--compression", compression, tmp_path / f"{compression}.osm.pbf")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    said = run(clean / "bin" / "python", "-I", "-c", WORKS, GOOD, tmp_path / "town.osm.pbf", tmp_path / "town.ucidx",
-               cwd=tmp_path, env=environment)
+    said = run(clean / "bin" / "python", "-I", "-c", WORKS, GOOD, tmp_path / "zlib.osm.pbf", tmp_path / "town.ucidx",
+               tmp_path / "zstd.osm.pbf", cwd=tmp_path, env=environment)
     assert said.stdout.startswith(str(clean)) and sys.prefix != str(clean)

@@ -1068,6 +1068,7 @@ static ucid_status make(maker *self, const char *path, ucid_error *error)
     if (status != UCID_OK) return status;
     self->pbf.program = "ucid-town " UCID_VERSION;
     self->pbf.has_box = 1;
+    self->pbf.compression = options->compression;
     self->pbf.replication_timestamp = options->timestamp;
     status = pbf_open(path, &self->pbf, &self->writer, error);
     if (status == UCID_OK) status = write_nodes(self, error);

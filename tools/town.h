@@ -7,6 +7,7 @@
 #ifndef UCID_TOOLS_TOWN_H
 #define UCID_TOOLS_TOWN_H
 
+#include "pbf_write.h"
 #include "ucid.h"
 
 typedef struct town_options {
@@ -15,10 +16,11 @@ typedef struct town_options {
     int64_t first_id;        /* of nodes, of ways and of relations */
     double lat_deg, lon_deg; /* where the first town is, within 60 degrees of the equator */
     int64_t timestamp;       /* newest object, seconds since 1970 */
+    enum pbf_compression compression;
 } town_options;
 #define TOWN_OPTIONS_INIT                                                                                              \
     {                                                                                                                  \
-        1, 100000, 1, 40.0, -40.0, 1767225600 /* 2026-01-01 */                                                         \
+        1, 100000, 1, 40.0, -40.0, 1767225600 /* 2026-01-01 */, PBF_ZLIB                                               \
     }
 
 typedef struct town_counts {
@@ -29,7 +31,7 @@ typedef struct town_counts {
 
 /* Write a file; it appears whole or not at all.
  * cost  about a second for 1 M nodes; memory 24 bytes for some 1,000 nodes, and one blob
- * err   INVALID_ARGUMENT, IO_ERROR, NO_MEMORY */
+ * err   INVALID_ARGUMENT, IO_ERROR, NO_MEMORY, UNSUPPORTED_FORMAT: a compression that was not built in */
 ucid_status town_write(const town_options *options, const char *path, town_counts *counts, ucid_error *error);
 /* The same into memory, as pbf_close_memory gives it. */
 ucid_status town_write_memory(const town_options *options, uint8_t **bytes, size_t *length, size_t *capacity,

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char usage[] = "usage: ucid-town [options] OUT.osm.pbf\n"
                             "Write a town, or a group of towns, that does not exist, as a real OpenStreetMap extract.\n"
@@ -15,6 +16,7 @@ static const char usage[] = "usage: ucid-town [options] OUT.osm.pbf\n"
                             "  -s, --seed N          another seed, another town (1); the same seed, the same bytes\n"
                             "  -c, --centre LAT,LON  where the first town is, degrees (40,-40, in the Atlantic)\n"
                             "  -f, --first-id N      first id of nodes, ways and relations (1)\n"
+                            "  -z, --compression C   zlib, lz4, zstd or raw (zlib)\n"
                             "  -h, --help            this\n";
 
 static int parse_number(const char *text, uint64_t max, uint64_t *value)
@@ -37,6 +39,16 @@ static int parse_centre(const char *text, town_options *options)
     return end != text && *end == '\0';
 }
 
+static int parse_compression(const char *text, town_options *options)
+{
+    static const char *const names[] = {[PBF_ZLIB] = "zlib", [PBF_RAW] = "raw", [PBF_LZ4] = "lz4", [PBF_ZSTD] = "zstd"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        options->compression = (enum pbf_compression)i;
+        if (strcmp(text, names[i]) == 0) return 1;
+    }
+    return 0;
+}
+
 static int fail_usage(const char *what)
 {
     fprintf(stderr, "ucid-town: %s; see --help\n", what);
@@ -45,15 +57,18 @@ static int fail_usage(const char *what)
 
 int main(int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"nodes", required_argument, NULL, 'n'},  {"seed", required_argument, NULL, 's'},
-        {"centre", required_argument, NULL, 'c'}, {"first-id", required_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"nodes", required_argument, NULL, 'n'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"centre", required_argument, NULL, 'c'},
+                                          {"first-id", required_argument, NULL, 'f'},
+                                          {"compression", required_argument, NULL, 'z'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     town_options options = TOWN_OPTIONS_INIT;
     town_counts counts;
     ucid_error error;
     uint64_t number;
-    for (int option; (option = getopt_long(argc, argv, "n:s:c:f:h", names, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "n:s:c:f:z:h", names, NULL)) != -1;) {
         switch (option) {
         case 'n':
             if (!parse_number(optarg, 1000000000, &options.nodes)) return fail_usage("--nodes takes 500 to 1000000000");
@@ -67,6 +82,9 @@ int main(int argc, char **argv)
         case 'f':
             if (!parse_number(optarg, INT64_MAX / 4, &number)) return fail_usage("--first-id takes a number");
             options.first_id = (int64_t)number;
+            break;
+        case 'z':
+            if (!parse_compression(optarg, &options)) return fail_usage("--compression takes zlib, lz4, zstd or raw");
             break;
         case 'h': fputs(usage, stdout); return 0;
         default: return 2;

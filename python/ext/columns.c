@@ -215,8 +215,7 @@ static PyObject *wrap_stream(const ext_state *state, struct ArrowArrayStream *st
 
 /* ----------------------------------------------------------------------------------------------------- Functions -- */
 
-/* The stream of an object with __arrow_c_stream__, moved out of its capsule. 0 on success. */
-static int import_stream(PyObject *source, struct ArrowArrayStream *stream)
+int ext_stream_of(PyObject *source, struct ArrowArrayStream *stream)
 {
     PyObject *capsule = PyObject_CallMethod(source, "__arrow_c_stream__", NULL);
     if (capsule == NULL) return -1;
@@ -328,7 +327,7 @@ static PyObject *add_columns(PyObject *module, PyObject *args)
         return NULL;
     }
     int scoring = strcmp(door, "score") == 0;
-    if ((scoring && catalog_of(state, indexes, &catalog) != 0) || import_stream(source, &in) != 0) {
+    if ((scoring && catalog_of(state, indexes, &catalog) != 0) || ext_stream_of(source, &in) != 0) {
         ucid_catalog_free(catalog);
         return NULL;
     }
@@ -368,7 +367,7 @@ static PyObject *aggregate_stream(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "Oszzzzpi:aggregate_stream", &source, &options.to, &options.score_column,
                           &options.weight_column, &options.cell_column, &options.city_column, &options.states,
                           &options.threads) ||
-        import_stream(source, &in) != 0) {
+        ext_stream_of(source, &in) != 0) {
         return NULL;
     }
     if (ucid_aggregate_stream(&in, &options, &out, &error) == UCID_OK) return wrap_stream(state, &out);

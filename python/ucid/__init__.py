@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         scan_city_grid,
     )
     from ucid.indexes import build_index, explain, open_index, use_catalog, use_index
+    from ucid.maps import map, plot
     from ucid.temporal import (
         add_hours,
         add_weeks,
@@ -62,6 +63,7 @@ _HOMES = {
     "grids": "cell_area cell_to_boundary cell_to_latlng cell_to_parent generate_grid_h3 get_resolution k_ring"
     " latlng_to_cell scan_city_grid",
     "indexes": "build_index explain open_index use_catalog use_index",
+    "maps": "map plot",
     "temporal": "add_hours add_weeks calculate_freshness compare_temporal diff_hours from_utc generate_time_range"
     " is_in_range parse_temporal_key to_utc",
 }
@@ -87,7 +89,7 @@ __all__ = [
     "parse_ucid",
     "unpack",
     "validate_ucid",
-    *sorted(_HOME_OF),
+    *sorted(_HOME_OF.keys() - {"map"}),  # ucid.map, but not over Python's own by `import *`
 ]
 
 
@@ -101,7 +103,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "map"])
 
 
 if "pandas" in sys.modules and hasattr(sys.modules["pandas"], "DataFrame"):

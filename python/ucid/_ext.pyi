@@ -202,3 +202,14 @@ def grid_stream(
     min_lat: float, min_lon: float, max_lat: float, max_lon: float, resolution: int, /
 ) -> ArrowStream: ...
 def table_of_buffers(pairs: Sequence[tuple[str, Any]], /) -> ArrowStream: ...
+def write_map(
+    source: object,
+    page: str | PathLike[str],
+    path: str | PathLike[str],
+    index: Index | None,
+    title: str | None,
+    show: str | None,
+    points: bool,
+    /,
+) -> tuple[int, int, int]: ...
+def map_ramp() -> list[str]: ...

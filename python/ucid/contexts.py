@@ -62,6 +62,10 @@ class ContextPlugin(Protocol):
     def score(self, lat: Any, lon: Any, timestamp: str | None) -> tuple[Sequence[float], Sequence[float]]: ...
 
 
+# Least score of each grade, from the best.
+GRADES = ((95.0, "A+"), (85.0, "A"), (70.0, "B"), (55.0, "C"), (40.0, "D"), (0.0, "F"))
+
+
 def grade_of(score: float) -> str:
     """Grade of a score of 0..100, taken to hundredths.
 
@@ -70,10 +74,7 @@ def grade_of(score: float) -> str:
     >>> [grade_of(score) for score in (95, 85, 70, 55, 40, 39.99)]
     ['A+', 'A', 'B', 'C', 'D', 'F']
     """
-    for least, grade in ((95.0, "A+"), (85.0, "A"), (70.0, "B"), (55.0, "C"), (40.0, "D")):
-        if round(score, 2) >= least:
-            return grade
-    return "F"
+    return next((grade for least, grade in GRADES if round(score, 2) >= least), "F")
 
 
 @dataclass(frozen=True)

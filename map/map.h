@@ -1,14 +1,15 @@
-/* map.h: what a map shows, and the two ways to show it.
+/* map.h: what a map shows, and the two ways to show it. Used by the program and by the Python package.
  *
  *     map_style.c   colours and words of both
  *     map_rows.c    table -> map_rows: one row a place, in the small integers that the page holds
  *     map_streets.c index -> polylines within the view, simplified and packed
+ *     map_scene.c   rows, index -> what stands around the rows: texts, streets, what is coloured
  *     map_page.c    both  -> one HTML file, by filling the page that the build made
  *     map_draw.c    both  -> one PNG, by cairo, in a plugin of its own (libucid_draw.so)
  *
  * Null is the largest value of a type, everywhere. */
-#ifndef UCID_CLI_MAP_H
-#define UCID_CLI_MAP_H
+#ifndef UCID_MAP_MAP_H
+#define UCID_MAP_MAP_H
 
 #include "ucid.h"
 
@@ -73,6 +74,24 @@ int map_streets_pack(const ucid_index *index, const double box[4], map_streets *
 int map_streets_fit(map_streets *streets, size_t bytes);
 void map_streets_free(map_streets *streets);
 
+/* All that is shown besides the rows. */
+typedef struct map_scene {
+    map_texts texts;
+    char title[256];
+    map_streets streets;
+    int has_streets, ranks_left_out; /* kinds of streets that were too many to be shown */
+    int measure;                     /* coloured at first: a part, MAP_SCORE or MAP_CONFIDENCE */
+} map_scene;
+
+/* The scene of rows. index: the streets below, or NULL; title NULL: the city of the identifiers; show: "score",
+ * "confidence" or the key of a part, NULL: the score. scene may not be moved. err INVALID_ARGUMENT: show; NO_MEMORY */
+ucid_status map_scene_init(map_scene *scene, const map_rows *rows, const ucid_index *index, const char *title,
+                           const char *show, ucid_error *error);
+void map_scene_free(map_scene *scene);
+
+/* The page at template_path with two places filled, written to path and synced. streets may be NULL. err
+ * FILE_NOT_FOUND, DATA_ERROR: template_path is not the page; INVALID_ARGUMENT: the title is not UTF-8; IO_ERROR,
+ * NO_MEMORY */
 ucid_status map_page_write(const map_rows *rows, const map_streets *streets, const map_texts *texts, int measure,
                            const char *template_path, const char *path, ucid_error *error);
 

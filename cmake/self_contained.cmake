@@ -1,0 +1,26 @@
+# ucid_self_contained(NAME library header symbol): UCID_NAME_LIBRARY and UCID_NAME_INCLUDE of a library that a wheel can
+# carry: its archive where that can be linked into a shared object, else its shared object, which is installed beside the
+# extension. Both are empty where there is neither.
+function(ucid_self_contained name library header symbol)
+  find_path(UCID_${name}_INCLUDE NAMES ${header})
+  find_library(UCID_${name}_ARCHIVE lib${library}.a)
+  find_library(UCID_${name}_SHARED lib${library}.so)
+  set(UCID_${name}_LIBRARY "" CACHE INTERNAL "")
+  if(UCID_${name}_INCLUDE AND UCID_${name}_ARCHIVE)
+    set(source ${CMAKE_CURRENT_BINARY_DIR}/links_${library}.c)
+    file(WRITE ${source} "extern char ${symbol}(); int probe(void); int probe(void) { return ${symbol}(); }\n")
+    try_compile(UCID_${name}_LINKS ${CMAKE_CURRENT_BINARY_DIR} ${source} LINK_OPTIONS -shared
+      LINK_LIBRARIES ${UCID_${name}_ARCHIVE} CMAKE_FLAGS -DCMAKE_POSITION_INDEPENDENT_CODE=ON)
+    if(UCID_${name}_LINKS)
+      set(UCID_${name}_LIBRARY ${UCID_${name}_ARCHIVE} CACHE INTERNAL "")
+      return()
+    endif()
+  endif()
+  if(UCID_${name}_INCLUDE AND UCID_${name}_SHARED)
+    execute_process(COMMAND ${CMAKE_READELF} -d ${UCID_${name}_SHARED} OUTPUT_VARIABLE dynamic)
+    string(REGEX MATCH "SONAME[^[]*\\[([^]]+)\\]" found "${dynamic}")
+    file(REAL_PATH ${UCID_${name}_SHARED} real)
+    install(FILES ${real} DESTINATION ucid RENAME ${CMAKE_MATCH_1} COMPONENT python)
+    set(UCID_${name}_LIBRARY ${UCID_${name}_SHARED} CACHE INTERNAL "")
+  endif()
+endfunction()
