@@ -284,6 +284,23 @@ static uint32_t complete(uint32_t turns, int pentagon)
     return turns & ~UINT32_C(7);
 }
 
+static void learn_squares(void)
+{
+    const real degree = acosl(-1.0L) / 180;
+    for (int row = 0; row < UCID_CELL_ROWS; row++) {
+        for (int column = 0; column < 2 * UCID_CELL_ROWS; column++) {
+            real lat = ((row + 0.5L) * UCID_CELL_SQUARE_DEG - 90) * degree,
+                 lon = ((column + 0.5L) * UCID_CELL_SQUARE_DEG - 180) * degree, best = -1;
+            const real v[3] = {cosl(lat) * cosl(lon), cosl(lat) * sinl(lon), sinl(lat)};
+            for (int f = 0; f < UCID_CELL_FACES; f++) {
+                const double *c = learnt.face[f].c;
+                real near = v[0] * c[0] + v[1] * c[1] + v[2] * c[2];
+                if (near > best) best = near, learnt.near[row][column] = (uint8_t)f;
+            }
+        }
+    }
+}
+
 static void learn(void)
 {
     memset(&learnt, 0, sizeof learnt);
@@ -294,6 +311,7 @@ static void learn(void)
         }
     }
     learn_faces();
+    learn_squares();
     learn_steps();
     const real unit = 1 / (real)UCID_CELL_SCALE_0, root = sqrtl(3);
     for (int f = 0; f < UCID_CELL_FACES; f++) {
@@ -373,6 +391,12 @@ static void print_tables(void)
     for (int p = 0; p < 49 * 49; p++) printf("%u,%s", learnt.up[p], p % 16 == 15 ? "\n" : "");
     printf("},\n{\n");
     for (int p = 0; p < 4096; p++) printf("{%d,%d},%s", learnt.down[p][0], learnt.down[p][1], p % 12 == 11 ? "\n" : "");
+    printf("},\n{\n");
+    for (int row = 0; row < UCID_CELL_ROWS; row++) {
+        printf("{");
+        for (int k = 0; k < 2 * UCID_CELL_ROWS; k++) printf("%d,%s", learnt.near[row][k], k % 36 == 35 ? "\n" : "");
+        printf("},\n");
+    }
     printf("}};\n");
 }
 
@@ -389,6 +413,7 @@ static void compiled_tables_are_those_of_libh3(void **state)
     assert_memory_equal(ucid_cell_table.home, learnt.home, sizeof learnt.home);
     assert_memory_equal(ucid_cell_table.up, learnt.up, sizeof learnt.up);
     assert_memory_equal(ucid_cell_table.down, learnt.down, sizeof learnt.down);
+    assert_memory_equal(ucid_cell_table.near, learnt.near, sizeof learnt.near);
 }
 
 int main(int argc, char **argv)

@@ -12,17 +12,23 @@
  * that only an edge of the box touches is missed (cells there are a thousand times larger than any box). */
 int ucid_cell_meets_box(uint64_t cell, double lat_deg, double lon_deg, double half_deg);
 
-/* ucid_cell_parent, for loops over millions: the layout of an H3 cell is 4 bits of mode (1), 3 reserved, 4 of
+/* ucid_cell_is_valid, for loops over millions: the layout of an H3 cell is 4 bits of mode (1), 3 reserved, 4 of
  * resolution, 7 of base cell, 15 digits of 3 bits, digits beyond the resolution are 7. A pentagon has no child 1. */
-static inline uint64_t ucid_cell_parent_bits(uint64_t cell, int resolution)
+static inline int ucid_cell_bits_valid(uint64_t cell)
 {
     static const uint64_t pentagons[2] = {0x8402004001004010u, 0x0020080200080100u};
-    unsigned own = (unsigned)(cell >> 52) & 15u, base = (unsigned)(cell >> 45) & 127u;
-    uint64_t unused = (1ull << (45u - 3u * own)) - 1, digits = cell & 0x1FFFFFFFFFFFull;
+    unsigned resolution = (unsigned)(cell >> 52) & 15u, base = (unsigned)(cell >> 45) & 127u;
+    uint64_t unused = (1ull << (45u - 3u * resolution)) - 1, digits = cell & 0x1FFFFFFFFFFFull;
     uint64_t used = digits & ~unused;
-    if (cell >> 56 != 8 || base >= 122 || (int)own < resolution || (digits & unused) != unused) return 0;
+    if (cell >> 56 != 8 || base >= 122 || (digits & unused) != unused) return 0;
     if ((used & used >> 1 & used >> 2 & 01111111111111111ull) != 0) return 0;
-    if ((pentagons[base >> 6] >> (base & 63u) & 1u) && used != 0 && (63 - __builtin_clzll(used)) % 3 == 0) return 0;
+    return !(pentagons[base >> 6] >> (base & 63u) & 1u) || used == 0 || (63 - __builtin_clzll(used)) % 3 != 0;
+}
+
+/* ucid_cell_parent, likewise. */
+static inline uint64_t ucid_cell_parent_bits(uint64_t cell, int resolution)
+{
+    if (!ucid_cell_bits_valid(cell) || (int)(cell >> 52 & 15) < resolution) return 0;
     return (cell & ~(15ull << 52)) | (uint64_t)resolution << 52 | ((1ull << (45 - 3 * resolution)) - 1);
 }
 

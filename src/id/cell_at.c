@@ -18,9 +18,9 @@
 #include <math.h>
 
 #include "id/cell_h3.h"
+#include "id/cell_plane.h"
 #include "id/cell_tables.h"
 #include "rt/error.h"
-#include "rt/trig.h"
 
 #define PLAN(r, s, p0, p1, p2, p3, n, b)                                                                               \
     {                                                                                                                  \
@@ -39,28 +39,15 @@ const ucid_cell_plan ucid_cell_plans[16] = {
     PLAN(14, 0x1.0730fc8586089p+21, 7, 0, 0, 7, 4, 5764801), PLAN(15, 0x1.5c2b6004769b9p+22, 3, -1, 1, 2, 4, 5764801),
 };
 
-static double dot(const double u[3], const double v[3]) { return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]; }
-
 /* To the nearest integer; below for what is no integer's neighbour by rounding, which borders decide anyway. */
 static double nearest(double x) { return (x + 0x1.8p52) - 0x1.8p52; }
 static double below(double x) { return nearest(x - 0.5); }
 
-static void sine_cosine_deg(double deg, double *sine, double *cosine)
+static inline void direction_of(double lat_deg, double lon_deg, double v[3])
 {
-    double quarters = nearest(deg * (1.0 / 90));
-    double x = (deg - quarters * 90) * (UCID_PI / 180); /* the difference is exact */
-    double s = ucid_sin_near_zero(x), c = ucid_cos_near_zero(x);
-    int quadrant = (int)quarters & 3;
-    *sine = quadrant & 1 ? c : s;
-    *cosine = quadrant & 1 ? s : c;
-    if (quadrant & 2) *sine = -*sine;
-    if ((quadrant + 1) & 2) *cosine = -*cosine;
-}
-
-/* v is nearer to the face than to the three faces next to it, beyond doubt. */
-static int leads(const ucid_cell_face *face, const double v[3])
-{
-    return dot(v, face->lead[0]) > 1e-13 && dot(v, face->lead[1]) > 1e-13 && dot(v, face->lead[2]) > 1e-13;
+    ucid_pair sine, cosine;
+    ucid_sine_cosine_deg((ucid_pair){lat_deg, lon_deg}, &sine, &cosine);
+    v[0] = cosine[0] * cosine[1], v[1] = cosine[0] * sine[1], v[2] = sine[0];
 }
 
 /* Nearest face, or -1 where two are equally near. */
@@ -77,36 +64,40 @@ static int nearest_face(const double v[3])
     return best - second > 1e-13 ? found : -1;
 }
 
+/* The face of v: the one before, that of the middle of the coordinate's square, or searched; -1 as above. */
+static int face_of(const double v[3], double lat_deg, double lon_deg, int before)
+{
+    if (before >= 0 && leads(&ucid_cell_table.face[before], v)) return before;
+    int row = (int)((lat_deg + 90) * (1.0 / UCID_CELL_SQUARE_DEG)),
+        column = (int)((lon_deg + 180) * (1.0 / UCID_CELL_SQUARE_DEG));
+    row -= row == UCID_CELL_ROWS, column -= column == 2 * UCID_CELL_ROWS;
+    int usual = ucid_cell_table.near[row][column];
+    return leads(&ucid_cell_table.face[usual], v) ? usual : nearest_face(v);
+}
+
 /* Digits turned counter-clockwise by steps of 60 degrees: 1 5 4 6 2 3 is one turn. Three steps flip the bits of the
  * digits that are not zero, two and four rotate their three bits. */
 static uint64_t turned(uint64_t digits, unsigned steps)
 {
     const uint64_t ones = UINT64_C(0x1249249249249249);
-    if (steps & 1) {
-        uint64_t some = (digits | digits >> 1 | digits >> 2) & ones;
-        digits ^= (some << 3) - some;
-        steps = (steps + 3) % 6;
-    }
-    if (steps == 2) return (digits >> 1 & ones * 3) | (digits & ones) << 2;
-    if (steps == 4) return (digits << 1 & ones * 6) | (digits >> 2 & ones);
-    return digits;
+    uint64_t odd = 0 - (uint64_t)(steps & 1), some = (digits | digits >> 1 | digits >> 2) & ones;
+    digits ^= ((some << 3) - some) & odd;
+    steps = 0x240240u >> 4 * steps & 15; /* what is left to turn: none, 4, 2, none, 4, 2 */
+    uint64_t right = (digits >> 1 & ones * 3) | (digits & ones) << 2,
+             left = (digits << 1 & ones * 6) | (digits >> 2 & ones);
+    return steps == 0 ? digits : steps == 2 ? right : left;
 }
 
 uint64_t ucid_cell_certain(double lat_deg, double lon_deg, const ucid_cell_plan *plan, int *face)
 {
     if (!(fabs(lat_deg) <= 90 && fabs(lon_deg) <= 180)) return 0;
-    double lat_sine, lat_cosine, lon_sine, lon_cosine;
-    sine_cosine_deg(lat_deg, &lat_sine, &lat_cosine);
-    sine_cosine_deg(lon_deg, &lon_sine, &lon_cosine);
-    const double v[3] = {lat_cosine * lon_cosine, lat_cosine * lon_sine, lat_sine};
-
-    if (*face < 0 || !leads(&ucid_cell_table.face[*face], v)) {
-        *face = nearest_face(v);
-        if (*face < 0) return 0;
-    }
+    double v[3];
+    direction_of(lat_deg, lon_deg, v);
+    *face = face_of(v, lat_deg, lon_deg, *face);
+    if (*face < 0) return 0;
     const ucid_cell_face *plane = &ucid_cell_table.face[*face];
-    double stretch = plan->scale / dot(v, plane->c);
-    double a = dot(v, plane->to_a[plan->odd]) * stretch, b = dot(v, plane->to_b[plan->odd]) * stretch;
+    double a, b;
+    project(plane, plan, v, &a, &b);
 
     /* Lines of the three families, those through the centres of cells and the borders between: a cell is six triangles.
      */
@@ -114,11 +105,7 @@ uint64_t ucid_cell_certain(double lat_deg, double lon_deg, const ucid_cell_plan 
     double p_floor = below(p), q_floor = below(q), r_floor = below(r);
     double cell_a = nearest((p_floor + q_floor + 1) * (1.0 / 3)), cell_b = nearest((q_floor + r_floor + 1) * (1.0 / 3));
 
-    double da = a - cell_a, db = b - cell_b;
-    double inside =
-        1 - fmax(fmax(fabs(da + da - db), fabs(da + db)), fabs(db + db - da)); /* 1 at the centre, 0 on a border */
-    double distance = fmax(fabs(a), fabs(b)); /* from the face's centre, within 2/sqrt(3) */
-    if (!(inside * distance > plan->far_margin * distance + plan->near_margin)) return 0;
+    if (!is_inside(a, b, cell_a, cell_b, plan, 0)) return 0;
 
     uint32_t x = (uint32_t)(int32_t)(plan->pad[0] * cell_a + plan->pad[1] * cell_b) + plan->bias;
     uint32_t y = (uint32_t)(int32_t)(plan->pad[2] * cell_a + plan->pad[3] * cell_b) + plan->bias;

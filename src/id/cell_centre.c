@@ -10,9 +10,12 @@
 #include "rt/error.h"
 #include "rt/trig.h"
 
-int ucid_cell_direction(uint64_t cell, double v[3])
+int ucid_cell_point_of(uint64_t cell, ucid_cell_point *point)
 {
     static const int32_t sizes[5] = {1, 49, 2401, 117649, 5764801}; /* of a base cell's unit, in lattice steps */
+    static const int32_t turned[6][4] = {/* steps of 60 degrees counter-clockwise: rows of the new a and b */
+                                         {1, 0, 0, 1},   {1, -1, 1, 0},  {0, -1, 1, -1},
+                                         {-1, 0, 0, -1}, {-1, 1, -1, 0}, {0, 1, -1, 1}};
     int resolution = (int)(cell >> 52 & 15), groups = (resolution + 3) / 4;
     uint64_t digits = (cell & ((UINT64_C(1) << 45) - 1)) >> 3 * (15 - resolution) << 3 * (4 * groups - resolution);
     int32_t a = 0, b = 0;
@@ -24,22 +27,26 @@ int ucid_cell_direction(uint64_t cell, double v[3])
     int leading = digits == 0 ? 0 : (int)(digits >> (63 - __builtin_clzll(digits)) / 3 * 3 & 7);
     int32_t size = sizes[groups];
     for (; home < end && home->face != 255; home++) {
-        int32_t p = a, q = b, turns = home->turns >> 3 * leading & 7;
+        int32_t p, q, turns = home->turns >> 3 * leading & 7;
         if (turns == 7) continue;
-        if (turns >= 3) p = -p, q = -q, turns -= 3;
-        for (; turns > 0; turns--) {
-            int32_t swap = p;
-            p = p - q, q = swap;
-        }
-        p += home->a * size, q += home->b * size;
+        p = turned[turns][0] * a + turned[turns][1] * b + home->a * size;
+        q = turned[turns][2] * a + turned[turns][3] * b + home->b * size;
         if (2 * p - q < -2 * size || 2 * q - p < -2 * size || p + q > 2 * size)
             continue; /* beyond an edge of the face */
-        const ucid_cell_face *face = &ucid_cell_table.face[home->face];
-        double unit = 1 / (UCID_CELL_SCALE_0 * size), x = p * unit, y = q * unit;
-        for (int k = 0; k < 3; k++) v[k] = face->c[k] + (x * face->i[k] + y * face->j[k]);
+        *point = (ucid_cell_point){home->face, p, q, size};
         return 1;
     }
     return 0;
+}
+
+int ucid_cell_direction(uint64_t cell, double v[3])
+{
+    ucid_cell_point point;
+    if (!ucid_cell_point_of(cell, &point)) return 0;
+    const ucid_cell_face *face = &ucid_cell_table.face[point.face];
+    double unit = 1 / (UCID_CELL_SCALE_0 * point.size), x = point.a * unit, y = point.b * unit;
+    for (int k = 0; k < 3; k++) v[k] = face->c[k] + (x * face->i[k] + y * face->j[k]);
+    return 1;
 }
 
 void ucid_cell_centre_libh3(uint64_t cell, double *lat_deg, double *lon_deg)

@@ -29,7 +29,9 @@ typedef struct ucid_cell_face {
     double lead[3][3];             /* v.lead > 0 for the three neighbours: v is nearer to this face than to them */
 } ucid_cell_face;
 
-enum { UCID_CELL_FACES = 20, UCID_CELL_TOP = 7, UCID_CELL_BASES = 122, UCID_CELL_HOMES = 5 };
+enum { UCID_CELL_FACES = 20, UCID_CELL_TOP = 7, UCID_CELL_BASES = 122, UCID_CELL_HOMES = 5, UCID_CELL_ROWS = 36 };
+
+#define UCID_CELL_SQUARE_DEG (180 / UCID_CELL_ROWS)
 
 /* Where a base cell lies in the lattice of resolution 0 of a face. */
 typedef struct ucid_cell_home {
@@ -50,7 +52,8 @@ typedef struct ucid_cell_tables {
     /* [a modulo 49][b modulo 49]: bits 0..11 the last four digits, coarsest first; 12..13 and 14..15 what is to be
      * added, plus 1, to the quotients by 49 to get the cell four resolutions up. */
     uint16_t up[49 * 49];
-    int8_t down[4096][2]; /* [four digits]: (a, b) of the descendant, from the centre */
+    int8_t down[4096][2];                             /* [four digits]: (a, b) of the descendant, from the centre */
+    uint8_t near[UCID_CELL_ROWS][2 * UCID_CELL_ROWS]; /* face of the middle of each square, from -90 and -180 degrees */
 } ucid_cell_tables;
 
 /* The number of a base cell. */
