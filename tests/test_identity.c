@@ -1,6 +1,7 @@
 /* test_identity.c: properties of identifiers that hold for all inputs, over random, adversarial and damaged ones;
  * columns against single calls. What the standard says case by case is in test_conformance.c. */
 #include "id/decimal.h"
+#include "id/grammar.h"
 #include "ucid.h"
 
 #include <math.h>
@@ -246,6 +247,83 @@ static void damaged_texts_are_refused_the_same_everywhere(void **state)
         free(exact);
     }
     assert_true(good > 100000 && good < 190000 && repaired > 1000);
+}
+
+static void assert_equal_parts(const ucid_parts *a, const ucid_parts *b)
+{
+    assert_memory_equal(a->city, b->city, 3);
+    assert_memory_equal(&a->lat_deg, &b->lat_deg, 8); /* bits: a zero keeps its sign */
+    assert_memory_equal(&a->lon_deg, &b->lon_deg, 8);
+    assert_memory_equal(&a->confidence, &b->confidence, 8);
+    assert_true(a->cell == b->cell && a->resolution == b->resolution && a->grade == b->grade);
+    assert_true(a->year == b->year && a->week == b->week && a->hour == b->hour);
+    assert_true(a->context == b->context && a->context_length == b->context_length);
+    assert_true(a->flags_length == b->flags_length && (a->flags == b->flags || a->flags_length == 0));
+}
+
+/* The text in memory of its own, so that a byte read beyond it is seen. Returns 1 where the usual reader took it. */
+static int read_both_ways(const char *bytes, size_t length)
+{
+    char *text = malloc(length + 1), written[2 * UCID_LENGTH_MAX];
+    ucid_parts usual, all;
+    ucid_place places[UCID_DEFECTS_MAX];
+    assert_non_null(text);
+    memcpy(text + 1, bytes, length);
+    int taken = ucid_parts_read_usual(text + 1, length, &usual);
+    int defects = ucid_parts_read_all(text + 1, length, &all, places, UCID_DEFECTS_MAX);
+    if (taken) {
+        assert_int_equal(defects, 0);
+        assert_equal_parts(&usual, &all);
+        assert_true(usual.rounded);
+        if (usual.canonical) {
+            assert_int_equal(ucid_parts_write(&all, written), length);
+            assert_memory_equal(written, bytes, length);
+        }
+    }
+    free(text);
+    return taken;
+}
+
+/* The reader of usual texts against the one of all, which looks at each field by itself: each byte of a text turned
+ * into each other, put in, left out, the text cut anywhere, and random damage. */
+static void usual_texts_are_read_as_all_are(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:",
+        "UCID-V1:TST:-0.000:-179.999:10:8a1ec90243bffff:0001W53T00:A:F:1.00:",
+        "UCID-V1:NYC:+90.000:+180.000:15:8f1ec90243bffff:9999W52T23:CONTEXTOF16CHARS:A+:0.00:VERIFIED",
+        "UCID-V1:HEL:1.234:2.345:0:801ffffffffffff:2026W10T09:B:D:0.10:",
+        "UCID-V1:HEL:012.345:002.345:00:801ffffffffffff:2026W10T09:ABCDEFGH:C:0.01:A;B;;A",
+        "UCID-V1:LON:+51.508:-0.128:9:89195da49abffff:2026W01T12:ABCDEFGHI:B:0.50:RUSH",
+    };
+    int taken = 0;
+    for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++) {
+        char text[320];
+        size_t length = strlen(texts[t]);
+        assert_true(read_both_ways(texts[t], length));
+        for (size_t at = 0; at < length; at++) {
+            for (int byte = 0; byte < 256; byte++) {
+                memcpy(text, texts[t], length);
+                text[at] = (char)byte;
+                taken += read_both_ways(text, length);
+                memcpy(text + at + 1, texts[t] + at, length - at);
+                taken += read_both_ways(text, length + 1);
+            }
+            memcpy(text, texts[t], at);
+            taken += read_both_ways(text, at);
+            memcpy(text + at, texts[t] + at + 1, length - at - 1);
+            taken += read_both_ways(text, length - 1);
+        }
+    }
+    static const char likely[] = "+-.:;0123456789ABCDEFWTUIVabcdef/@[`g \0\x80\xba\xff";
+    for (int k = 0; k < 200000; k++) {
+        char text[400];
+        size_t length = draw_text(text, sizeof text - 8);
+        for (uint64_t n = draw() % 4; n > 0; n--) text[draw() % length] = likely[draw() % (sizeof likely - 1)];
+        taken += read_both_ways(text, length);
+    }
+    assert_true(taken > 50000);
 }
 
 static void odd_texts_are_refused(void **state)
@@ -595,6 +673,7 @@ int main(void)
         cmocka_unit_test(what_create_makes_strict_reads),
         cmocka_unit_test(strict_refuses_cells_beyond_the_box),
         cmocka_unit_test(damaged_texts_are_refused_the_same_everywhere),
+        cmocka_unit_test(usual_texts_are_read_as_all_are),
         cmocka_unit_test(odd_texts_are_refused),
         cmocka_unit_test(the_longest_text_is_255_bytes),
         cmocka_unit_test(binary_keeps_the_canonical_text),

@@ -33,6 +33,12 @@ static inline int ucid_code_number(const char *code)
     return a <= 25 && b <= 25 && c <= 25 ? (int)((a * 26 + b) * 26 + c) : -1;
 }
 
+/* 1 where three letters A-Z are the code of a city; NULL: the built-in registry. */
+static inline int ucid_code_known(const ucid_registry *registry, const char letters[3])
+{
+    return (registry != NULL ? registry : &ucid_registry_builtin)->row_of[ucid_code_number(letters)] != 0;
+}
+
 /* Registry of the rows of a CSV file over those of another, which may be NULL. */
 ucid_status ucid_cities_read(const char *bytes, size_t length, const ucid_registry *under,
                              const ucid_allocator *allocator, ucid_registry **registry, ucid_error *error);

@@ -132,7 +132,7 @@ static void put_fields(const ucid_parse_columns *out, int64_t i, const ucid_part
     if (out->grade != NULL) out->grade[i] = p->grade;
     if (out->confidence != NULL) out->confidence[i] = p->confidence;
     if (out->context.data != NULL) {
-        memcpy(out->context.data + state->context_end, p->context, p->context_length);
+        copy_short(out->context.data + state->context_end, p->context, p->context_length);
         end_row(&out->context, i, state->context_end += p->context_length);
     }
     if (out->flags.data != NULL) {

@@ -25,8 +25,8 @@
     UCID_DIGITS_2("5") UCID_DIGITS_2("6") UCID_DIGITS_2("7") UCID_DIGITS_2("8") UCID_DIGITS_2("9")
 /* clang-format on */
 
-/* |x| * scale rounded to nearest, ties to even; |x| * scale < 2^40, scale < 2^11. */
-static inline uint32_t ucid_decimal_round(double x, uint32_t scale)
+/* The same in integers, for what follows. */
+__attribute__((noinline, cold, unused)) static uint32_t ucid_decimal_round_middle(double x, uint32_t scale)
 {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -36,6 +36,18 @@ static inline uint32_t ucid_decimal_round(double x, uint32_t scale)
     unsigned shift = 1075 - exponent;
     uint64_t below_half = (1ull << (shift - 1)) - 1, odd = product >> shift & 1;
     return (uint32_t)((product + below_half + odd) >> shift);
+}
+
+/* |x| * scale rounded to nearest, ties to even; |x| * scale < 2^32, scale < 2^11. The product in doubles is off by less
+ * than 2^-20; so where it is farther than that from the middle between two integers, it rounds to the right one: 2^52
+ * leaves that in the low bits. */
+static inline uint32_t ucid_decimal_round(double x, uint32_t scale)
+{
+    double product = __builtin_fabs(x) * (double)scale, shifted = product + 0x1p52, off = product - (shifted - 0x1p52);
+    uint64_t bits;
+    if (!(__builtin_fabs(off) < 0.499)) return ucid_decimal_round_middle(x, scale);
+    memcpy(&bits, &shifted, sizeof bits);
+    return (uint32_t)bits;
 }
 
 /* digits / 10^places, correctly rounded; digits < 10^18, places <= 15. */

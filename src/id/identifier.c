@@ -3,6 +3,7 @@
 #include "id/decimal.h"
 #include "id/grammar.h"
 #include "id/weeks.h"
+#include "id/words.h"
 #include "rt/digest.h"
 #include "rt/error.h"
 
@@ -26,17 +27,17 @@ static int read_word(ucid_text text, size_t least, size_t most, int digits, char
         if ((unsigned char)(c - 'A') > 25 && !(digits && (unsigned char)(c - '0') <= 9)) return 0;
         out[i] = c;
     }
-    out[text.length] = '\0';
     return 1;
 }
 
-static int read_flags(const ucid_values *values, ucid_fields *fields)
+/* Flags of values joined by ';', as parts have them. */
+static int read_flags(const ucid_values *values, char joined[UCID_LENGTH_MAX], ucid_parts *parts)
 {
-    char joined[UCID_LENGTH_MAX + 1];
     size_t length = 0;
+    parts->flags = joined;
     for (size_t i = 0; i < values->flag_count; i++) {
         ucid_text flag = values->flags[i];
-        if (flag.length == 0 || length + flag.length + 1 >= sizeof fields->flags) return 0;
+        if (flag.length == 0 || length + flag.length + 1 >= sizeof((ucid_fields *)NULL)->flags) return 0;
         if (length > 0) joined[length++] = ';';
         for (size_t j = 0; j < flag.length; j++) {
             char c = flag.data[j];
@@ -44,68 +45,60 @@ static int read_flags(const ucid_values *values, ucid_fields *fields)
             joined[length++] = c;
         }
     }
-    length = ucid_flags_sort(joined, length, fields->flags, &fields->flag_count);
-    fields->flags[length] = '\0';
+    parts->flags_length = (uint8_t)length;
     return 1;
 }
 
 static double rounded(double deg) { return copysign(ucid_decimal_round(deg, 1000) / 1000.0, deg); }
 
-static ucid_status create(const ucid_values *values, unsigned mode, const ucid_registry *registry, ucid_fields *fields,
-                          ucid_place *place)
+/* context and flags: what parts point to. */
+static ucid_status create(const ucid_values *values, unsigned mode, const ucid_registry *registry, ucid_parts *parts,
+                          char context[16], char flags[UCID_LENGTH_MAX], ucid_place *place)
 {
-    if (!read_word(values->city, 3, 3, 0, fields->city)) return invalid(place, UCID_FIELD_CITY);
+    if (!read_word(values->city, 3, 3, 0, parts->city)) return invalid(place, UCID_FIELD_CITY);
     if (!(fabs(values->lat_deg) <= 90.0)) return invalid(place, UCID_FIELD_LAT);
     if (!(fabs(values->lon_deg) <= 180.0)) return invalid(place, UCID_FIELD_LON);
     if (values->resolution < 0 || values->resolution > 15) return invalid(place, UCID_FIELD_RESOLUTION);
     if (values->cell != NULL && *values->cell >> 60 != 0) return invalid(place, UCID_FIELD_CELL);
     int year, week, hour;
     if (!ucid_time_split(values->time, &year, &week, &hour)) return invalid(place, UCID_FIELD_TIME);
-    if (!read_word(values->context, 1, 16, 1, fields->context)) return invalid(place, UCID_FIELD_CONTEXT);
+    if (!read_word(values->context, 1, 16, 1, context)) return invalid(place, UCID_FIELD_CONTEXT);
     if (values->grade > UCID_GRADE_A_PLUS) return invalid(place, UCID_FIELD_GRADE);
     if (!(values->confidence >= 0.0 && values->confidence <= 1.0)) return invalid(place, UCID_FIELD_CONFIDENCE);
-    if (!read_flags(values, fields)) return invalid(place, UCID_FIELD_FLAGS);
-    fields->year = (int16_t)year;
-    fields->week = (uint8_t)week;
-    fields->hour = (uint8_t)hour;
-    fields->lat_deg = values->lat_deg;
-    fields->lon_deg = values->lon_deg;
-    fields->confidence = values->confidence;
-    fields->resolution = (uint8_t)values->resolution;
-    fields->grade = values->grade;
+    if (!read_flags(values, flags, parts)) return invalid(place, UCID_FIELD_FLAGS);
+    parts->year = (int16_t)year;
+    parts->week = (uint8_t)week;
+    parts->hour = (uint8_t)hour;
+    parts->lat_deg = values->lat_deg;
+    parts->lon_deg = values->lon_deg;
+    parts->confidence = values->confidence;
+    parts->resolution = (uint8_t)values->resolution;
+    parts->grade = values->grade;
+    parts->context = context;
+    parts->context_length = (uint8_t)values->context.length;
+    parts->canonical = parts->rounded = 0;
     if (values->cell != NULL) {
-        fields->cell = *values->cell;
+        parts->cell = *values->cell;
     } else if (mode & UCID_SNAP) {
-        fields->cell = ucid_cell_at(rounded(values->lat_deg), rounded(values->lon_deg), values->resolution);
+        parts->cell = ucid_cell_at(rounded(values->lat_deg), rounded(values->lon_deg), values->resolution);
     } else {
-        fields->cell = ucid_cell_at(values->lat_deg, values->lon_deg, values->resolution);
+        parts->cell = ucid_cell_at(values->lat_deg, values->lon_deg, values->resolution);
     }
-    ucid_parts parts;
-    ucid_parts_of_fields(fields, &parts);
-    if (parts.flags_length > UCID_LENGTH_MAX - 84) {
-        char text[512];
-        if (ucid_parts_write(&parts, text) > UCID_LENGTH_MAX) return invalid(place, UCID_FIELD_FLAGS);
-    }
-    return mode & UCID_STRICT ? ucid_parts_check(&parts, registry, place) : UCID_OK;
+    if (!ucid_parts_fit(parts)) return invalid(place, UCID_FIELD_FLAGS);
+    return mode & UCID_STRICT ? ucid_parts_check(parts, registry, place) : UCID_OK;
 }
 
 ucid_status ucid_create(const ucid_values *values, unsigned mode, const ucid_registry *registry, ucid_fields *fields,
                         ucid_error *error)
 {
-    ucid_fields made;
-    ucid_place place;
-    if (create(values, mode, registry, &made, &place) != UCID_OK) return ucid_place_explain(NULL, 0, &place, error);
-    *fields = made;
-    return UCID_OK;
-}
-
-size_t ucid_format(const ucid_fields *fields, char text[UCID_LENGTH_MAX + 1])
-{
     ucid_parts parts;
-    ucid_parts_of_fields(fields, &parts);
-    size_t length = ucid_parts_write(&parts, text);
-    text[length] = '\0';
-    return length;
+    ucid_place place;
+    char context[16], flags[UCID_LENGTH_MAX];
+    if (create(values, mode, registry, &parts, context, flags, &place) != UCID_OK) {
+        return ucid_place_explain(NULL, 0, &place, error);
+    }
+    ucid_fields_of_parts(&parts, fields);
+    return UCID_OK;
 }
 
 ucid_status ucid_parse(ucid_text text, unsigned mode, const ucid_registry *registry, ucid_fields *fields,
@@ -179,26 +172,53 @@ ucid_status ucid_defect_explain(ucid_text text, const ucid_defect *defect, ucid_
 
 /* -------------------------------------------------------------------------------------------------- canonicalize -- */
 
+static int is_ucid(const char *text)
+{
+    return (text[0] | 32) == 'u' && (text[1] | 32) == 'c' && (text[2] | 32) == 'i' && (text[3] | 32) == 'd';
+}
+
 static int is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+/* The n-th colon from p on, or end; reads up to seven bytes more. */
+static char *find_colon(char *p, const char *end, int n)
+{
+    for (; p < end; p += 8) {
+        for (uint64_t colons = bytes_that_are(load8(p), ':'); colons != 0; colons &= colons - 1) {
+            if (--n == 0) {
+                p += __builtin_ctzll(colons) >> 3;
+                return p < end ? p : (char *)end;
+            }
+        }
+    }
+    return (char *)end;
+}
+
+enum { REPAIRED_MAX = UCID_LENGTH_MAX + 17 };
 
 /* text with its letters in the right case and its prefix complete, into out; returns its length. What is too long stays
  * too long, but is cut. *shift: how many bytes were put in before byte 5. */
-static size_t repair(const char *text, size_t length, char out[UCID_LENGTH_MAX + 8], size_t *shift)
+static size_t repair(const char *text, size_t length, char out[REPAIRED_MAX], size_t *shift)
 {
+    if (length > UCID_LENGTH_MAX + 4) length = UCID_LENGTH_MAX + 4;
+    size_t kept = 0;
     *shift = 0;
-    size_t n = 0, field = 0;
-    for (size_t i = 0; i < length && n < UCID_LENGTH_MAX + 4; i++) {
-        char c = text[i];
-        unsigned char letter = (unsigned char)((c | 32) - 'a');
-        if (c == ':') field++;
-        if (letter <= 25) c = field == 5 ? (char)(c | 32) : (char)(c & ~32);
-        if (i == 4 && c == ':' && memcmp(out, "UCID", 4) == 0) {
-            memcpy(out + 4, "-V1", 3);
-            n += *shift = 3;
-        }
-        out[n++] = c;
+    if (length > 4 && text[4] == ':' && is_ucid(text)) {
+        memcpy(out, "UCID-V1", 7);
+        *shift = 3, kept = 4;
     }
-    return n;
+    char *p = out + kept + *shift, *end = out + length + *shift;
+    if (length > kept) memcpy(p, text + kept, length - kept);
+    memset(end, 0, 8); /* words may pass the end */
+    for (char *q = p; q < end; q += 8) store8(q, load8(q) ^ letters_from(load8(q), 'a') >> 2);
+    char *cell = find_colon(p, end, 5), *stop = find_colon(cell, end, 2); /* the cell alone is lower */
+    if (stop - cell >= 8) {
+        for (char *q = cell; q < stop - 8; q += 8) store8(q, load8(q) ^ letters_from(load8(q), 'A') >> 2);
+        cell = stop - 8;
+        store8(cell, load8(cell) ^ letters_from(load8(cell), 'A') >> 2);
+    } else {
+        for (; cell < stop; cell++) *cell = (char)(*cell | (is_upper(*cell) ? 32 : 0));
+    }
+    return (size_t)(end - out);
 }
 
 ucid_status ucid_text_repair(ucid_text text, char *canonical, size_t *length, ucid_place *place)
@@ -208,25 +228,24 @@ ucid_status ucid_text_repair(ucid_text text, char *canonical, size_t *length, uc
     while (start < end && is_blank(end[-1])) end--;
     size_t bytes = (size_t)(end - start), shift = 0;
     ucid_parts parts;
-    char repaired[UCID_LENGTH_MAX + 8], flags[UCID_LENGTH_MAX];
-    ucid_status status = ucid_parts_read(start, bytes, 0, &parts, place);
-    if (status == UCID_OK && parts.canonical) {
+    char repaired[REPAIRED_MAX], flags[UCID_LENGTH_MAX];
+    if (!ucid_parts_read_usual(start, bytes, &parts)) { /* what can be read without a repair is its own repair */
+        size_t n = repair(start, bytes, repaired, &shift);
+        if (ucid_parts_read(repaired, n, 1, &parts, place) != UCID_OK) {
+            if (place->byte >= 4) place->byte -= (int32_t)shift < place->byte - 4 ? (int32_t)shift : place->byte - 4;
+            if (bytes > 0) place->byte += (int32_t)(start - text.data);
+            return place->status;
+        }
+    } else if (parts.canonical) {
         memcpy(canonical, start, bytes);
         *length = bytes;
         return UCID_OK;
     }
-    if (status != UCID_OK) {
-        size_t n = repair(start, bytes, repaired, &shift);
-        status = ucid_parts_read(repaired, n, 1, &parts, place);
-        if (status != UCID_OK) {
-            if (place->byte >= 4) place->byte -= (int32_t)shift < place->byte - 4 ? (int32_t)shift : place->byte - 4;
-            if (bytes > 0) place->byte += (int32_t)(start - text.data);
-            return status;
-        }
+    if (parts.flags_length > 0) {
+        uint8_t count;
+        parts.flags_length = (uint8_t)ucid_flags_sort(parts.flags, parts.flags_length, flags, &count);
+        parts.flags = flags;
     }
-    uint8_t count;
-    parts.flags_length = (uint8_t)ucid_flags_sort(parts.flags, parts.flags_length, flags, &count);
-    parts.flags = flags;
     *length = ucid_parts_write(&parts, canonical);
     return UCID_OK;
 }

@@ -27,23 +27,22 @@ int ucid_year_weeks(int year)
     return this_ends == 4 || last_ended == 3 ? 53 : 52;
 }
 
-/* The year before `year` ends on the weekday (y + leap days) mod 7, Sunday 0; day number of January 1st is linear in
- * the same sum, so the Monday on or around it follows without a calendar. */
-int32_t ucid_weeks_before(int year)
-{
-    int32_t y = year - 1, days = 365 * y + y / 4 - y / 100 + y / 400; /* from 0001-01-01, a Monday, to January 1st */
-    return (days + 3) / 7 - 102737;                                   /* its week if by Thursday, else the next */
-}
-
 void ucid_week_split(int32_t week, int *year, int *week_of_year)
 {
-    /* 400 years are 20871 weeks: the guess is at most one year off. */
-    int guess = 1 + (int)(((int64_t)week + 102737) * 400 / 20871);
+    /* 400 years are 20871 weeks: the guess is at most one year off, and mostly right. */
+    int guess = 1 + (int)((uint32_t)(week + 102737) * UINT64_C(400) / 20871);
     if (guess > 9999) guess = 9999;
-    while (guess < 9999 && ucid_weeks_before(guess + 1) <= week) guess++;
-    while (ucid_weeks_before(guess) > week) guess--;
+    int32_t first = ucid_weeks_before(guess);
+    if (week < first || week - first >= 52) {
+        if (week < first) {
+            guess--;
+        } else if (guess < 9999 && ucid_weeks_before(guess + 1) <= week) {
+            guess++;
+        }
+        first = ucid_weeks_before(guess);
+    }
     *year = guess;
-    *week_of_year = week - ucid_weeks_before(guess) + 1;
+    *week_of_year = week - first + 1;
 }
 
 int ucid_hour_is_key(int32_t hour)

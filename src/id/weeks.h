@@ -4,8 +4,15 @@
 
 #include "ucid.h"
 
-/* Weeks from 1970W01 to W01 of a year 1..10000. */
-int32_t ucid_weeks_before(int year);
+/* Weeks from 1970W01 to W01 of a year 1..10000. The day number of January 1st is linear in a sum that is also, modulo
+ * 7, the weekday on which the year before ends; so the Monday on or around it follows without a calendar. */
+static inline int32_t ucid_weeks_before(int year)
+{
+    uint32_t y = (uint32_t)year - 1, century = y / 100;
+    uint32_t days = 365 * y + y / 4 - century + century / 4; /* from 0001-01-01, a Monday, to January 1st */
+    return (int32_t)((days + 3) / 7) - 102737;               /* its week if by Thursday, else the next */
+}
+
 /* Year and week of a week counted from 1970W01, which must be of the years 1..9999. */
 void ucid_week_split(int32_t week, int *year, int *week_of_year);
 /* Day number since 1970-01-01 of a civil date. */

@@ -1,0 +1,153 @@
+/* words.h: eight or sixteen bytes of text at a time, in ordinary registers and in vectors that every processor has. In
+ * a word the first byte of the text is the lowest. */
+#ifndef UCID_ID_WORDS_H
+#define UCID_ID_WORDS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#define ONES 0x0101010101010101ull
+#define HIGHS 0x8080808080808080ull
+
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint64_t words2 __attribute__((vector_size(16)));
+
+static inline uint64_t load8(const char *p)
+{
+    uint64_t word;
+    memcpy(&word, p, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+static inline void store8(char *p, uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    memcpy(p, &word, 8);
+}
+
+static inline uint32_t load4(const char *p)
+{
+    uint32_t word;
+    memcpy(&word, p, 4);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap32(word);
+#endif
+    return word;
+}
+
+static inline void store4(char *p, uint32_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap32(word);
+#endif
+    memcpy(p, &word, 4);
+}
+
+/* The number whose first byte in memory is the highest, and back. */
+static inline uint64_t from_highest(uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return word;
+#else
+    return __builtin_bswap64(word);
+#endif
+}
+
+static inline int is_upper(char c) { return (unsigned char)(c - 'A') <= 25; }
+static inline int is_digit(char c) { return (unsigned char)(c - '0') <= 9; }
+
+/* n <= 32 bytes without a call: two pieces that may overlap. */
+static inline void copy_short(char *to, const char *from, size_t n)
+{
+    if (n >= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + n - 16, from + n - 16, 16);
+    } else if (n >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + n - 4, from + n - 4, 4);
+    } else {
+        for (size_t i = 0; i < n; i++) to[i] = from[i];
+    }
+}
+
+/* n <= 8 bytes as a word, without a look at those after them. */
+static inline uint64_t load_short(const char *text, size_t n)
+{
+    if (n >= 4) return load4(text) | (uint64_t)load4(text + n - 4) << 8 * (n - 4);
+    uint64_t word = 0;
+    for (size_t i = 0; i < n; i++) word |= (uint64_t)(unsigned char)text[i] << 8 * i;
+    return word;
+}
+
+/* High bit of each byte below 128 that is at least `least`; bytes from 128 on are unspecified. */
+static inline uint64_t at_least(uint64_t word, unsigned least) { return word + ONES * (128 - least); }
+
+/* High bit of each byte that is an upper letter or a digit. */
+static inline uint64_t letters_or_digits(uint64_t word)
+{
+    uint64_t low = word & ~HIGHS;
+    uint64_t digit = at_least(low, '0') & ~at_least(low, '9' + 1),
+             letter = at_least(low, 'A') & ~at_least(low, 'Z' + 1);
+    return (digit | letter) & ~word & HIGHS;
+}
+
+/* High bit of each byte that is one of 26 letters from `first`. */
+static inline uint64_t letters_from(uint64_t word, char first)
+{
+    uint64_t low = word & ~HIGHS;
+    return at_least(low, (unsigned)first) & ~at_least(low, (unsigned)first + 26) & ~word & HIGHS;
+}
+
+/* High bit of each byte that is c. */
+static inline uint64_t bytes_that_are(uint64_t word, char c)
+{
+    word ^= ONES * (unsigned char)c;
+    return ~(((word & ~HIGHS) + ~HIGHS) | word) & HIGHS;
+}
+
+/* Not 0 where a byte of word is above 9; where `room` has 0x7F instead of 0x76, above 0. */
+static inline uint64_t not_digits(uint64_t word, uint64_t room) { return ((word + room) | word) & HIGHS; }
+
+/* Eight bytes below 16, the first one highest. */
+static inline uint64_t eight_nibbles(uint64_t word)
+{
+    word = from_highest(word);
+    word = (word | word >> 4) & 0x00FF00FF00FF00FF;
+    word = (word | word >> 8) & 0x0000FFFF0000FFFF;
+    return (word | word >> 16) & 0xFFFFFFFF;
+}
+
+/* Fifteen lower hexadecimal digits of the sixteen bytes at text; *bad is no longer 0 where one is none. */
+static inline uint64_t read_hex15(const char *text, uint64_t *bad)
+{
+    bytes16 c;
+    memcpy(&c, text, 16);
+    bytes16 digit = c - '0', letter = c - 'a';
+    bytes16 is_digit16 = (bytes16)(digit < 10), is_letter16 = (bytes16)(letter < 6);
+    const bytes16 first15 = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0};
+    words2 wrong = (words2)(~(is_digit16 | is_letter16) & first15);
+    *bad |= wrong[0] | wrong[1];
+    bytes16 value = ((digit & is_digit16) | ((letter + 10) & is_letter16)) & first15;
+    words2 halves = (words2)value;
+    return eight_nibbles(halves[0]) << 28 | eight_nibbles(halves[1]) >> 4;
+}
+
+/* first, and the fifteen digits of a number below 2^60: sixteen bytes. */
+static inline void write_hex15(char *text, char first, uint64_t value)
+{
+    bytes16 pairs = (bytes16)(words2){from_highest(value), 0}, high = pairs >> 4, low = pairs & 15;
+    bytes16 digits = __builtin_shufflevector(high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    digits += '0' + ((bytes16)(digits > 9) & ('a' - '0' - 10));
+    digits += (bytes16){(uint8_t)(first - '0')};
+    memcpy(text, &digits, 16);
+}
+
+#endif
