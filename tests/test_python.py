@@ -1,6 +1,7 @@
 """The Python package: what is published, columns of every kind, and what threads, processes and pickles do to it."""
 
 import array
+import copy
 import doctest
 import hashlib
 import importlib
@@ -782,6 +783,43 @@ def test_remote_catalogs_are_fetched_once_and_checked(catalog, town, tmp_path):
     assert not [path for path in (tmp_path / "cache" / "indexes").iterdir() if path.suffix != ".lock"]
 
 
+def test_only_the_indexes_of_the_places_are_fetched(catalog, town, tmp_path, monkeypatch):
+    fsspec = pytest.importorskip("fsspec")
+    monkeypatch.setenv("UCID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(indexes, "_chosen", None)
+    run(BUILD / "ucid-town", "-n", 2000, "-c", "10,20", tmp_path / "far.osm.pbf")
+    far = ucid.build_index(tmp_path / "far.osm.pbf", catalog / "far.ucidx")
+    run(BUILD / "ucid", "catalog", "add", catalog, far.path)
+    for name in ("catalog.json", "town.ucidx", "far.ucidx"):
+        with fsspec.open(f"memory://two/{name}", "wb") as out:
+            out.write((catalog / name).read_bytes())
+    kept = lambda: len(list((tmp_path / "cache" / "indexes").glob("*.ucidx")))  # noqa: E731
+    table = places(town, 500)
+    expected = ucid.score(table, index=[town, far]).select(ADDED)
+    ucid.use_catalog("memory://two")
+    try:
+        assert kept() == 0
+        nowhere = ucid.score(pa.table({"lat": [-50.0, None], "lon": [0.0, 1.0]}))
+        assert nowhere.column("status").to_pylist() == ["outside_index", "null_input"] and kept() == 1
+        for kind in (table, table.to_pandas(), {"lat": table["lat"].to_numpy(), "lon": table["lon"].to_numpy()}):
+            scored = pa.table(ucid.score(kind))
+            assert scored.column("score").combine_chunks().equals(expected.column("score").combine_chunks())
+        assert [path.stem for path in (tmp_path / "cache" / "indexes").glob("*.ucidx")] == [hashlib.sha256(open(town.path, "rb").read()).hexdigest()]
+        travels = pickle.dumps(ucid.get_context("15MIN"))
+        held = pickle.dumps(indexes.current().within([ucid.latlng_to_cell(*places_score(town), 7)])[0])
+        south, west, north, east = far.bounds
+        cells = pa.table({"h3": ucid.generate_grid_h3((south, west, north, east), 9)})
+        assert ucid.score(cells).select(ADDED) == ucid.score(cells, index=[town, far]).select(ADDED) and kept() == 2
+        for path in (tmp_path / "cache" / "indexes").glob("*.ucidx"):
+            path.unlink()
+        indexes._reopen.cache_clear()
+        assert pickle.loads(held).id == town.id and pickle.loads(travels).compute(*places_score(far)).status == "ok" and kept() == 2
+        indexes.current()._opened.clear()
+        assert pa.table(ucid.score(table.to_reader())).column("score").equals(expected.column("score"))
+    finally:
+        contexts.forget_indexes()
+
+
 def test_catalogs_in_memory(catalog, town, tmp_path, monkeypatch):
     fsspec = pytest.importorskip("fsspec")
     monkeypatch.setenv("UCID_CACHE", str(tmp_path / "cache"))
@@ -823,9 +861,9 @@ def test_eight_threads_share_an_index(chosen):
 
 
 def score_of(arguments):
+    """Work of a process that chose nothing: index, context and catalog open there what they came with."""
     index, context, table = arguments
-    ucid.use_index(index)
-    return context.compute(*places_score(index)).score, ucid.score(table).to_pylist(), index.id
+    return context.compute(*places_score(index)), ucid.score(table, index=index).to_pylist(), index.id
 
 
 @pytest.mark.parametrize("way", ["fork", "spawn"])
@@ -836,6 +874,62 @@ def test_processes_share_an_index(chosen, way, monkeypatch):
     expected = score_of(arguments)
     with multiprocessing.get_context(way).Pool(2) as pool:
         assert [repr(answer) for answer in pool.map(score_of, [arguments] * 4)] == [repr(expected)] * 4
+
+
+def copies(value):
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        yield pickle.loads(pickle.dumps(value, protocol))
+    yield copy.deepcopy(value)
+
+
+def test_values_travel(chosen, half):
+    lat, lon = places_score(chosen)
+    near, far = ucid.get_context("15MIN").compute(lat, lon, "2026W01T12"), ucid.get_context("15MIN").compute(-60, lon)
+    assert near != far and far.nearest_m["transit"] is None and math.isnan(far.score)
+    for result in (near, far):
+        for other in copies(result):
+            assert other == result and hash(other) == hash(result) and repr(other) == repr(result)
+            assert (other.breakdown, other.nearest_m, other.flags, other.data_sources, other._repr_html_()) == (
+                result.breakdown, result.nearest_m, result.flags, result.data_sources, result._repr_html_())
+    values = [ucid.get_city("IST"), ucid.get_city_bbox("IST"), temporal.parse_temporal_key("2026W01T12"), half.compute(1, 1),
+              identifiers.defects("no")[0], ucid.explain(lat, lon), ucid.parse_ucid(GOOD), contexts.get_context("HALF").plugin.__class__]
+    for value in values:
+        for other in copies(value):
+            assert repr(other) == repr(value) and type(other) is type(value)
+    assert pickle.loads(pickle.dumps(half)).compute(40.5, 1).score == 25.0
+    with pytest.raises(TypeError, match="pickle"):
+        pickle.dumps(ucid.grid(chosen.bounds))
+    with pytest.raises(ucid.UCIDContextError):
+        _ext.restore_result("NO", 1.0, 1.0, 1.0, (1.0,) * 8, (1.0,) * 8, 0, 1, 0, 0, "id")
+    for wrong in (("15MIN",), ("15MIN", 1.0, 1.0, 1.0, (1.0,) * 7, (1.0,) * 8, 0, 1, 0, 0, "id"), ("15MIN", 1.0, 1.0, 1.0, (1.0,) * 8, ("a",) * 8, 0, 1, 0, 0, "id")):
+        with pytest.raises((TypeError, IndexError)):
+            _ext.restore_result(*wrong)
+
+
+def test_indexes_and_contexts_travel_with_their_address(chosen, catalog, tmp_path, monkeypatch):
+    monkeypatch.setattr(indexes, "_origins", {})
+    lat, lon = places_score(chosen)
+    expected = ucid.get_context("15MIN").compute(lat, lon)
+    moved = tmp_path / "moved.ucidx"
+    moved.write_bytes(open(chosen.path, "rb").read())
+    index, context = pickle.dumps(ucid.open_index(moved)), pickle.dumps(ucid.get_context("15MIN"))
+    listed = pickle.dumps(indexes.Catalog(catalog))
+    assert len(index) < 400 and len(context) < 400
+    monkeypatch.setattr(indexes, "_chosen", None)  # as in a process that chose nothing
+    contexts.forget_indexes()
+    assert pickle.loads(context).compute(lat, lon) == expected
+    assert pickle.loads(pickle.dumps(pickle.loads(context))).compute(lat, lon) == expected
+    assert pickle.loads(listed).all()[0].id == chosen.id
+    assert pickle.loads(index) is pickle.loads(index)
+    indexes._reopen.cache_clear()
+    moved.unlink()
+    with pytest.raises(ucid.UCIDDataError, match="moved.ucidx"):
+        pickle.loads(index)
+    other = tmp_path / "other.osm.pbf"
+    run(BUILD / "ucid-town", "-n", 500, other)
+    ucid.build_index(other, moved)
+    with pytest.raises(ucid.UCIDDataError, match="its id is"):
+        pickle.loads(index)
 
 
 def test_sub_interpreters_are_refused():

@@ -160,10 +160,21 @@ static PyObject *index_repr(PyObject *self)
                                 (unsigned long long)info.edge_count);
 }
 
+/* What __reduce__ gives, by a function of the package. */
+static PyObject *reduce_by(const char *module_name, const char *function_name, PyObject *object)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *function = module != NULL ? PyObject_GetAttrString(module, function_name) : NULL;
+    PyObject *reduced = function != NULL ? PyObject_CallFunctionObjArgs(function, object, NULL) : NULL;
+    Py_XDECREF(module);
+    Py_XDECREF(function);
+    return reduced;
+}
+
 static PyObject *index_reduce(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    return Py_BuildValue("O(O)", (PyObject *)Py_TYPE(self), ((index_object *)self)->path);
+    return reduce_by("ucid.indexes", "_reduce_index", self);
 }
 
 static PyGetSetDef index_getset[] = {
@@ -178,7 +189,7 @@ static PyGetSetDef index_getset[] = {
 static PyMethodDef index_methods[] = {
     {"check", index_check, METH_NOARGS, "Verify every checksum and invariant; raises UCIDDataError."},
     {"explain_rows", index_explain, METH_VARARGS, "Reasons of a place's score, as tuples; see ucid.explain."},
-    {"__reduce__", index_reduce, METH_NOARGS, "For pickle: another process maps the same file."},
+    {"__reduce__", index_reduce, METH_NOARGS, "For pickle: another process maps the same file, or fetches it."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -201,21 +212,23 @@ static PyType_Spec index_spec = {
 
 /* ------------------------------------------------------------------------------------------------- ContextResult -- */
 
-typedef struct result_object {
-    PyObject_HEAD const ucid_context *context;
-    PyObject *index;
+/* What a result holds: values alone, so that it may outlive its index, and travel. */
+typedef struct result_values {
     double score, confidence, snap_m;
     double part[UCID_PARTS_MAX], nearest_m[UCID_PARTS_MAX];
+    int32_t data_hour; /* of the index; 0: it has no date */
     uint8_t grade, status, flags;
+    char index_id[65];
+} result_values;
+
+typedef struct result_object {
+    PyObject_HEAD const ucid_context *context;
+    result_values values;
 } result_object;
 
-static result_object *result_of(PyObject *self) { return (result_object *)self; }
+static const result_values *result_of(PyObject *self) { return &((result_object *)self)->values; }
 
-static void result_dealloc(PyObject *self)
-{
-    Py_XDECREF(result_of(self)->index);
-    free_object(self);
-}
+static const ucid_context *context_of(PyObject *self) { return ((result_object *)self)->context; }
 
 static PyObject *result_number(PyObject *self, void *closure)
 {
@@ -240,12 +253,13 @@ static PyObject *result_status(PyObject *self, void *closure)
 
 static PyObject *result_parts(PyObject *self, void *closure)
 {
-    const result_object *result = result_of(self);
+    const result_values *result = result_of(self);
+    const ucid_context *context = context_of(self);
     const double *values = *(const char *)closure == 'p' ? result->part : result->nearest_m;
     PyObject *parts = PyDict_New();
-    for (int p = 0; p < result->context->part_count && parts != NULL; p++) {
+    for (int p = 0; p < context->part_count && parts != NULL; p++) {
         PyObject *value = isnan(values[p]) ? Py_NewRef(Py_None) : PyFloat_FromDouble(values[p]);
-        if (value == NULL || PyDict_SetItemString(parts, result->context->part_key[p], value) != 0) Py_CLEAR(parts);
+        if (value == NULL || PyDict_SetItemString(parts, context->part_key[p], value) != 0) Py_CLEAR(parts);
         Py_XDECREF(value);
     }
     return parts;
@@ -273,10 +287,11 @@ static PyObject *result_flags(PyObject *self, void *closure)
 static PyObject *result_uncertainty(PyObject *self, void *closure)
 {
     (void)closure;
-    const result_object *result = result_of(self);
+    const result_values *result = result_of(self);
+    const ucid_context *context = context_of(self);
     double variance = 0.0;
-    for (int p = 0; p < result->context->part_count; p++) {
-        double deviation = result->context->part_weight[p] * result->part[p] * 0.1;
+    for (int p = 0; p < context->part_count; p++) {
+        double deviation = context->part_weight[p] * result->part[p] * 0.1;
         variance += deviation * deviation;
     }
     double sigma = sqrt(variance);
@@ -287,14 +302,11 @@ static PyObject *result_uncertainty(PyObject *self, void *closure)
 static PyObject *result_sources(PyObject *self, void *closure)
 {
     (void)closure;
-    PyObject *id = index_id(result_of(self)->index, NULL);
-    PyObject *when = index_timestamp(result_of(self)->index, NULL);
-    if (id == NULL || when == NULL) {
-        Py_XDECREF(id);
-        Py_XDECREF(when);
-        return NULL;
-    }
-    return Py_BuildValue("[{s:s,s:N,s:N}]", "name", "OpenStreetMap", "index", id, "timestamp", when);
+    const result_values *result = result_of(self);
+    char text[UCID_TIME_LENGTH + 1];
+    int dated = ucid_time_format(result->data_hour, text);
+    return Py_BuildValue("[{s:s,s:s,s:z}]", "name", "OpenStreetMap", "index", result->index_id, "timestamp",
+                         dated ? text : NULL);
 }
 
 static PyObject *result_empty(PyObject *self, void *closure)
@@ -308,7 +320,7 @@ static PyObject *result_metadata(PyObject *self, void *closure)
 {
     (void)closure;
     PyObject *nearest = result_parts(self, "n");
-    return nearest != NULL ? Py_BuildValue("{s:s,s:s,s:N}", "context", result_of(self)->context->id, "attribution",
+    return nearest != NULL ? Py_BuildValue("{s:s,s:s,s:N}", "context", context_of(self)->id, "attribution",
                                            "(c) OpenStreetMap contributors", "nearest_m", nearest)
                            : NULL;
 }
@@ -316,15 +328,102 @@ static PyObject *result_metadata(PyObject *self, void *closure)
 static PyObject *result_context(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyUnicode_FromString(result_of(self)->context->id);
+    return PyUnicode_FromString(context_of(self)->id);
+}
+
+/* Values of the parts as a tuple. */
+static PyObject *result_tuple(const double values[UCID_PARTS_MAX])
+{
+    PyObject *tuple = PyTuple_New(UCID_PARTS_MAX);
+    for (int p = 0; p < UCID_PARTS_MAX && tuple != NULL; p++) {
+        PyObject *value = PyFloat_FromDouble(values[p]);
+        if (value == NULL || PyTuple_SetItem(tuple, p, value) != 0) Py_CLEAR(tuple);
+    }
+    return tuple;
+}
+
+static PyObject *result_reduce(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    const result_values *v = result_of(self);
+    PyObject *module = PyType_GetModule(Py_TYPE(self));
+    PyObject *restore = module != NULL ? PyObject_GetAttrString(module, "restore_result") : NULL;
+    if (restore == NULL) return NULL;
+    return Py_BuildValue("N(sdddNNibbbs)", restore, context_of(self)->id, v->score, v->confidence, v->snap_m,
+                         result_tuple(v->part), result_tuple(v->nearest_m), (int)v->data_hour, v->grade, v->status,
+                         v->flags, v->index_id);
+}
+
+static int read_tuple(PyObject *tuple, double values[UCID_PARTS_MAX])
+{
+    for (int p = 0; p < UCID_PARTS_MAX; p++) {
+        PyObject *value = PyTuple_GetItem(tuple, p);
+        if (value == NULL || ext_double(value, "part", &values[p]) != 0) return -1;
+    }
+    return 0;
+}
+
+/* restore_result(...): the result that gave these values to pickle. */
+static PyObject *restore_result(PyObject *module, PyObject *args)
+{
+    ext_state *state = ext_state_of_module(module);
+    result_values v = {0};
+    const char *context, *id;
+    PyObject *part, *nearest;
+    int hour;
+    if (!PyArg_ParseTuple(args, "sdddO!O!ibbbs:restore_result", &context, &v.score, &v.confidence, &v.snap_m,
+                          &PyTuple_Type, &part, &PyTuple_Type, &nearest, &hour, &v.grade, &v.status, &v.flags, &id) ||
+        read_tuple(part, v.part) != 0 || read_tuple(nearest, v.nearest_m) != 0) {
+        return NULL;
+    }
+    const ucid_context *found = ucid_context_get(context);
+    if (found == NULL) return ext_raise_status(state, UCID_CONTEXT_NOT_FOUND, "no context '%.40s'", context);
+    v.data_hour = hour;
+    snprintf(v.index_id, sizeof v.index_id, "%s", id);
+    result_object *result = (result_object *)allocate_object(state->result_type);
+    if (result == NULL) return NULL;
+    result->context = found;
+    result->values = v;
+    return (PyObject *)result;
+}
+
+static int same_doubles(const double *a, const double *b, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (a[i] != b[i] && !(isnan(a[i]) && isnan(b[i]))) return 0;
+    }
+    return 1;
+}
+
+static PyObject *result_richcompare(PyObject *self, PyObject *other, int operation)
+{
+    if (Py_TYPE(self) != Py_TYPE(other) || (operation != Py_EQ && operation != Py_NE)) Py_RETURN_NOTIMPLEMENTED;
+    const result_values *a = result_of(self), *b = result_of(other);
+    int same = context_of(self) == context_of(other) && a->data_hour == b->data_hour && a->grade == b->grade &&
+               a->status == b->status && a->flags == b->flags && strcmp(a->index_id, b->index_id) == 0 &&
+               same_doubles(&a->score, &b->score, 1) && same_doubles(&a->confidence, &b->confidence, 1) &&
+               same_doubles(&a->snap_m, &b->snap_m, 1) && same_doubles(a->part, b->part, UCID_PARTS_MAX) &&
+               same_doubles(a->nearest_m, b->nearest_m, UCID_PARTS_MAX);
+    return PyBool_FromLong(same == (operation == Py_EQ));
+}
+
+static Py_hash_t result_hash(PyObject *self)
+{
+    const result_values *v = result_of(self);
+    PyObject *key = isnan(v->score) ? Py_BuildValue("(sb)", v->index_id, v->status)
+                                    : Py_BuildValue("(sbd)", v->index_id, v->status, v->score);
+    Py_hash_t hash = key != NULL ? PyObject_Hash(key) : -1;
+    Py_XDECREF(key);
+    return hash;
 }
 
 static PyObject *result_repr(PyObject *self)
 {
     char text[160];
-    const result_object *result = result_of(self);
-    snprintf(text, sizeof text, "ContextResult(%s: score=%.2f, grade='%s', confidence=%.2f, status='%s')",
-             result->context->id, result->score, ucid_grade_text(result->grade), result->confidence,
+    const result_values *result = result_of(self);
+    const ucid_context *context = context_of(self);
+    snprintf(text, sizeof text, "ContextResult(%s: score=%.2f, grade='%s', confidence=%.2f, status='%s')", context->id,
+             result->score, ucid_grade_text(result->grade), result->confidence,
              ucid_status_name((ucid_status)result->status));
     return PyUnicode_FromString(text);
 }
@@ -332,19 +431,20 @@ static PyObject *result_repr(PyObject *self)
 static PyObject *result_html(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    const result_object *result = result_of(self);
+    const result_values *result = result_of(self);
+    const ucid_context *context = context_of(self);
     char rows[2048];
     int length = snprintf(rows, sizeof rows,
                           "<table><caption>%s: %.2f, grade %s, confidence %.2f (%s)</caption>"
                           "<tr><th>part</th><th>weight</th><th>score</th><th>nearest, m</th></tr>",
-                          result->context->id, result->score, ucid_grade_text(result->grade), result->confidence,
+                          context->id, result->score, ucid_grade_text(result->grade), result->confidence,
                           ucid_status_name((ucid_status)result->status));
-    for (int p = 0; p < result->context->part_count && length > 0 && length < (int)sizeof rows; p++) {
+    for (int p = 0; p < context->part_count && length > 0 && length < (int)sizeof rows; p++) {
         char nearest[24] = "";
         if (!isnan(result->nearest_m[p])) snprintf(nearest, sizeof nearest, "%.0f", result->nearest_m[p]);
         length += snprintf(rows + length, sizeof rows - (size_t)length,
-                           "<tr><td>%s</td><td>%.2f</td><td>%.2f</td><td>%s</td></tr>", result->context->part_title[p],
-                           result->context->part_weight[p], result->part[p], nearest);
+                           "<tr><td>%s</td><td>%.2f</td><td>%.2f</td><td>%s</td></tr>", context->part_title[p],
+                           context->part_weight[p], result->part[p], nearest);
     }
     return PyUnicode_FromFormat("%s</table>", rows);
 }
@@ -369,11 +469,14 @@ static PyGetSetDef result_getset[] = {
 
 static PyMethodDef result_methods[] = {
     {"_repr_html_", result_html, METH_NOARGS, "A table, for notebooks."},
+    {"__reduce__", result_reduce, METH_NOARGS, "For pickle: the values."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot result_slots[] = {
-    {Py_tp_dealloc, (void *)result_dealloc},
+    {Py_tp_dealloc, (void *)free_object},
+    {Py_tp_hash, (void *)result_hash},
+    {Py_tp_richcompare, (void *)result_richcompare},
     {Py_tp_repr, (void *)result_repr},
     {Py_tp_getset, result_getset},
     {Py_tp_methods, result_methods},
@@ -498,15 +601,24 @@ static PyObject *context_compute(PyObject *self, PyObject *const *args, Py_ssize
         return NULL;
     }
     result->context = context->context;
-    result->index = index;
-    ucid_scores scores = {&result->score,  &result->grade, &result->confidence,
-                          &result->status, &result->flags, &result->snap_m,
+    result_values *values = &result->values;
+    ucid_scores scores = {&values->score,  &values->grade, &values->confidence,
+                          &values->status, &values->flags, &values->snap_m,
                           {NULL},          {NULL}};
     for (int p = 0; p < UCID_PARTS_MAX; p++) {
-        scores.part[p] = &result->part[p];
-        scores.nearest_m[p] = &result->nearest_m[p];
+        scores.part[p] = &values->part[p];
+        scores.nearest_m[p] = &values->nearest_m[p];
     }
-    if (ucid_score(((index_object *)index)->index, 1, &lat, &lon, NULL, &options, &scores, &error) != UCID_OK) {
+    const ucid_index *mapped = ((index_object *)index)->index;
+    ucid_status status = ucid_score(mapped, 1, &lat, &lon, NULL, &options, &scores, &error);
+    if (status == UCID_OK) {
+        ucid_index_info info;
+        ucid_index_info_get(mapped, &info);
+        values->data_hour = (int32_t)info.data_hour;
+        memcpy(values->index_id, info.id, sizeof values->index_id);
+    }
+    Py_DECREF(index);
+    if (status != UCID_OK) {
         Py_DECREF(result);
         return ext_raise(state, &error);
     }
@@ -540,15 +652,19 @@ static PyObject *context_repr(PyObject *self)
 static PyObject *context_reduce(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    PyObject *module = PyImport_ImportModule("ucid.contexts");
-    PyObject *get = module != NULL ? PyObject_GetAttrString(module, "get_context") : NULL;
-    Py_XDECREF(module);
-    return get != NULL ? Py_BuildValue("N(s)", get, ((context_object *)self)->context->id) : NULL;
+    return reduce_by("ucid.contexts", "_reduce_context", self);
+}
+
+static PyObject *context_resolver(PyObject *self, void *closure)
+{
+    (void)closure;
+    return Py_NewRef(((context_object *)self)->resolver);
 }
 
 static PyGetSetDef context_getset[] = {
     {"context_id", context_id, NULL, "Id, as in identifiers: \"15MIN\".", NULL},
     {"weights", context_parts, NULL, "Weight of each component.", NULL},
+    {"resolver", context_resolver, NULL, "What gives the index of a cell of resolution 7.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -558,7 +674,7 @@ static PyMethodDef context_methods[] = {
      "Score one place.\n\nParameters\n----------\nlat, lon : float\n    Degrees, WGS 84.\n"
      "timestamp : str, optional\n    Week key such as \"2026W01T12\"; None: the week of the index's data.\n\n"
      "Returns\n-------\nContextResult\n\nRaises\n------\nUCIDDataError\n    No index covers the place.\n"},
-    {"__reduce__", context_reduce, METH_NOARGS, "For pickle: another process finds its own indexes."},
+    {"__reduce__", context_reduce, METH_NOARGS, "For pickle: with the index or catalog that it asks."},
     {"forget_indexes", context_forget, METH_NOARGS, "Ask the resolver again from the next place on."},
     {NULL, NULL, 0, NULL},
 };
@@ -650,6 +766,7 @@ static PyObject *context_ids(PyObject *module, PyObject *ignored)
 PyMethodDef ext_places_methods[] = {
     {"build_index", build_index, METH_VARARGS, NULL},
     {"context_ids", context_ids, METH_NOARGS, NULL},
+    {"restore_result", restore_result, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

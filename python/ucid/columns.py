@@ -53,6 +53,11 @@ def _is_frame(table: Any) -> bool:
     return _home(table) in ("pandas", "geopandas")
 
 
+def _is_table(table: Any) -> bool:
+    """Whether a table can be read more than once."""
+    return (_home(table), type(table).__name__) in (("pyarrow", "Table"), ("pyarrow", "RecordBatch"), ("polars", "DataFrame"))
+
+
 def _processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0))
@@ -113,7 +118,11 @@ def _run(
     else:
         source = _source(table, arrays)
     given["replace"] = int(replace or framed)
-    indexes = tuple(_indexes(index)) if door == "score" else ()
+    indexes: tuple[Index, ...] = ()
+    if door == "score":
+        # A table is looked at before, so that only the indexes of its places are fetched; a stream is read once.
+        again = source if framed or _is_table(table) else _source(table, arrays) if arrays or isinstance(table, dict) else None
+        indexes = tuple(_indexes(index, again, given))
     stream = _ext.add_columns(door, source, given, indexes)
     if errors == "raise":
         stream = _raise_bad_rows(stream, _FINE)
@@ -303,16 +312,33 @@ def score(
                 context=chosen.context_id, resolution=resolution, detail=int(detail), replace=replace, threads=threads)  # fmt: skip
 
 
-def _indexes(index: Any) -> Sequence[Index]:
+def _indexes(index: Any, source: Any, options: dict[str, Any]) -> Sequence[Index]:
+    """The indexes that are asked: those given, or of the process's choice those that the rows of a source may need."""
     if index is None:
-        from ucid.indexes import chosen_indexes
+        from ucid.indexes import Catalog, chosen_indexes, current
 
+        chosen = current()
+        if source is not None and isinstance(chosen, Catalog) and not chosen.is_here():
+            return chosen.within(_cells(source, options))
         return chosen_indexes()
     if isinstance(index, Index):
         return [index]
     if isinstance(index, (str, os.PathLike)):
         return [Index(index)]
     return list(index)
+
+
+def _cells(source: Any, options: dict[str, Any]) -> list[str]:
+    """Cells of resolution 7 that hold the places of a table, cells' centres among them, each once."""
+    import pyarrow
+    import pyarrow.compute
+
+    names = {name: value for name, value in options.items() if name in ("lat_column", "lon_column", "cell_column", "threads")}
+    fixed = {"city": "AAA", "time": "1970W01T00", "context": "A", "resolution": 7, "replace": 1}
+    made = pyarrow.table(_ext.add_columns("create", source, {**names, **fixed}, ())).select(["ucid"])
+    read = pyarrow.table(_ext.add_columns("parse", made, {"mode": _LENIENT}, ()))
+    cells = pyarrow.compute.unique(read.column("h3_index")).drop_null().to_pylist()
+    return sorted({_ext.latlng_to_cell(*_ext.cell_to_latlng(cell), 7) for cell in cells})
 
 
 def _score_plugin(

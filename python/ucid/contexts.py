@@ -20,11 +20,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ucid import _ext
-from ucid._ext import Context, ContextResult
+from ucid._ext import Context, ContextResult, Index
 from ucid.errors import UCIDContextError, UCIDError
+
+if TYPE_CHECKING:
+    from ucid.indexes import Catalog
 
 __all__ = [
     "ContextPlugin",
@@ -183,6 +186,34 @@ def _built_in(context_id: str) -> Context:
     from ucid.indexes import find_index
 
     return Context(context_id, find_index)
+
+
+class _Fixed:
+    """What a context asks that came from another process: the index or the catalog that it asked there."""
+
+    def __init__(self, chosen: Index | Catalog) -> None:
+        self.chosen = chosen
+
+    def __call__(self, cell: str) -> Index:
+        return self.chosen if isinstance(self.chosen, Index) else self.chosen.find(cell)
+
+
+def _reduce_context(context: Context) -> tuple[Any, ...]:
+    """What pickle keeps of a context: its id, and what this process scores on, where that is chosen."""
+    from ucid import indexes
+
+    if isinstance(context.resolver, _Fixed):
+        return _reopen, (context.context_id, context.resolver.chosen)
+    if context.resolver is not indexes.find_index:
+        return Context, (context.context_id, context.resolver)
+    try:
+        return _reopen, (context.context_id, indexes.current())
+    except UCIDError:
+        return get_context, (context.context_id,)
+
+
+def _reopen(context_id: str, chosen: Index | Catalog) -> Context:
+    return Context(context_id, _Fixed(chosen))
 
 
 def get_context(context_id: str) -> Context | PluginContext:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,12 +108,25 @@ def remote_sha256(uri: str) -> str:
 # ----------------------------------------------------------------------------------------------------------- catalogs
 
 
+# Some 4.5 km: no cell of resolution 7 and no snap limit reaches farther.
+_NEAR_DEG = 0.04
+
+
 class _Entry(NamedTuple):
     uri: str
     id: str
     sha256: str
     data: str
     coverage: frozenset[str]
+    bounds: tuple[float, float, float, float] | None
+
+    def is_near(self, lat: float, lon: float) -> bool:
+        """Whether a place of a cell of resolution 7 about a coordinate may have one of its streets near."""
+        if self.bounds is None:
+            return True
+        south, west, north, east = self.bounds
+        wide = _NEAR_DEG / max(0.01, math.cos(math.radians(min(89.0, abs(lat)))))
+        return south - _NEAR_DEG <= lat <= north + _NEAR_DEG and (lon - west + wide) % 360 <= (east - west) % 360 + 2 * wide
 
 
 def _digest(text: str) -> str:
@@ -136,6 +151,7 @@ class Catalog:
         if not self.uri.endswith(".json"):
             self.uri = f"{self.uri.rstrip('/')}/{CATALOG_NAME}"
         remote = "://" in self.uri
+        self.uri = self.uri if remote else os.path.abspath(self.uri)
         try:
             raw = _read_remote(self.uri).read() if remote else Path(self.uri).read_bytes()
         except OSError as error:
@@ -145,7 +161,8 @@ class Catalog:
             if listed["format"] != CATALOG_FORMAT:
                 raise UCIDDataError(f"{self.uri}: catalog format {listed['format']}, not {CATALOG_FORMAT}")
             entries = [
-                _Entry(self._place(row["path"]), row["id"], _digest(row["sha256"]), row["data"], frozenset(row["coverage"]))
+                _Entry(self._place(row["path"]), row["id"], _digest(row["sha256"]), row["data"], frozenset(row["coverage"]),
+                       tuple(row["bounds"]) if "bounds" in row else None)
                 for row in listed["indexes"]
             ]
         except (KeyError, TypeError, ValueError) as error:
@@ -167,8 +184,34 @@ class Catalog:
             if index.id != entry.id:
                 message = f"{path}: its id is {index.id}, the catalog says {entry.id}"
                 raise UCIDDataError(message, code="INDEX_CORRUPT")
+            if "://" in entry.uri:
+                _origins[entry.id] = (entry.uri, entry.sha256)
             self._opened[entry.id] = index
         return index
+
+    def is_here(self) -> bool:
+        """Whether every index lies on this host already."""
+        kept = cache_folder()
+        return all("://" not in entry.uri or (kept / f"{entry.sha256}.ucidx").exists() for entry in self.entries)
+
+    def within(self, cells: Iterable[str]) -> list[Index]:
+        """Indexes that places of some cells of resolution 7 may ask, opened; others are not fetched.
+
+        That is, for each cell, the first index that covers it, or, where none does, all whose network is near.
+        """
+        needed = set()
+        for cell in cells:
+            first = next((entry.id for entry in self.entries if cell in entry.coverage), None)
+            if first is not None:
+                needed.add(first)
+            else:
+                place = _ext.cell_to_latlng(cell)
+                needed.update(entry.id for entry in self.entries if entry.is_near(*place))
+        found = [entry for entry in self.entries if entry.id in needed]
+        return [self.open(entry) for entry in found or self.entries[:1]]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen_catalog, (self.uri, self.entries)
 
     def find(self, cell: str) -> Index:
         """Index that answers for a cell of resolution 7."""
@@ -186,6 +229,39 @@ class Catalog:
         """Every index of the catalog, opened."""
         return [self.open(entry) for entry in self.entries]
 
+
+# -------------------------------------------------------------------------------------------------------------- travel
+
+# Where fetched indexes came from, by id: URI and sha256. They travel with an index, so that other hosts fetch it too.
+_origins: dict[str, tuple[str, str]] = {}
+
+
+def _reduce_index(index: Index) -> tuple[Any, ...]:
+    """What pickle keeps of an index: its path, its id, and where it came from."""
+    return _reopen, (os.path.abspath(index.path), index.id, *_origins.get(index.id, (None, None)))
+
+
+@lru_cache(maxsize=256)
+def _reopen(path: str, index_id: str, uri: str | None, sha256: str | None) -> Index:
+    """The index that was pickled, once a process."""
+    if uri is not None and sha256 is not None:
+        if not os.path.exists(path):
+            path = str(fetch(uri, sha256))
+        _origins[index_id] = (uri, sha256)
+    index = Index(path)
+    if index.id != index_id:
+        raise UCIDDataError(f"{path}: its id is {index.id}, not {index_id} as where it comes from", code="INDEX_CORRUPT")
+    return index
+
+
+def _reopen_catalog(uri: str, entries: list[_Entry]) -> Catalog:
+    """The catalog that was pickled: its list as it was read there."""
+    catalog = object.__new__(Catalog)
+    catalog.uri, catalog.entries, catalog._opened = uri, entries, {}
+    return catalog
+
+
+# -------------------------------------------------------------------------------------------------------------- choice
 
 _chosen: Index | Catalog | None = None
 
