@@ -7,7 +7,7 @@ help:
 	@echo 'make test        everything that a change must pass'
 	@echo 'make build       build/ucid and build/libucid.so'
 	@echo 'make install     into PREFIX ($(PREFIX))'
-	@echo 'make check       test, with the thread sanitizer and every allocation failing in turn'
+	@echo 'make check       test, with the program under sanitizers, threads likewise, clang's tests'
 	@echo 'make check-long  check, and the exhaustive comparisons (hours)'
 	@echo 'make bench       the benchmarks'
 	@echo 'make fuzz        every fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS)) each'

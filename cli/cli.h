@@ -48,7 +48,10 @@ void cli_stdout_taken(void);
 /* "ucid: score: MESSAGE" on stderr, and into the report; returns the exit code of the status. */
 int cli_fail(const ucid_error *error);
 int cli_failf(ucid_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same for wrong options, with a hint at --help; returns CLI_USAGE. */
+/* Fill an error, which may be NULL; returns the status. */
+ucid_status cli_error(ucid_error *error, ucid_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Like cli_failf for wrong options, with a hint at --help; returns CLI_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "ucid: score: warning: MESSAGE", unless --quiet; also into the report. */
 void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,6 +1,7 @@
 /* cmd_catalog.c: `ucid catalog add CATALOG INDEX...`: the list of indexes that workers and commands ask. */
 #include "cli.h"
 #include "commands.h"
+#include "output.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -54,18 +55,14 @@ static json_t *describe(const char *name, const char *sha256, const ucid_index *
 
 static int write_catalog(const char *path, const json_t *catalog)
 {
-    char part[4200];
-    snprintf(part, sizeof part, "%s.%ld.part", path, (long)getpid());
-    FILE *file = fopen(part, "w");
-    int good = file != NULL && json_dumpf(catalog, file, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) == 0;
-    if (file != NULL) {
-        good = good && fflush(file) == 0 && fsync(fileno(file)) == 0;
-        good = fclose(file) == 0 && good;
+    ucid_error error;
+    cli_output file;
+    if (cli_output_create(path, &file, &error) != UCID_OK) return cli_fail(&error);
+    if (json_dumpf(catalog, file.stream, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 && !ferror(file.stream)) {
+        cli_output_abort(&file);
+        return cli_failf(UCID_NO_MEMORY, "%s: no memory for the catalog", path);
     }
-    if (good && rename(part, path) == 0) return CLI_DONE;
-    int code = cli_failf(UCID_IO_ERROR, "%s: cannot write: %s", path, strerror(errno));
-    unlink(part);
-    return code;
+    return cli_output_commit(&file, &error) == UCID_OK ? CLI_DONE : cli_fail(&error);
 }
 
 static int run(int argc, const char **argv)

@@ -2,15 +2,13 @@
 #include "cli.h"
 #include "commands.h"
 #include "map_read.h"
+#include "output.h"
 
 #include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static struct {
     char *out, *index, *title, *show;
@@ -44,52 +42,40 @@ static int ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-static ucid_status fail(ucid_error *error, ucid_status status, const char *text, const char *reason)
-{
-    *error = (ucid_error){.status = status, .byte = -1, .row = -1};
-    snprintf(error->message, sizeof error->message, "%s%s", text, reason);
-    return status;
-}
-
-static ucid_status picture_write(const map_picture *picture, const char *path, ucid_error *error)
+static ucid_status picture_write(const map_picture *picture, FILE *out, ucid_error *error)
 {
     char *plugin = cli_plugin_path("libucid_draw.so");
     if (plugin == NULL)
-        return fail(error, UCID_UNSUPPORTED_FORMAT, "pictures are not part of this build (no cairo)", "");
+        return cli_error(error, UCID_UNSUPPORTED_FORMAT, "pictures are not part of this build (no cairo)");
     void *library = dlopen(plugin, RTLD_NOW | RTLD_LOCAL);
     free(plugin);
-    if (library == NULL) return fail(error, UCID_UNSUPPORTED_FORMAT, "pictures cannot be drawn: ", dlerror());
+    if (library == NULL) return cli_error(error, UCID_UNSUPPORTED_FORMAT, "pictures cannot be drawn: %s", dlerror());
     map_draw_fn draw;
     *(void **)&draw = dlsym(library, "ucid_map_draw");
-    if (draw == NULL) return fail(error, UCID_UNSUPPORTED_FORMAT, "pictures cannot be drawn: ", dlerror());
-    return draw(picture, path, error);
+    if (draw == NULL) return cli_error(error, UCID_UNSUPPORTED_FORMAT, "pictures cannot be drawn: %s", dlerror());
+    return draw(picture, out, error);
 }
 
-static ucid_status page_write(const map_picture *picture, const char *path, ucid_error *error)
+static ucid_status page_write(const map_picture *picture, FILE *out, ucid_error *error)
 {
     char *page = cli_share_path("map.html");
     if (page == NULL)
-        return fail(error, UCID_UNSUPPORTED_FORMAT,
-                    "the page is not part of this build (no npm); --png draws a picture", "");
+        return cli_error(error, UCID_UNSUPPORTED_FORMAT,
+                         "the page is not part of this build (no npm); --png draws a picture");
     ucid_status status =
-        map_page_write(picture->rows, picture->streets, picture->texts, picture->measure, page, path, error);
+        map_page_write(picture->rows, picture->streets, picture->texts, picture->measure, page, out, error);
     free(page);
     return status;
 }
 
-/* Write beside the final name, then rename. */
 static ucid_status map_write(const map_picture *picture, int png, ucid_error *error)
 {
-    size_t size = strlen(map.out) + 32;
-    char *beside = malloc(size);
-    if (beside == NULL) return fail(error, UCID_NO_MEMORY, "no memory for a file name", "");
-    snprintf(beside, size, "%s.part-%d", map.out, (int)getpid());
-    ucid_status status = png ? picture_write(picture, beside, error) : page_write(picture, beside, error);
-    if (status == UCID_OK && rename(beside, map.out) != 0) {
-        status = fail(error, UCID_IO_ERROR, "", strerror(errno));
-    }
-    if (status != UCID_OK) unlink(beside);
-    free(beside);
+    cli_output file;
+    ucid_status status = cli_output_create(map.out, &file, error);
+    if (status != UCID_OK) return status;
+    status = png ? picture_write(picture, file.stream, error) : page_write(picture, file.stream, error);
+    if (status == UCID_OK) return cli_output_commit(&file, error);
+    cli_output_abort(&file);
     return status;
 }
 

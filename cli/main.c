@@ -83,6 +83,17 @@ int cli_fail(const ucid_error *error)
     return code;
 }
 
+ucid_status cli_error(ucid_error *error, ucid_status status, const char *format, ...)
+{
+    if (error == NULL) return status;
+    *error = (ucid_error){.status = status, .byte = -1, .row = -1};
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
 int cli_failf(ucid_status status, const char *format, ...)
 {
     ucid_error error = {.status = status, .byte = -1, .row = -1};

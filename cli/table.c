@@ -13,13 +13,6 @@
 
 enum { AHEAD = 2, STATUS_MAX = 24 };
 
-static ucid_status failed_with(ucid_error *error, ucid_status status, const char *text)
-{
-    *error = (ucid_error){.status = status, .byte = -1, .row = -1};
-    snprintf(error->message, sizeof error->message, "%s", text);
-    return status;
-}
-
 static const ucid_io *opened;
 
 const ucid_io *cli_io(ucid_error *error)
@@ -27,21 +20,21 @@ const ucid_io *cli_io(ucid_error *error)
     if (opened != NULL) return opened;
     char *path = cli_plugin_path("libucid_io.so");
     if (path == NULL) {
-        failed_with(error, UCID_UNSUPPORTED_FORMAT, "libucid_io.so, which reads and writes tables, is not installed");
+        cli_error(error, UCID_UNSUPPORTED_FORMAT, "libucid_io.so, which reads and writes tables, is not installed");
         return NULL;
     }
     /* RTLD_NODELETE: Arrow's threads outlive any dlclose. */
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     free(path);
     if (library == NULL) {
-        failed_with(error, UCID_UNSUPPORTED_FORMAT, dlerror());
+        cli_error(error, UCID_UNSUPPORTED_FORMAT, "%s", dlerror());
         return NULL;
     }
     const ucid_io *(*get)(void);
     *(void **)&get = dlsym(library, "ucid_io_get");
     const ucid_io *found = get != NULL ? get() : NULL;
     if (found == NULL || found->abi != UCID_IO_ABI) {
-        failed_with(error, UCID_UNSUPPORTED_FORMAT, "libucid_io.so belongs to another version of ucid");
+        cli_error(error, UCID_UNSUPPORTED_FORMAT, "libucid_io.so belongs to another version of ucid");
         return NULL;
     }
     opened = found;

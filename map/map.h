@@ -13,6 +13,8 @@
 
 #include "ucid.h"
 
+#include <stdio.h>
+
 enum { MAP_NULL8 = 0xFF, MAP_NULL16 = 0xFFFF, MAP_GRADES = 6, MAP_RAMP_STOPS = 33 };
 enum { MAP_SCORE = -1, MAP_CONFIDENCE = -2 }; /* measures that are no part */
 
@@ -89,19 +91,20 @@ ucid_status map_scene_init(map_scene *scene, const map_rows *rows, const ucid_in
                            const char *show, ucid_error *error);
 void map_scene_free(map_scene *scene);
 
-/* The page at template_path with two places filled, written to path and synced. streets may be NULL. err
- * FILE_NOT_FOUND, DATA_ERROR: template_path is not the page; INVALID_ARGUMENT: the title is not UTF-8; IO_ERROR,
+/* The page at template_path with two places filled. streets may be NULL. Whether all was written is for the stream to
+ * tell. err FILE_NOT_FOUND, DATA_ERROR: template_path is not the page; INVALID_ARGUMENT: the title is not UTF-8;
  * NO_MEMORY */
 ucid_status map_page_write(const map_rows *rows, const map_streets *streets, const map_texts *texts, int measure,
-                           const char *template_path, const char *path, ucid_error *error);
+                           const char *template_path, FILE *out, ucid_error *error);
 
-/* A picture. The plugin exports one function of this type, "ucid_map_draw". */
+/* A picture. The plugin exports one function of this type, "ucid_map_draw", which leaves failed writes to the stream.
+ */
 typedef struct map_picture {
     const map_rows *rows;
     const map_streets *streets;
     const map_texts *texts;
     int measure, width, height, dark;
 } map_picture;
-typedef ucid_status (*map_draw_fn)(const map_picture *picture, const char *path, ucid_error *error);
+typedef ucid_status (*map_draw_fn)(const map_picture *picture, FILE *out, ucid_error *error);
 
 #endif

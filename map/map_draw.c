@@ -473,9 +473,14 @@ static ucid_status fail(ucid_error *error, ucid_status status, const char *forma
     return status;
 }
 
-UCID_API ucid_status ucid_map_draw(const map_picture *picture, const char *path, ucid_error *error);
+static cairo_status_t put(void *out, const unsigned char *bytes, unsigned length)
+{
+    return fwrite(bytes, 1, length, out) == length ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
+}
 
-ucid_status ucid_map_draw(const map_picture *picture, const char *path, ucid_error *error)
+UCID_API ucid_status ucid_map_draw(const map_picture *picture, FILE *out, ucid_error *error);
+
+ucid_status ucid_map_draw(const map_picture *picture, FILE *out, ucid_error *error)
 {
     double width = picture->width;
     double height = picture->height;
@@ -506,10 +511,10 @@ ucid_status ucid_map_draw(const map_picture *picture, const char *path, ucid_err
 
     cairo_status_t status = cairo_status(s.cr);
     cairo_destroy(s.cr);
-    if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_write_to_png(surface, path);
+    if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_write_to_png_stream(surface, put, out);
     cairo_surface_destroy(surface);
     if (status == CAIRO_STATUS_NO_MEMORY) return fail(error, UCID_NO_MEMORY, "no memory for the picture");
-    if (status != CAIRO_STATUS_SUCCESS)
-        return fail(error, UCID_IO_ERROR, "%s: %s", path, cairo_status_to_string(status));
+    if (status != CAIRO_STATUS_SUCCESS && status != CAIRO_STATUS_WRITE_ERROR)
+        return fail(error, UCID_INTERNAL_ERROR, "the picture: %s", cairo_status_to_string(status));
     return UCID_OK;
 }

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "columns are written as they lie in memory, which must be little-endian"
@@ -226,7 +225,7 @@ static char *file_read(const char *path, ucid_error *error)
 }
 
 ucid_status map_page_write(const map_rows *rows, const map_streets *streets, const map_texts *texts, int measure,
-                           const char *template_path, const char *path, ucid_error *error)
+                           const char *template_path, FILE *out, ucid_error *error)
 {
     static const char title_mark[] = "@UCID_TITLE@";
     static const char data_mark[] = "@UCID_DATA@";
@@ -238,11 +237,6 @@ ucid_status map_page_write(const map_rows *rows, const map_streets *streets, con
         free(page);
         return fail(error, UCID_DATA_ERROR, "%s is not the page of this program", template_path);
     }
-    FILE *out = fopen(path, "wb");
-    if (out == NULL) {
-        free(page);
-        return fail(error, UCID_IO_ERROR, "%s: %s", path, strerror(errno));
-    }
     fwrite(page, 1, (size_t)(title - page), out);
     title_put(out, texts->title);
     title += sizeof title_mark - 1;
@@ -250,10 +244,5 @@ ucid_status map_page_write(const map_rows *rows, const map_streets *streets, con
     int complete = data_put(out, rows, streets, texts, measure);
     fputs(data + sizeof data_mark - 1, out);
     free(page);
-    int written = !ferror(out) && fflush(out) == 0 && fsync(fileno(out)) == 0;
-    int reason = errno;
-    written = fclose(out) == 0 && written;
-    if (!complete) return fail(error, UCID_INVALID_ARGUMENT, "the title is not UTF-8");
-    if (!written) return fail(error, UCID_IO_ERROR, "%s: %s", path, strerror(reason));
-    return UCID_OK;
+    return complete ? UCID_OK : fail(error, UCID_INVALID_ARGUMENT, "the title is not UTF-8");
 }

@@ -1,6 +1,7 @@
 """What every pytest file shares: where the tree, the build and the data are, and how a program is run."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,11 +10,17 @@ import pytest
 SOURCE = Path(__file__).resolve().parent.parent
 BUILD = Path(os.environ.get("UCID_BUILD", SOURCE / "build")).resolve()
 DATA = Path(os.environ.get("UCID_DATA", SOURCE.parent / "shared" / "data")).resolve()
+# A build of the program with sanitizers, and the library of a build without, which this process can load.
+SANITIZED = "UCID_SANITIZED" in os.environ
+LIBRARY = Path(os.environ.get("UCID_LIBRARY", BUILD / "libucid.so"))
 
 
 def run(*command, check=True, **options):
-    """Run a command with its output caught as text; a failure shows the command and all it said."""
+    """Run a command with its output caught as text; a failure shows the command and all it said. What a sanitizer has to
+    say is always a failure."""
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
+    if re.search(r"Sanitizer|runtime error:", result.stderr):
+        pytest.fail(f"{command}\n{result.stderr}", pytrace=False)
     if check and result.returncode != 0:
         pytest.fail(f"{command} ended with {result.returncode}\n{result.stdout}\n{result.stderr}", pytrace=False)
     return result

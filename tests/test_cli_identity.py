@@ -2,20 +2,17 @@
 
 import csv
 import json
-import os
-import pathlib
-import subprocess
 
 import pytest
+from conftest import BUILD, run
 
-UCID = pathlib.Path(os.environ["UCID_BUILD"]) / "ucid"
-PLUGIN = UCID.with_name("libucid_io.so")
+PLUGIN = BUILD / "libucid_io.so"
 GOOD = "UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:"
 BINARY = "014953545c0f2442fed4e741ffff3b2490ec91089c7d07000100041c250000"
 
 
 def ucid(*arguments, code=0, **options):
-    done = subprocess.run([UCID, *arguments], capture_output=True, text=True, timeout=60, **options)
+    done = run(BUILD / "ucid", *arguments, check=False, **options)
     assert done.returncode == code, done
     return done
 

@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from browser import ENTER, ESCAPE, Browser
-from conftest import BUILD, data, ucid
+from conftest import LIBRARY, data, ucid
 from PIL import Image
 
 PARTS = ["grocery", "healthcare", "education", "public_space", "transit", "cultural"]
@@ -18,7 +18,7 @@ TITLES = ["Groceries", "Health care", "Education", "Public space", "Transit", "C
 GRADES = [(95, "A+"), (85, "A"), (70, "B"), (55, "C"), (40, "D"), (0, "F")]
 GROUND = (0xF4, 0xF3, 0xEF)
 
-library = ctypes.CDLL(BUILD / "libucid.so")
+library = ctypes.CDLL(LIBRARY)
 library.ucid_cell_at.restype = ctypes.c_uint64
 library.ucid_cell_at.argtypes = [ctypes.c_double, ctypes.c_double, ctypes.c_int]
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -113,6 +114,14 @@ static void an_uncommitted_file_leaves_the_old_one(void **state)
     assert_int_equal(ucid_file_map_open(path, &map, &error), UCID_FILE_NOT_FOUND);
     assert_int_equal(ucid_file_map_open("/tmp", &map, &error), UCID_FILE_NOT_FOUND);
     assert_int_equal(ucid_file_writer_open("/nowhere/at/all", NULL, &writer, &error), UCID_IO_ERROR);
+
+    /* a device, a pipe or a folder is not replaced */
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(ucid_file_writer_open(path, NULL, &writer, &error), UCID_IO_ERROR);
+    assert_non_null(strstr(error.message, "no regular file"));
+    struct stat found;
+    assert_true(stat(path, &found) == 0 && S_ISFIFO(found.st_mode));
+    unlink(path);
 }
 
 enum { TASKS = 1000 };

@@ -3,6 +3,7 @@
 
 #include "map_rows.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,24 @@ static ucid_status read_rows(struct ArrowArrayStream *stream, map_rows *rows, uc
     }
     if (schema.release != NULL) schema.release(&schema);
     return status == UCID_OK ? map_rows_finish(rows, error) : status;
+}
+
+static ucid_status write_page(const map_rows *rows, const map_scene *scene, const char *page, const char *path,
+                              ucid_error *error)
+{
+    FILE *out = fopen(path, "wb");
+    ucid_status status = UCID_OK;
+    int good = out != NULL;
+    if (good) {
+        status = map_page_write(rows, scene->has_streets ? &scene->streets : NULL, &scene->texts, scene->measure, page,
+                                out, error);
+        good = !ferror(out);
+        good = fclose(out) == 0 && good;
+    }
+    if (status != UCID_OK || good) return status;
+    *error = (ucid_error){.status = UCID_IO_ERROR, .byte = -1, .row = -1};
+    snprintf(error->message, sizeof error->message, "%s: cannot write: %s", path, strerror(errno));
+    return UCID_IO_ERROR;
 }
 
 /* write_map(source, page, path, index, title, show, points) -> (rows, rows left out, kinds of streets left out) */
@@ -58,8 +77,7 @@ static PyObject *write_map(PyObject *module, PyObject *args)
         status = read_rows(&stream, &rows, &error);
         if (status == UCID_OK) status = map_scene_init(&scene, &rows, index, title, show, &error);
         if (status == UCID_OK) {
-            status = map_page_write(&rows, scene.has_streets ? &scene.streets : NULL, &scene.texts, scene.measure,
-                                    page_path, out_path, &error);
+            status = write_page(&rows, &scene, page_path, out_path, &error);
             ranks_left_out = scene.ranks_left_out;
             map_scene_free(&scene);
         }

@@ -58,6 +58,12 @@ ucid_status ucid_file_writer_open(const char *path, const ucid_allocator *alloca
     }
     memcpy(opened.path, path, length + 1);
     snprintf(opened.temporary, temporary_length, "%s.%ld.part", path, (long)getpid());
+    struct stat found;
+    if (stat(path, &found) == 0 && !S_ISREG(found.st_mode)) { /* a rename would put a file in a device's place */
+        ucid_release(&opened.allocator, opened.path, length + 1, 1);
+        ucid_release(&opened.allocator, opened.temporary, temporary_length, 1);
+        return ucid_fail(error, UCID_IO_ERROR, "%s: cannot create: it is there, and is no regular file", path);
+    }
     opened.fd = open(opened.temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (opened.fd < 0) {
         ucid_status status = ucid_fail(error, UCID_IO_ERROR, "%s: cannot create: %s", path, strerror(errno));
