@@ -28,6 +28,23 @@ static const cli_positional build_positionals[] = {
     {NULL, NULL, CLI_ONE},
 };
 
+/* Where an extract ends is known by streets that go on to nodes it lacks, by its header's box, or by a boundary. */
+static void tell_ends(const json_t *about)
+{
+    const json_t *inputs = json_object_get(about, "inputs");
+    const char *box = json_string_value(json_object_get(json_object_get(inputs, "osm"), "header_box"));
+    json_int_t ends = json_integer_value(json_object_get(json_object_get(about, "streets"), "ends_of_extract"));
+    int known = ends > 0 || json_object_get(inputs, "boundary") != NULL || (box != NULL && strcmp(box, "trusted") == 0);
+    if (!cli_json()) {
+        printf("  ends          %lld streets go on beyond the extract; the box in its header is %s\n", (long long)ends,
+               box != NULL ? box : "unknown");
+    }
+    if (!known) {
+        cli_warn("nothing tells where the extract ends, so no place is near_boundary: at its edge scores are too low "
+                 "without saying so; `ucid index build --boundary` reports what lies well inside");
+    }
+}
+
 /* Put an index's facts into the report, and a summary for people on stdout. */
 static void tell(const char *path, const ucid_index *index)
 {
@@ -63,22 +80,26 @@ static void tell(const char *path, const ucid_index *index)
     json_object_set_new(report, "places", places);
     json_t *about = json_loads(info.json, 0, NULL);
     if (about != NULL) json_object_set_new(report, "about", about);
-    if (cli_json()) return;
+    if (cli_json()) {
+        tell_ends(about);
+        return;
+    }
 
     printf("%s\n", path);
-    printf("  id          %s, format %u, %.2f MB\n", info.id, info.format, (double)info.byte_length / 1e6);
-    printf("  data        week %.7s, (c) OpenStreetMap contributors\n", date);
-    printf("  box         %.5f %.5f to %.5f %.5f (lat lon), %.2f km2\n", info.min_lat_deg, info.min_lon_deg,
+    printf("  id            %s, format %u, %.2f MB\n", info.id, info.format, (double)info.byte_length / 1e6);
+    printf("  data          week %.7s, (c) OpenStreetMap contributors\n", date);
+    printf("  box           %.5f %.5f to %.5f %.5f (lat lon), %.2f km2\n", info.min_lat_deg, info.min_lon_deg,
            info.max_lat_deg, info.max_lon_deg, info.area_km2);
-    printf("  streets     %.1f km in %llu edges, %llu junctions; reach %.0f m, snap limit %.0f m\n",
+    printf("  streets       %.1f km in %llu edges, %llu junctions; reach %.0f m, snap limit %.0f m\n",
            (double)info.street_m / 1000.0, (unsigned long long)info.edge_count, (unsigned long long)info.node_count,
            info.cutoff_m, info.snap_limit_m);
-    printf("  components  %llu, the largest holds %.1f %%; %llu edges on islands\n",
+    printf("  components    %llu, the largest holds %.1f %%; %llu edges on islands\n",
            (unsigned long long)info.component_count, 100.0 * info.largest_component,
            (unsigned long long)info.island_edge_count);
     for (int p = 0; p < context->part_count; p++) {
-        printf("  %-11s %llu\n", context->part_key[p], (unsigned long long)info.opportunity_count[p]);
+        printf("  %-13s %llu\n", context->part_key[p], (unsigned long long)info.opportunity_count[p]);
     }
+    tell_ends(about);
 }
 
 static int run_build(int argc, const char **argv)
@@ -107,7 +128,7 @@ static int run_build(int argc, const char **argv)
     double seconds = cli_clock_s() - begun_s;
     json_object_set_new(cli_report(), "seconds", json_real(seconds));
     tell(build.out, index);
-    if (!cli_json()) printf("  built in    %.2f s\n", seconds);
+    if (!cli_json()) printf("  built in      %.2f s\n", seconds);
     ucid_index_close(index);
     return CLI_DONE;
 }

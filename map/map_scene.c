@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { STREET_BYTES_MAX = 12000000 };
 
@@ -70,9 +69,9 @@ static void set_texts(const map_rows *rows, const ucid_index *index, const char 
     ucid_index_info info;
     ucid_index_info_get(index, &info);
     memcpy(texts->index_id, info.id, sizeof texts->index_id);
-    time_t moment = (time_t)ucid_time_to_seconds((int32_t)info.data_hour);
-    struct tm day;
-    if (gmtime_r(&moment, &day) != NULL) strftime(texts->date, sizeof texts->date, "%Y-%m-%d", &day);
+    static const char key[] = "\"data_date\":\""; /* null where the extract has no date */
+    const char *date = strstr(info.json, key);
+    if (date != NULL) snprintf(texts->date, sizeof texts->date, "%.10s", date + sizeof key - 1);
 }
 
 /* Streets of the rows' box and some way around it. */

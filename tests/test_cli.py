@@ -312,6 +312,20 @@ def test_odd_extracts_are_read_as_they_are(folder):
     assert islet and all(row["grocery"] == 50 and row["score"] == 10 for row in islet)
 
 
+def test_an_extract_that_does_not_tell_where_it_ends_is_told(folder, index):
+    known = ucid("index", "info", index)
+    assert "the box in its header is trusted" in known.stdout and known.stderr == ""
+    extract = data("monaco/monaco-2012.osm.pbf")
+    built = ucid("index", "build", extract, "-o", folder / "endless.ucidx")
+    told = json.loads(ucid("index", "info", folder / "endless.ucidx", "--json", "--quiet").stdout)
+    assert "nothing tells where the extract ends" in built.stderr and built.stderr.count("\n") == 1
+    assert len(told["warnings"]) == 1 and told["about"]["inputs"]["osm"]["header_box"] == "absent"
+    box = {"type": "Polygon", "coordinates": [[[7.415, 43.73], [7.425, 43.73], [7.425, 43.74], [7.415, 43.74], [7.415, 43.73]]]}
+    (folder / "part.geojson").write_text(json.dumps(box))
+    part = ucid("index", "build", extract, "-o", folder / "part.ucidx", "--boundary", folder / "part.geojson")
+    assert part.stderr == ""
+
+
 # ------------------------------------------------------------------------------------------------- grid, explain, ... --
 
 
