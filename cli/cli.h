@@ -23,7 +23,8 @@ typedef struct cli_command {
     const char *name;                        /* "score", "index build" */
     const char *summary;                     /* one line, no full stop */
     const char *details;                     /* paragraphs and examples for --help, lines <= 79; or NULL */
-    const struct poptOption *options;        /* ends with CLI_COMMON, POPT_TABLEEND */
+    const struct poptOption *options;        /* ends with CLI_COMMON, POPT_TABLEEND; NULL: run gets all arguments as
+                                                they are, for another program */
     const cli_positional *positionals;       /* ends with {NULL}; NULL: none */
     int (*run)(int argc, const char **argv); /* positionals; argv[argc] is NULL; returns the exit code */
 } cli_command;

@@ -10,6 +10,7 @@ extern const cli_command cli_catalog_add;
 extern const cli_command cli_score, cli_grid, cli_aggregate, cli_explain;
 extern const cli_command cli_map;
 extern const cli_command cli_copy;
+extern const cli_command cli_distributed;
 extern const cli_command cli_create, cli_parse, cli_validate, cli_canon, cli_pack, cli_unpack;
 extern const cli_command cli_time_add, cli_time_diff, cli_time_range, cli_time_to_utc, cli_time_from_utc, cli_cities;
 extern const cli_command cli_cell_at, cli_cell_info, cli_cell_family, cli_cell_disk;
@@ -28,6 +29,7 @@ extern const cli_command cli_cell_at, cli_cell_info, cli_cell_family, cli_cell_d
     {"explain", "tell why a place has its score"}, \
     {"map", "draw a table on a page or a picture"}, \
     {"copy", "copy a table, also into another format"}, \
+    {"distributed", "jobs over many files, on a cluster"}, \
     {"create", "make identifiers of places"}, \
     {"parse", "take identifiers apart"}, \
     {"validate", "tell everything that is wrong with identifiers"}, \
@@ -49,6 +51,7 @@ extern const cli_command cli_cell_at, cli_cell_info, cli_cell_family, cli_cell_d
     &cli_explain, \
     &cli_map, \
     &cli_copy, \
+    &cli_distributed, \
     &cli_create, &cli_parse, &cli_validate, &cli_canon, &cli_pack, &cli_unpack, \
     &cli_time_add, &cli_time_diff, &cli_time_range, &cli_time_to_utc, &cli_time_from_utc, \
     &cli_cities, \

@@ -299,6 +299,7 @@ static void help_words(FILE *out, const char *word)
 
 static void help_options(FILE *out, const struct poptOption *option)
 {
+    if (option == NULL) return;
     for (; option->longName != NULL || option->shortName != '\0' || option->arg != NULL; option++) {
         if ((option->argInfo & POPT_ARG_MASK) == POPT_ARG_INCLUDE_TABLE) {
             help_options(out, option->arg);
@@ -338,6 +339,7 @@ static void help_command(FILE *out, const cli_command *command)
 
 static void describe_options(json_t *list, const struct poptOption *option)
 {
+    if (option == NULL) return;
     for (; option->longName != NULL || option->shortName != '\0' || option->arg != NULL; option++) {
         if ((option->argInfo & POPT_ARG_MASK) == POPT_ARG_INCLUDE_TABLE) {
             describe_options(list, option->arg);
@@ -552,6 +554,10 @@ int main(int argc, char **argv)
             if (asked) {
                 help_command(stdout, commands[k]);
                 return CLI_DONE;
+            }
+            if (commands[k]->options == NULL) {
+                call.command = commands[k];
+                return commands[k]->run(argc - first - words, (const char **)argv + first + words);
             }
             return run_command(commands[k], argc - first - words, argv + first + words);
         }

@@ -1,0 +1,418 @@
+"""Jobs: a plan over files of any number, on any engine, that ends with the same bytes whatever befalls it.
+
+    files -> parts of some row groups each -> tasks -> one file a part, and its record -> report
+
+Work is split by bytes, not by area or by file. A task reads its part, runs the plan and puts one file, whole, under a name that
+follows from the manifest; what fails is given out again, what cannot be read is named and left out, and what is done is never
+done twice: :mod:`ucid.distributed.manifest`. Sums are made as states of groups and merged in a tree; rows are never shuffled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+import ucid
+from ucid.distributed import storage, tasks
+from ucid.distributed.areas import area_table
+from ucid.distributed.manifest import Manifest, record
+from ucid.distributed.plan import Plan
+from ucid.errors import UCIDConfigError, UCIDDataError, UCIDError
+
+__all__ = ["Job", "Progress", "aggregate", "grid", "over_files", "run_task"]
+
+CHUNK_BYTES = 64 << 20  # of one part, before compression
+BRANCHES = 16  # states that one task merges
+READS = 3  # of a part whose bytes make no sense: a store may have broken off
+
+
+class Progress(NamedTuple):
+    """How far a job is."""
+
+    parts_done: int
+    parts: int
+    rows: int
+    rows_per_s: float
+    left_s: float
+
+
+# --------------------------------------------------------------------------------------------------- what a worker does
+
+
+def _read(spec: dict[str, Any]) -> pa.Table:
+    """Rows of a part."""
+    if "areas" in spec:
+        return pa.Table.from_pylist(spec["areas"])
+    if "sources" in spec:
+        return pa.concat_tables([pq.read_table(pa.BufferReader(storage.get(uri))) for uri in spec["sources"]])
+    now = storage.info(spec["input"])
+    if (now.size, now.tag) != (spec["size"], spec["tag"]):
+        raise UCIDDataError(f"{spec['input']} has changed since the job began", code="INPUT_CHANGED")
+
+    def read() -> pa.Table:
+        with storage.open_file(spec["input"]) as raw:
+            file = pq.ParquetFile(raw, pre_buffer=True)
+            return file.read_row_groups(list(range(*spec["row_groups"])), columns=spec["columns"], use_threads=False)
+
+    return storage.retry(read, spec["input"])
+
+
+def _unchunked(table: pa.Table) -> pa.Table:
+    """The table in one batch, so that its bytes in a file do not depend on how it was read."""
+    return table.combine_chunks()
+
+
+def _parquet(table: pa.Table, digest: str) -> bytes:
+    out = io.BytesIO()
+    plain = {"ucid", "h3"}  # numbers and identifiers seldom repeat: hashing them costs more than it saves
+    texts = [one.name for one in table.schema if one.name not in plain and not pa.types.is_floating(one.type)]
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"ucid:plan": digest.encode()})
+    pq.write_table(_unchunked(table), out, compression="zstd", compression_level=1, use_dictionary=texts, row_group_size=1 << 20)
+    return out.getvalue()
+
+
+_OF_INDEX = frozenset({"INDEX_NOT_FOUND", "INDEX_FORMAT", "INDEX_CORRUPT", "FILE_NOT_FOUND", "IO_ERROR"})
+
+
+def run_task(spec: dict[str, Any]) -> dict[str, Any]:
+    """Read a part, run its plan, put its files, and tell so.
+
+    Raises what may pass: the engine's driver gives the task out again. What is wrong with the input itself is the result.
+    """
+    begun_s = time.monotonic()
+    for attempt in range(1, READS + 1):
+        try:
+            rows = _read(spec)
+            break
+        except Exception as error:
+            if storage.is_transient(error) or "sources" in spec:
+                raise
+            if attempt == READS or isinstance(error, UCIDError):
+                return {"name": spec["name"], "error": _one_line(error)}
+            time.sleep(0.2 * attempt)
+    plan: Plan = spec["plan"]
+    try:
+        table = plan.on_threads(1).table(rows)
+    except UCIDError as error:
+        if error.code in _OF_INDEX:
+            raise
+        return {"name": spec["name"], "error": _one_line(error)}
+    made: dict[str, dict[str, Any]] = {}
+    levels = spec.get("levels")
+    for uri, one in zip(spec["files"], [_level(table, level) for level in levels] if levels else [table], strict=True):
+        data = _parquet(one, plan.digest())
+        storage.put(uri, data)
+        made[uri] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    statuses: dict[str, int] = {}
+    if "status" in table.column_names:
+        statuses = {one["values"]: one["counts"] for one in table.column("status").value_counts().to_pylist()}
+    said = {"name": spec["name"], "files": made, "rows_in": rows.num_rows, "rows": table.num_rows, "status": statuses,
+            "sources": spec.get("sources")}  # fmt: skip
+    record(spec["checkpoint"], spec["name"], said)
+    return {**said, "seconds": time.monotonic() - begun_s, "host": socket.gethostname()}
+
+
+def _level(groups: pa.Table, level: str) -> pa.Table:
+    """One level of a roll-up, with its own name for the key."""
+    chosen = groups.filter(pc.equal(groups.column("level"), level)).drop_columns(["level"])
+    return chosen.rename_columns(["h3" if level[1:].isdigit() else level, *chosen.column_names[1:]])
+
+
+def _one_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+# ------------------------------------------------------------------------------------------------- what is to be done
+
+
+def _footer(found: storage.Found) -> tuple[pa.Schema, list[tuple[int, int, int]]] | str:
+    """Schema, and rows, bytes and bytes compressed of each row group; or what is wrong."""
+
+    def read() -> tuple[pa.Schema, list[tuple[int, int, int]]]:
+        with storage.open_file(found.uri) as raw:
+            file = pq.ParquetFile(raw)
+            groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+            packed = [sum(one.column(c).total_compressed_size for c in range(one.num_columns)) for one in groups]
+            return file.schema_arrow, [(one.num_rows, one.total_byte_size, size) for one, size in zip(groups, packed, strict=True)]
+
+    for attempt in range(1, READS + 1):
+        try:
+            return storage.retry(read, found.uri)
+        except Exception as error:
+            if storage.is_transient(error):
+                raise
+            if attempt == READS:
+                return _one_line(error)
+            time.sleep(0.2 * attempt)
+    raise AssertionError
+
+
+def _cut(groups: Sequence[tuple[int, int, int]], chunk_bytes: int) -> list[tuple[int, int]]:
+    """Runs of row groups of about so many bytes; a row group is never cut."""
+    runs, begin, size = [], 0, 0
+    for i, (_, bytes_, _) in enumerate(groups):
+        if size and size + bytes_ > chunk_bytes:
+            runs.append((begin, i))
+            begin, size = i, 0
+        size += bytes_
+    return [*runs, (begin, len(groups))] if groups else []
+
+
+def _absolute(uri: str | os.PathLike[str]) -> str:
+    text = os.fspath(uri)
+    return text.rstrip("/") if "://" in text else os.path.abspath(text)
+
+
+@dataclass
+class Job:
+    """A job that is planned: parts, and where they go. :meth:`run` does it."""
+
+    manifest: Manifest
+    plan: Plan  # of each part
+    levels: dict[str, str] = field(default_factory=dict)  # of a roll-up: level and its file
+
+    def run(
+        self, engine: str = "local", cluster: str | None = None, *, pool: tasks.Pool | None = None, workers: int | None = None,
+        resume: bool = False, overwrite: bool = False, deadline_s: float = 600.0, attempts: int = 6, patience_s: float = 120.0,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Do what is not done yet, and give the report.
+
+        Parameters
+        ----------
+        engine, cluster, workers
+            As of :func:`ucid.distributed.tasks.open_pool`; or a ``pool`` of it.
+        resume : bool
+            Go on with a job that has ended before its end; one that has not begun begins.
+        overwrite : bool
+            Remove an earlier job of this checkpoint with its files, then begin.
+        deadline_s, attempts, patience_s : float, int, float
+            As of :func:`ucid.distributed.tasks.run`.
+
+        Raises
+        ------
+        UCIDConfigError
+            There is a job at the checkpoint, and neither ``resume`` nor ``overwrite``; or it is another job.
+        NoResult
+            A task failed too often, or there was no worker. What is done stays done; ``resume`` goes on.
+        """
+        begun_s = time.monotonic()
+        manifest = self.manifest
+        old = Manifest.read(manifest.checkpoint)
+        if old is not None and overwrite:
+            old.clear()
+            old = None
+        if old is not None and resume:
+            old.must_equal(manifest)
+        else:
+            manifest.create()
+        failed = {one["uri"]: one["error"] for one in manifest.inputs if "error" in one}
+        done: dict[str, dict[str, Any]] = {}
+        again: Counter[str] = Counter()
+        resumed = 0
+        own = pool is None
+        opened = pool if pool is not None else tasks.open_pool(engine, cluster, workers)
+        try:
+
+            def round_of(parts: list[dict[str, Any]], shown: bool) -> dict[str, dict[str, Any]]:
+                nonlocal resumed
+                records = manifest.done(parts) if old is not None else {}
+                have = {part["name"]: records[part["name"]] for part in parts
+                        if part["name"] in records and records[part["name"]].get("sources") == part.get("sources")}  # fmt: skip
+                resumed += len(have)
+                todo = [{**part, "checkpoint": manifest.checkpoint} for part in parts if part["name"] not in have]
+                rows, since_s = 0, time.monotonic()
+
+                def told(position: int, reason: str) -> None:
+                    again[reason] += 1
+
+                for n, one in enumerate(
+                    tasks.run(opened, run_task, todo, deadline_s=deadline_s, attempts=attempts, patience_s=patience_s, again=told), 1
+                ):
+                    said = one.result
+                    if "error" in said:
+                        source = todo[one.position].get("input", said["name"])
+                        failed[source] = said["error"]
+                    else:
+                        have[said["name"]] = said
+                        rows += said["rows_in"]
+                    if progress is not None and shown:
+                        spent_s = time.monotonic() - since_s
+                        left_s = spent_s / n * (len(todo) - n)
+                        progress(Progress(len(parts) - len(todo) + n, len(parts), rows, rows / spent_s, left_s))
+                return have
+
+            parts = [{**part, "plan": self.plan} for part in manifest.parts]
+            done = round_of(parts, True)
+            if self.levels:
+                self._merge([part for part in parts if part["name"] in done], round_of)
+        finally:
+            if own:
+                opened.close()
+        report = self._report(done, failed, again, resumed, time.monotonic() - begun_s)
+        if not failed:
+            storage.put(f"{manifest.checkpoint}/report.json", json.dumps(report, indent=2, sort_keys=True).encode())
+        return report
+
+    def _merge(self, parts: list[dict[str, Any]], round_of: Callable[[list[dict[str, Any]], bool], Any]) -> None:
+        """States of parts to states of all, BRANCHES at a time; then a file of each level."""
+        states = f"{self.manifest.checkpoint}/states"
+        levels = list(self.levels)
+        sources = [part["files"][0] for part in parts]
+        depth = 0
+        while len(sources) > 1:
+            depth += 1
+            names = [f"merge-{depth}-{i:06d}" for i in range(-(-len(sources) // BRANCHES))]
+            merged = [
+                {"name": name, "files": [f"{states}/{name}.parquet"], "sources": sources[i * BRANCHES : (i + 1) * BRANCHES],
+                 "plan": Plan.aggregate(levels, "merge")} for i, name in enumerate(names)
+            ]  # fmt: skip
+            round_of(merged, False)
+            sources = [one["files"][0] for one in merged]
+        if sources:
+            finish = Plan.aggregate(levels, "finish")
+            files = list(self.levels.values())
+            round_of([{"name": "finish", "files": files, "sources": sources, "levels": levels, "plan": finish}], False)
+
+    def _report(
+        self, done: dict[str, dict[str, Any]], failed: dict[str, str], again: Counter[str], resumed: int, seconds: float
+    ) -> dict[str, Any]:
+        manifest = self.manifest
+        statuses: Counter[str] = Counter()
+        for said in done.values():
+            statuses.update(said["status"])
+        rows = sum(said["rows_in"] for said in done.values())
+        written = [one for said in done.values() for one in said["files"].values()]
+        return {
+            "command": manifest.command,
+            "output": manifest.output,
+            "checkpoint": manifest.checkpoint,
+            "version": ucid.__version__,
+            "inputs": len(manifest.inputs),
+            "parts": len(manifest.parts),
+            "parts_done": len(done),
+            "parts_resumed": resumed,
+            "rows_in": rows,
+            "rows": sum(said["rows"] for said in done.values()),
+            "bytes_in": sum(part.get("bytes", 0) for part in manifest.parts),
+            "bytes_out": sum(one["bytes"] for one in written),
+            "status": dict(sorted(statuses.items())),
+            "failed": [{"input": uri, "error": error} for uri, error in sorted(failed.items())],
+            "resubmitted": sum(again.values()),
+            "reasons": dict(again.most_common(8)),
+            "seconds": round(seconds, 3),
+            "rows_per_s": round(rows / seconds) if seconds else 0,
+        }
+
+
+def _digest(plan: Plan, chunk_bytes: int) -> str:
+    said = [plan.digest(), chunk_bytes, pa.__version__]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def _of_files(
+    command: str, plan: Plan, inputs: Sequence[str], output: str, checkpoint: str, folder: str, chunk_bytes: int,
+    columns_of: Callable[[pa.Schema], list[str] | None],
+) -> Job:  # fmt: skip
+    found = storage.find([_absolute(one) for one in inputs])
+    with ThreadPoolExecutor(16) as pool:
+        footers = list(pool.map(_footer, found))
+    listed: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
+    first: tuple[str, pa.Schema] | None = None
+    for one, footer in zip(found, footers, strict=True):
+        entry: dict[str, Any] = {"uri": one.uri, "size": one.size, "tag": one.tag}
+        listed.append(entry)
+        if isinstance(footer, str):
+            entry["error"] = footer
+            continue
+        schema, groups = footer
+        if first is None:
+            first = (one.uri, schema)
+            plan.schema(schema)  # a missing column or index ends the job before it begins
+        elif not schema.equals(first[1]):
+            entry["error"] = f"other columns than {first[0]}"
+            continue
+        entry["rows"] = sum(group[0] for group in groups)
+        for begin, end in _cut(groups, chunk_bytes):
+            name = f"part-{len(parts):06d}"
+            parts.append({"name": name, "files": [f"{folder}/{name}.parquet"], "input": one.uri, "size": one.size, "tag": one.tag,
+                          "row_groups": [begin, end], "columns": columns_of(schema),
+                          "bytes": sum(group[2] for group in groups[begin:end])})  # fmt: skip
+    return Job(Manifest(checkpoint, command, output, _digest(plan, chunk_bytes), listed, parts), plan)
+
+
+def over_files(
+    command: str, plan: Plan, inputs: Sequence[str], output: str, *, checkpoint: str | None = None, chunk_bytes: int = CHUNK_BYTES
+) -> Job:
+    """A plan over rows of Parquet files: one file out for each part.
+
+    Parameters
+    ----------
+    command : str
+        What the report calls it: ``score``, ``create``, ...
+    inputs : sequence of str
+        Paths, URIs, folders, patterns.
+    output : str
+        Folder of the parts.
+    checkpoint : str, optional
+        Folder of manifest and records; default: ``_ucid`` below the output.
+    """
+    output = _absolute(output)
+    checkpoint = _absolute(checkpoint) if checkpoint else f"{output}/_ucid"
+    return _of_files(command, plan, inputs, output, checkpoint, output, chunk_bytes, lambda schema: None)
+
+
+def grid(
+    areas: Any, output: str, context: str | None = None, *, index: Any = None, resolution: int = 9, checkpoint: str | None = None,
+    **options: Any,
+) -> Job:  # fmt: skip
+    """Cells of areas, with a context their scores; parts of about equal numbers of cells. ``areas``: city codes, boxes."""
+    output = _absolute(output)
+    checkpoint = _absolute(checkpoint) if checkpoint else f"{output}/_ucid"
+    plan = Plan.grid(context, index=index, resolution=resolution, **options)
+    parts = [
+        {"name": f"part-{i:06d}", "files": [f"{output}/part-{i:06d}.parquet"], "areas": [row]}
+        for i, row in enumerate(area_table(areas, resolution).to_pylist())
+    ]
+    return Job(Manifest(checkpoint, "grid", output, _digest(plan, len(parts)), [], parts), plan)
+
+
+def aggregate(
+    inputs: Sequence[str], output: str, to: Sequence[str], *, checkpoint: str | None = None, chunk_bytes: int = CHUNK_BYTES,
+    **options: Any,
+) -> Job:  # fmt: skip
+    """Scored rows rolled up to levels, in one pass over the rows: states of each part, merged in a tree.
+
+    Parameters
+    ----------
+    output : str
+        Folder, which gets one file a level, ``r7.parquet``; or for one level a name that ends with ``.parquet``.
+    to : sequence of {"r0" .. "r15", "city", "region", "country"}
+    """
+    levels = [to] if isinstance(to, str) else list(to)
+    output = _absolute(output)
+    single = output.endswith(".parquet")
+    if single and len(levels) != 1:
+        raise UCIDConfigError(f"{output} is one file; a folder is wanted for {', '.join(levels)}")
+    checkpoint = _absolute(checkpoint) if checkpoint else f"{output}._ucid" if single else f"{output}/_ucid"
+    plan = Plan.aggregate(levels, **options)
+    job = _of_files(
+        f"aggregate --to {','.join(levels)}", plan, inputs, output, checkpoint, f"{checkpoint}/states", chunk_bytes,
+        lambda schema: plan.needed(schema.names),
+    )  # fmt: skip
+    job.levels = {level: output if single else f"{output}/{level}.parquet" for level in levels}
+    return job

@@ -1,0 +1,242 @@
+"""Files of a job on whatever holds them: a disk, S3, GCS, HDFS, by fsspec.
+
+A file is put whole or not at all: on object stores by one request or one completed upload, elsewhere by a rename. What fails
+for a while (a store that restarts, answers 503 or breaks off) is tried again for :data:`PATIENCE_S` seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from ucid.errors import UCIDConfigError, UCIDDataError
+
+__all__ = ["Found", "Missing", "find", "get", "info", "is_transient", "list_names", "open_file", "put", "remove", "remove_parts"]
+
+PATIENCE_S = float(os.environ.get("UCID_STORAGE_PATIENCE_S", "90"))
+
+_Result = TypeVar("_Result")
+
+
+class Missing(UCIDDataError):
+    """There is no such file."""
+
+
+class Found(NamedTuple):
+    """A file as a listing tells of it. The tag changes when the content does: ETag, generation, or time of the last write."""
+
+    uri: str
+    size: int
+    tag: str
+
+
+def _file_system(uri: str) -> tuple[Any, str]:
+    try:
+        import fsspec
+    except ImportError as error:
+        raise UCIDConfigError(f"{uri}: needs fsspec: pip install 'ucid[catalog]'", code="MISSING_DEPENDENCY") from error
+    try:
+        files, path = fsspec.url_to_fs(uri)
+    except (ImportError, ValueError) as error:
+        raise UCIDConfigError(f"{uri}: {error}", code="MISSING_DEPENDENCY") from error
+    return files, path
+
+
+_STORES = frozenset({"s3", "s3a", "gs", "gcs"})  # an object appears when its upload is complete: no rename is needed
+_LOCAL = frozenset({"file", "local"})
+
+
+def _is(files: Any, kind: frozenset[str]) -> bool:
+    return not kind.isdisjoint([files.protocol] if isinstance(files.protocol, str) else files.protocol)
+
+
+def _answer_of(error: BaseException) -> int | None:
+    """Status of an HTTP answer, where the error comes from one."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        return found if isinstance(found, int) else None
+    code = getattr(error, "code", None) or getattr(error, "status", None)
+    return int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdigit()) else None
+
+
+_LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same call may succeed later: the network, the store, this host's memory or disk; not what a file holds."""
+    if isinstance(error, _LASTING):
+        return False
+    answer = _answer_of(error)
+    if answer is not None:
+        return answer >= 500 or answer in (408, 429)
+    if isinstance(error, (OSError, TimeoutError, MemoryError, EOFError)):
+        # Arrow tells of bad Parquet by OSError without a number
+        return not (type(error) is OSError and error.errno is None and "arquet" in str(error))
+    return type(error).__module__.partition(".")[0] in ("aiohttp", "botocore", "aiobotocore", "urllib3", "requests", "hdfs_native")
+
+
+def retry(call: Callable[[], _Result], what: str) -> _Result:
+    """The result of a call, tried again while it fails for a while."""
+    end = time.monotonic() + PATIENCE_S
+    pause = 0.2
+    while True:
+        try:
+            return call()
+        except FileNotFoundError as error:
+            raise Missing(f"{what}: no such file", code="FILE_NOT_FOUND") from error
+        except _LASTING:
+            raise
+        except Exception as error:
+            if not is_transient(error) or time.monotonic() + pause > end:
+                raise
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+            pause = min(2 * pause, 8.0)
+
+
+def _found(files: Any, name: str, entry: dict[str, Any]) -> Found:
+    tag = entry.get("ETag") or entry.get("etag") or entry.get("generation") or entry.get("mtime") or entry.get("modification_time")
+    return Found(files.unstrip_protocol(name), int(entry["size"] or 0), str(tag))
+
+
+def _visible(path: str) -> bool:
+    return path.rsplit("/", 1)[-1][:1] not in ("", ".", "_")
+
+
+def find(patterns: Sequence[str], ending: str = ".parquet") -> list[Found]:
+    """Files that paths, URIs, folders and patterns name, by name; each once. Names that start with . or _ are left out.
+
+    Raises
+    ------
+    UCIDDataError
+        ``FILE_NOT_FOUND``: nothing was found for one of them.
+    """
+    made: dict[str, Found] = {}
+    for pattern in patterns:
+        files, path = _file_system(os.fspath(pattern))
+
+        def listing(files: Any = files, path: str = path) -> list[Found]:
+            files.invalidate_cache()
+            if any(one in path for one in "*?["):
+                names = files.glob(path, detail=True)
+            else:
+                names = files.find(path, detail=True)
+                if path not in names:
+                    names = {name: entry for name, entry in names.items() if name.endswith(ending)}
+            return [_found(files, name, entry) for name, entry in names.items() if entry["type"] == "file" and _visible(name)]
+
+        found = retry(listing, os.fspath(pattern))
+        if not found:
+            raise UCIDDataError(f"{pattern}: no file", code="FILE_NOT_FOUND")
+        made.update((one.uri, one) for one in found)
+    return [made[uri] for uri in sorted(made)]
+
+
+def info(uri: str) -> Found:
+    """A file as it is now. Raises Missing."""
+    files, path = _file_system(uri)
+
+    def ask() -> Found:
+        files.invalidate_cache()
+        return _found(files, path, files.info(path))
+
+    return retry(ask, uri)
+
+
+def open_file(uri: str) -> Any:
+    """A file for reading at random, each read one request."""
+    files, path = _file_system(uri)
+    return files.open(path, "rb", cache_type="none")
+
+
+def get(uri: str) -> bytes:
+    """The bytes of a small file. Raises Missing."""
+    files, path = _file_system(uri)
+    return retry(lambda: bytes(files.cat_file(path)), uri)
+
+
+def list_names(folder: str) -> dict[str, int]:
+    """Names of files right in a folder, with their bytes; empty where there is no folder."""
+    files, path = _file_system(folder)
+
+    def ask() -> dict[str, int]:
+        files.invalidate_cache()
+        try:
+            entries = files.ls(path, detail=True)
+        except FileNotFoundError:
+            return {}
+        return {one["name"].rsplit("/", 1)[-1]: int(one["size"] or 0) for one in entries if one["type"] == "file"}
+
+    return retry(ask, folder)
+
+
+def put(uri: str, data: bytes, *, new: bool = False) -> bool:
+    """Write a file, whole or not at all. With ``new`` only where there is none: False tells that there was."""
+    files, path = _file_system(uri)
+    write = _send if _is(files, _STORES) else _rename
+    return retry(lambda: write(files, path, data, new), uri)
+
+
+def _send(files: Any, path: str, data: bytes, new: bool) -> bool:
+    try:
+        files.pipe_file(path, data, mode="create" if new else "overwrite")
+    except FileExistsError:
+        return False
+    except Exception as error:
+        if new and _answer_of(error) in (409, 412):
+            return False
+        raise
+    return True
+
+
+def _rename(files: Any, path: str, data: bytes, new: bool) -> bool:
+    local = _is(files, _LOCAL)
+    folder, _, name = path.rpartition("/")
+    files.makedirs(folder, exist_ok=True)
+    part = f"{folder}/.{name}.{uuid.uuid4().hex}.part"
+    try:
+        if local:
+            with open(part, "wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+            if new:
+                os.link(part, path)
+            else:
+                os.replace(part, path)
+        else:
+            with files.open(part, "wb") as out:
+                out.write(data)
+            if new and files.exists(path):
+                return False
+            files.mv(part, path, overwrite=not new)
+    except FileExistsError:
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            if files.exists(part):
+                files.rm_file(part)
+    return True
+
+
+def remove(uri: str) -> None:
+    """Remove a file, if it is there."""
+    files, path = _file_system(uri)
+
+    def ask() -> None:
+        with contextlib.suppress(FileNotFoundError):
+            files.rm_file(path)
+
+    retry(ask, uri)
+
+
+def remove_parts(folder: str) -> None:
+    """Remove what killed writers left beside their names in a folder."""
+    for name in list_names(folder):
+        if name.startswith(".") and name.endswith(".part"):
+            remove(f"{folder}/{name}")

@@ -1,0 +1,447 @@
+"""Independent tasks on an engine: each is a function of one value, run somewhere, until it has given its result.
+
+Engines lose tasks in ways of their own: Dask gives up what killed three workers, Ray was seen to wait for ever for a node
+whose link was cut, Spark knows nothing of a task that hangs. So the deadline of a task and its resubmission are kept here,
+above the engine: a task that fails, or is not back in time, is given out again, and whichever run answers first counts. A
+task must therefore do no harm when it runs twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import itertools
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+from multiprocessing import connection
+from typing import Any, NamedTuple, Protocol
+
+from ucid.errors import UCIDConfigError, UCIDError
+
+__all__ = ["ENGINES", "Done", "NoResult", "Pool", "open_pool", "run"]
+
+Function = Callable[[Any], Any]
+
+
+class NoResult(UCIDError):
+    """A task has failed as often as it may."""
+
+
+class Pool(Protocol):
+    """What is asked of an engine. Handles are its own."""
+
+    def slots(self) -> int:
+        """Tasks that it runs at once; 0 while it has no worker."""
+
+    def submit(self, function: Function, value: Any) -> Any: ...
+
+    def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
+        """Those of the handles that have ended; waits for the first."""
+
+    def result(self, handle: Any) -> Any:
+        """Of a handle that has ended; raises what the task raised, or what befell it."""
+
+    def cancel(self, handle: Any) -> None:
+        """Give a task up, if the engine can."""
+
+    def close(self) -> None: ...
+
+
+class Done(NamedTuple):
+    """A task that has given its result."""
+
+    position: int
+    result: Any
+    attempts: int
+
+
+# --------------------------------------------------------------------------------------------------------------- run
+
+
+class _Run(NamedTuple):
+    position: int
+    attempt: int
+    begun_s: float
+
+
+def run(
+    pool: Pool, function: Function, values: Sequence[Any], *, deadline_s: float = 600.0, attempts: int = 6,
+    patience_s: float = 120.0, again: Callable[[int, str], None] | None = None,
+) -> Iterator[Done]:  # fmt: skip
+    """Results of ``function(value)`` for all values, as they come.
+
+    Parameters
+    ----------
+    deadline_s : float
+        Time of one run of a task, from when it is given to the engine.
+    attempts : int
+        Runs of a task before the job is given up.
+    patience_s : float
+        How long the engine may be without any worker.
+    again : callable, optional
+        Told the position and the reason of each task that is given out again.
+
+    Raises
+    ------
+    NoResult
+        A task failed ``attempts`` times, or there was no worker: the message names the last cause.
+    """
+    waiting = deque((position, 1, 0.0) for position in range(len(values)))
+    flying: dict[Any, _Run] = {}
+    late: dict[Any, _Run] = {}  # given out again, but may still answer
+    left = set(range(len(values)))
+    alone_since = time.monotonic()
+
+    def resubmit(one: _Run, reason: str) -> None:
+        if one.position not in left:
+            return
+        if one.attempt >= attempts:
+            raise NoResult(f"task {one.position} failed {one.attempt} times, last: {reason}", code="TASK_FAILED")
+        if again is not None:
+            again(one.position, reason)
+        waiting.append((one.position, one.attempt + 1, time.monotonic() + min(30.0, 0.25 * 2**one.attempt)))
+
+    try:
+        while left:
+            now = time.monotonic()
+            slots = pool.slots()
+            if slots:
+                alone_since = now
+            elif now - alone_since > patience_s:
+                raise NoResult(f"no worker for {patience_s:.0f} s", code="NO_WORKER")
+            # a task more for each worker, so that none waits for the next
+            for _ in range(len(waiting)):
+                if len(flying) >= 2 * slots:
+                    break
+                position, attempt, earliest_s = waiting.popleft()
+                if position not in left:
+                    continue
+                if earliest_s > now:
+                    waiting.append((position, attempt, earliest_s))
+                    continue
+                flying[pool.submit(function, values[position])] = _Run(position, attempt, now)
+            handles = [*flying, *late]
+            if handles:
+                found = pool.ended(handles, 0.5)
+            else:
+                found = []
+                time.sleep(0.1)
+            for handle in found:
+                one = flying.pop(handle, None)
+                known_late = one is None
+                if one is None:
+                    one = late.pop(handle)
+                try:
+                    result = pool.result(handle)
+                except Exception as error:  # whatever befell the task
+                    if not known_late:
+                        resubmit(one, f"{type(error).__name__}: {error}".strip().splitlines()[0][:300])
+                    continue
+                if one.position in left:
+                    left.discard(one.position)
+                    yield Done(one.position, result, one.attempt)
+            now = time.monotonic()
+            for handle, one in list(flying.items()):
+                if now - one.begun_s > deadline_s:
+                    del flying[handle]
+                    pool.cancel(handle)
+                    late[handle] = one
+                    resubmit(one, f"not back within {deadline_s:.0f} s")
+    finally:
+        for handle in [*flying, *late]:
+            pool.cancel(handle)
+
+
+# ------------------------------------------------------------------------------------------------------------- engines
+
+
+class _Task:
+    """A task of this host: what is to be done, then how it ended."""
+
+    def __init__(self, function: Function, value: Any) -> None:
+        self.work = (function, value)
+        self.ended = False
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+def _work(pipe: Any) -> None:
+    """What a process of LocalPool does, until the other end is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            function, value = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            said: tuple[bool, Any] = (True, function(value))
+        except Exception as error:
+            said = (False, error)
+        try:
+            pipe.send(said)
+        except (TypeError, AttributeError, pickle.PicklingError):
+            pipe.send((False, RuntimeError(f"{type(said[1]).__name__}: {said[1]}")))
+
+
+class LocalPool:
+    """Processes of this host. One that dies or hangs loses its own task and no other."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._count = workers or len(os.sched_getaffinity(0))
+        # spawned: a fork would copy the threads' locks of Arrow and of the stores' clients
+        self._context = multiprocessing.get_context("spawn")
+        self._idle: list[tuple[Any, Any]] = []
+        self._busy: dict[Any, tuple[Any, _Task]] = {}
+        self._queue: deque[_Task] = deque()
+
+    def slots(self) -> int:
+        return self._count
+
+    def _fill(self) -> None:
+        while self._queue and (self._idle or len(self._busy) < self._count):
+            if self._idle:
+                pipe, process = self._idle.pop()
+            else:
+                pipe, far = self._context.Pipe()
+                process = self._context.Process(target=_work, args=(far,), daemon=True)
+                process.start()
+                far.close()
+            task = self._queue.popleft()
+            self._busy[pipe] = (process, task)
+            with contextlib.suppress(OSError):  # a process that is gone is found when it does not answer
+                pipe.send(task.work)
+
+    def submit(self, function: Function, value: Any) -> Any:
+        task = _Task(function, value)
+        self._queue.append(task)
+        self._fill()
+        return task
+
+    def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
+        self._fill()
+        found = [one for one in handles if one.ended]
+        if found:
+            return found
+        for pipe in connection.wait(list(self._busy), timeout_s):
+            process, task = self._busy.pop(pipe)
+            try:
+                good, value = pipe.recv()  # type: ignore[union-attr]
+                self._idle.append((pipe, process))
+            except (EOFError, OSError):
+                process.join()
+                good, value = False, ChildProcessError(f"a process of this host ended with {process.exitcode}")
+            task.ended, task.result, task.error = True, value if good else None, None if good else value
+        self._fill()
+        return [one for one in handles if one.ended]
+
+    def result(self, handle: Any) -> Any:
+        if handle.error is not None:
+            raise handle.error
+        return handle.result
+
+    def cancel(self, handle: Any) -> None:
+        if handle in self._queue:
+            self._queue.remove(handle)
+        for process, task in self._busy.values():
+            if task is handle:
+                process.kill()
+
+    def close(self) -> None:
+        self._queue.clear()
+        for pipe, process in [*self._idle, *((pipe, busy[0]) for pipe, busy in self._busy.items())]:
+            pipe.close()
+            process.kill()
+            process.join()
+        self._idle, self._busy = [], {}
+
+
+class DaskPool:
+    """A Dask scheduler by its address, or a LocalCluster."""
+
+    def __init__(self, cluster: str | None = None, workers: int | None = None) -> None:
+        from distributed import Client
+
+        self._address = cluster
+        options = {"address": cluster} if cluster else {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+        self._client = Client(**options, set_as_default=False, timeout="60s")
+        self._count = itertools.count()
+
+    def slots(self) -> int:
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        return sum(one["nthreads"] for one in workers.values())
+
+    def submit(self, function: Function, value: Any) -> Any:
+        if self._client.status == "closed" and self._address:  # its connection was cut for longer than it waits
+            from distributed import Client
+
+            self._client = Client(self._address, set_as_default=False, timeout="60s")
+        return self._client.submit(function, value, key=f"ucid-{id(self)}-{next(self._count)}", pure=False)
+
+    def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
+        end = time.monotonic() + timeout_s
+        while True:
+            found = [one for one in handles if one.status not in ("pending",)]
+            if found or time.monotonic() > end:
+                return found
+            time.sleep(0.005)
+
+    def result(self, handle: Any) -> Any:
+        return handle.result(timeout=30)
+
+    def cancel(self, handle: Any) -> None:
+        if handle.client is self._client and self._client.status == "running":
+            self._client.cancel([handle], asynchronous=False, force=True)
+
+    def close(self) -> None:
+        self._client.close()
+        if self._address is None and self._client.cluster is not None:
+            self._client.cluster.close()
+
+
+class RayPool:
+    """A Ray cluster that this host belongs to, or one that is started here."""
+
+    def __init__(self, cluster: str | None = None, workers: int | None = None) -> None:
+        import ray
+
+        self._ray = ray
+        self._own = not ray.is_initialized()
+        if self._own:
+            options: dict[str, Any] = {"address": cluster} if cluster else {"num_cpus": workers, "include_dashboard": False}
+            ray.init(**options, log_to_driver=False, logging_level="ERROR")
+        self._remote = ray.remote(num_cpus=1, max_retries=0)(_call)
+
+    def slots(self) -> int:
+        return int(self._ray.cluster_resources().get("CPU", 0))
+
+    def submit(self, function: Function, value: Any) -> Any:
+        return self._remote.remote(function, value)
+
+    def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
+        return list(self._ray.wait(list(handles), num_returns=1, timeout=timeout_s)[0])
+
+    def result(self, handle: Any) -> Any:
+        return self._ray.get(handle, timeout=30)
+
+    def cancel(self, handle: Any) -> None:
+        self._ray.cancel(handle, force=True)
+
+    def close(self) -> None:
+        if self._own:
+            self._ray.shutdown()
+
+
+def _call(function: Function, value: Any) -> Any:
+    return function(value)
+
+
+class SparkPool:
+    """A Spark master by its address, or Spark in this process; each task is a job of one partition."""
+
+    def __init__(self, cluster: str | None = None, workers: int | None = None) -> None:
+        from pyspark.sql import SparkSession
+
+        self._own = SparkSession.getActiveSession() is None
+        builder = SparkSession.builder.appName("ucid")
+        if self._own:
+            builder = builder.master(cluster or f"local[{workers or '*'}]").config("spark.ui.enabled", "false")
+        self._spark = builder.getOrCreate()
+        self._context = self._spark.sparkContext
+        self._threads = futures.ThreadPoolExecutor(256, thread_name_prefix="ucid-spark")
+        self._count = itertools.count()
+        self._tags: dict[Any, str] = {}
+        self._lock = threading.Lock()
+
+    def slots(self) -> int:
+        # of the executors that there are; the driver is among them, and alone where Spark runs in this process
+        status = self._context._jsc.sc().getExecutorMemoryStatus().size()
+        if self._context.master.startswith("local"):
+            return int(self._context.defaultParallelism)
+        per_executor = int(self._context.getConf().get("spark.executor.cores", "1"))
+        return max(0, (status - 1) * per_executor)
+
+    def submit(self, function: Function, value: Any) -> Any:
+        tag = f"ucid-{id(self)}-{next(self._count)}"
+
+        def job() -> Any:
+            with self._lock:  # the tag belongs to the thread, and the call to the JVM may not
+                self._context.addJobTag(tag)
+            try:
+                return self._context.parallelize([value], 1).map(function).collect()[0]
+            finally:
+                self._context.removeJobTag(tag)
+
+        handle = self._threads.submit(job)
+        self._tags[handle] = tag
+        return handle
+
+    def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
+        return list(futures.wait(handles, timeout_s, futures.FIRST_COMPLETED).done)
+
+    def result(self, handle: Any) -> Any:
+        self._tags.pop(handle, None)
+        return handle.result()
+
+    def cancel(self, handle: Any) -> None:
+        if not handle.cancel() and handle in self._tags:
+            self._context.cancelJobsWithTag(self._tags[handle])
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._own:
+            self._spark.stop()
+
+
+def _modin(cluster: str | None, workers: int | None) -> Pool:
+    from modin.config import Engine
+
+    engine = Engine.get()
+    if engine not in ("Dask", "Ray"):
+        raise UCIDConfigError(f"modin runs on {engine}; jobs run on Dask or Ray")
+    return open_pool(engine.lower(), cluster, workers)
+
+
+ENGINES: dict[str, Callable[[str | None, int | None], Pool]] = {
+    "local": lambda cluster, workers: LocalPool(workers),
+    "dask": DaskPool,
+    "ray": RayPool,
+    "spark": SparkPool,
+    "modin": _modin,
+}
+_NEEDS = {"local": "pyarrow", "dask": "distributed", "ray": "ray", "spark": "pyspark", "modin": "modin"}
+
+
+def open_pool(engine: str, cluster: str | None = None, workers: int | None = None) -> Pool:
+    """An engine to run tasks on.
+
+    Parameters
+    ----------
+    engine : {"local", "dask", "ray", "spark", "modin"}
+    cluster : str, optional
+        Address: ``tcp://host:8786`` (Dask), ``host:6379`` or ``auto`` (Ray), ``spark://host:7077``. Without one the engine
+        is started on this host.
+    workers : int, optional
+        Of an engine that is started here; default: the processors that this process may use.
+
+    Raises
+    ------
+    UCIDConfigError
+        There is no such engine, or it is not installed.
+    """
+    if engine not in ENGINES:
+        raise UCIDConfigError(f"no engine '{engine}'; there are {', '.join(ENGINES)}")
+    try:
+        importlib.import_module(_NEEDS[engine])
+        return ENGINES[engine](cluster, workers)
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("ucid"):
+            raise
+        message = f"engine '{engine}' needs {error.name}: pip install 'ucid[{engine}]'"
+        raise UCIDConfigError(message, code="MISSING_DEPENDENCY") from error

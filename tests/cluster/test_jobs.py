@@ -1,0 +1,250 @@
+"""Jobs end with the same bytes on every engine and every store, however often they are broken off on the way."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from clusters import *  # noqa: F403
+from clusters import RAY_OPTIONS, SPARK_CONF, same
+from servers import *  # noqa: F403
+
+import ucid
+from conftest import BUILD, run
+from ucid.distributed import jobs, storage, tasks
+from ucid.distributed.plan import Plan
+from ucid.errors import UCIDConfigError
+
+CHUNK = 200_000  # bytes: some dozen parts
+
+
+def digests(output):
+    """sha256 of each file of an output, by name."""
+    files, path = fsspec.url_to_fs(str(output))
+    files.invalidate_cache()
+    names = [name for name in files.find(path) if "/_ucid" not in name]
+    return {name.rsplit("/", 1)[-1]: hashlib.sha256(files.cat_file(name)).hexdigest() for name in names}
+
+
+def table(output):
+    """Rows of an output."""
+    files, path = fsspec.url_to_fs(str(output))
+    names = sorted(name for name in files.find(path) if "/_ucid" not in name)
+    return pa.concat_tables([pq.read_table(pa.BufferReader(files.cat_file(name))) for name in names])
+
+
+def scoring(files, town, output, **options):
+    return jobs.over_files("score", Plan.score(index=town), [str(files)], str(output), chunk_bytes=CHUNK, **options)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(files, town, tmp_path_factory):
+    """Digests of the parts of a job that nothing befell."""
+    output = tmp_path_factory.mktemp("undisturbed") / "scores"
+    report = scoring(files, town, output).run(workers=2)
+    assert report["parts"] > 6 and report["parts_done"] == report["parts"] and report["failed"] == []
+    return digests(output)
+
+
+@pytest.fixture(scope="module")
+def pools():
+    """Engines, each started when it is first asked for."""
+    made = {}
+
+    def start(engine):
+        if engine not in made:
+            if engine == "ray":
+                import ray
+
+                ray.init(**RAY_OPTIONS)
+            elif engine == "spark":
+                from pyspark.sql import SparkSession
+
+                builder = SparkSession.builder.master("local[2]")
+                for name, value in SPARK_CONF.items():
+                    builder = builder.config(name, value)
+                builder.getOrCreate()
+            made[engine] = tasks.open_pool(engine, workers=2)
+        return made[engine]
+
+    yield start
+    for engine, pool in made.items():
+        pool.close()
+        if engine == "ray":
+            import ray
+
+            ray.shutdown()
+        elif engine == "spark":
+            from pyspark.sql import SparkSession
+
+            SparkSession.getActiveSession().stop()
+
+
+@pytest.mark.parametrize("engine", ["local", "dask", "ray", "spark"])
+def test_every_engine_gives_the_same_bytes(engine, pools, files, town, expected, undisturbed, tmp_path):
+    report = scoring(files, town, tmp_path / "scores").run(pool=pools(engine))
+    assert digests(tmp_path / "scores") == undisturbed
+    assert same(table(tmp_path / "scores")) == expected["score"]
+    assert report["rows_in"] == report["rows"] == sum(report["status"].values())
+    sums = jobs.aggregate([str(tmp_path / "scores")], str(tmp_path / "sums"), ["r7", "r5", "city", "country"], chunk_bytes=CHUNK)
+    sums.run(pool=pools(engine))
+    for level in ("r7", "r5", "city", "country"):
+        here = ucid.aggregate(table(tmp_path / "scores"), level)
+        assert pq.read_table(tmp_path / "sums" / f"{level}.parquet").replace_schema_metadata(None).equals(here)
+
+
+def test_every_store_gives_the_same_bytes(store, files, town, undisturbed, pools):
+    prefix = f"{store.uri}/{uuid.uuid4().hex}"
+    for file in files.iterdir():
+        with fsspec.open(f"{prefix}/in/{file.name}", "wb") as out:
+            out.write(file.read_bytes())
+    # workers began before the store was there: a pool of its own
+    scoring(f"{prefix}/in/*.parquet", town, f"{prefix}/scores").run(workers=2)
+    assert digests(f"{prefix}/scores") == undisturbed
+    again = scoring(f"{prefix}/in/*.parquet", town, f"{prefix}/scores")
+    with pytest.raises(UCIDConfigError, match="holds a job already"):
+        again.run(workers=1)
+    report = again.run(workers=1, resume=True)
+    assert report["parts_resumed"] == report["parts"]
+
+
+def test_a_broken_off_job_goes_on(files, town, undisturbed, tmp_path):
+    """Killed at several moments, it ends with the bytes of a job that nothing befell; no part is written twice."""
+    words = ["score", "-i", files, "-o", tmp_path / "scores", "--index", town, "--chunk", CHUNK, "--workers", 2, "--resume"]
+    command = [sys.executable, "-m", "ucid.distributed", *map(str, words)]
+    written = {}
+    for attempt in range(10 if os.environ.get("UCID_LONG") else 3):
+        child = subprocess.Popen([*command, "-q"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done = tmp_path / "scores" / "_ucid" / "done"
+        end = time.monotonic() + 60
+        before = len(list(done.glob("*"))) if done.exists() else 0
+        while time.monotonic() < end and child.poll() is None:
+            if done.exists() and len(list(done.glob("*.json"))) > before + attempt % 2:
+                break
+            time.sleep(0.01)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        for file in (tmp_path / "scores").glob("part-*"):
+            pq.read_table(file)  # whole
+            recorded = (done / f"{file.stem}.json").exists()
+            assert written.setdefault(file.name, file.stat().st_mtime_ns) == file.stat().st_mtime_ns or not recorded
+            if not recorded:
+                del written[file.name]
+    report = json.loads(run(*command, "--json", check=False).stdout)
+    assert report["exit_code"] == 1 and report["parts_done"] == report["parts"]  # some rows have no place
+    assert digests(tmp_path / "scores") == undisturbed
+    assert report["parts_resumed"] > 0
+
+
+def test_what_would_not_give_the_same_bytes_is_refused(files, town, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for file in sorted(files.iterdir())[:2]:
+        (folder / file.name).write_bytes(file.read_bytes())
+    scoring(folder, town, tmp_path / "out").run(workers=1)
+    other = jobs.over_files("score", Plan.score(index=town, detail=True), [str(folder)], str(tmp_path / "out"), chunk_bytes=CHUNK)
+    with pytest.raises(UCIDConfigError, match="options, index or versions"):
+        other.run(workers=1, resume=True)
+    first = sorted(folder.iterdir())[0]
+    first.write_bytes(sorted(folder.iterdir())[1].read_bytes())
+    with pytest.raises(UCIDConfigError, match=f"{first.name} has changed"):
+        scoring(folder, town, tmp_path / "out").run(workers=1, resume=True)
+    before = digests(tmp_path / "out")
+    report = scoring(folder, town, tmp_path / "out").run(workers=1, overwrite=True)
+    assert digests(tmp_path / "out") != before and len(digests(tmp_path / "out")) == report["parts"]
+
+
+def test_a_poisoned_file_among_a_thousand_is_named(places, town, tmp_path):
+    (tmp_path / "in").mkdir()
+    few = places.slice(0, 20)
+    for i in range(1000):
+        pq.write_table(few, tmp_path / "in" / f"{i:04d}.parquet")
+    good = (tmp_path / "in" / "0500.parquet").read_bytes()
+    begin = pq.ParquetFile(tmp_path / "in" / "0500.parquet").metadata.row_group(0).column(1).data_page_offset
+    (tmp_path / "in" / "0500.parquet").write_bytes(good[: begin + 4] + b"\xff" * 40 + good[begin + 44 :])  # its footer is whole
+    (tmp_path / "in" / "0700.parquet").write_bytes(good[:1000])
+    pq.write_table(few.drop_columns(["lat"]), tmp_path / "in" / "0900.parquet")
+    command = [sys.executable, "-m", "ucid.distributed", "score", "-i", tmp_path / "in", "-o", tmp_path / "out", "--index", town,
+               "--workers", 2, "--json"]  # fmt: skip
+    told = run(*command, check=False)
+    report = json.loads(told.stdout)
+    assert (told.returncode, report["parts_done"], report["rows"]) == (3, 997, 997 * 20)
+    names = [one["input"].rsplit("/", 1)[-1] for one in report["failed"]]
+    assert names == ["0500.parquet", "0700.parquet", "0900.parquet"]
+    assert told.stderr.count("\n") == 3
+
+
+def test_cells_of_cities_are_cut_into_parts_of_equal_work(town, tmp_path):
+    south, west, north, east = ucid.open_index(town).bounds
+    box = (south - 0.5, west - 0.5, north + 0.5, east + 0.5)
+    job = jobs.grid([box], str(tmp_path / "grid"), "15MIN", index=town, resolution=9)
+    report = job.run(workers=2)
+    whole = pa.table(ucid.grid(box, "15MIN", index=town, resolution=9))
+    assert report["rows"] == whole.num_rows and report["parts"] > 1
+    assert same(table(tmp_path / "grid"), "h3") == same(whole, "h3")
+
+
+def test_the_program_runs_jobs(files, town, tmp_path, monkeypatch):
+    monkeypatch.setenv("UCID_PYTHON", sys.executable)
+    words = ["create", "-i", files, "-o", tmp_path / "made", "--context", "15MIN", "--json", "--workers", 1]
+    told = run(BUILD / "ucid", "distributed", *words, check=False)
+    assert told.returncode == 1 and json.loads(told.stdout)["rows"] == table(tmp_path / "made").num_rows
+    monkeypatch.setenv("UCID_PYTHON", "/none")
+    assert run(BUILD / "ucid", "distributed", *words, check=False).returncode == 2
+    monkeypatch.delenv("PYTHONPATH")
+    monkeypatch.setenv("UCID_PYTHON", sys.executable)
+    told = run(BUILD / "ucid", "distributed", *words, check=False)
+    assert told.returncode == 2 and "no package ucid" in told.stderr
+
+
+def test_tasks_that_fail_or_hang_are_given_out_again(tmp_path):
+    pool = tasks.LocalPool(2)
+    reasons = []
+    values = [(str(tmp_path / str(i)), i % 5) for i in range(10)]
+    try:
+        made = list(tasks.run(pool, _fails_once, values, deadline_s=20, attempts=20,
+                              again=lambda position, reason: reasons.append(reason)))  # fmt: skip
+        assert sorted(one.position for one in made) == list(range(10))
+        assert all(one.result == values[one.position][0] for one in made)
+        assert any("not back within" in reason for reason in reasons) and any("OSError" in reason for reason in reasons)
+        with pytest.raises(tasks.NoResult, match="failed 2 times, last: ZeroDivisionError"):
+            list(tasks.run(pool, _divide, [0], attempts=2))
+    finally:
+        pool.close()
+
+
+def _fails_once(value):
+    path, kind = value
+    if not os.path.exists(path):
+        open(path, "w").close()
+        if kind == 0:
+            raise OSError("once")
+        if kind == 1:
+            os._exit(9)
+        if kind == 2:
+            time.sleep(3600)
+    return path
+
+
+def _divide(value):
+    return 1 / value
+
+
+def test_a_file_is_put_whole_and_once(store):
+    uri = f"{store.uri}/{uuid.uuid4().hex}/file"
+    assert storage.put(uri, b"first", new=True)
+    assert not storage.put(uri, b"second", new=True)
+    assert storage.get(uri) == b"first"
+    assert storage.put(uri, b"third") and storage.get(uri) == b"third"
+    assert storage.list_names(uri.rpartition("/")[0]) == {"file": 5}
+    storage.remove(uri)
+    with pytest.raises(storage.Missing):
+        storage.get(uri)
