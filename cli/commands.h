@@ -7,7 +7,7 @@
 extern const cli_command cli_fetch;
 extern const cli_command cli_index_build, cli_index_info, cli_index_check;
 extern const cli_command cli_catalog_add;
-extern const cli_command cli_score, cli_grid, cli_aggregate, cli_explain;
+extern const cli_command cli_score, cli_grid, cli_aggregate, cli_join, cli_explain;
 extern const cli_command cli_map;
 extern const cli_command cli_copy;
 extern const cli_command cli_distributed;
@@ -26,6 +26,7 @@ extern const cli_command cli_cell_at, cli_cell_info, cli_cell_family, cli_cell_d
     {"score", "score the places of a table"}, \
     {"grid", "score all H3 cells of an area"}, \
     {"aggregate", "roll scores up to coarser cells, cities, countries"}, \
+    {"join", "find the zones of a table's places"}, \
     {"explain", "tell why a place has its score"}, \
     {"map", "draw a table on a page or a picture"}, \
     {"copy", "copy a table, also into another format"}, \
@@ -48,6 +49,7 @@ extern const cli_command cli_cell_at, cli_cell_info, cli_cell_family, cli_cell_d
     &cli_score, \
     &cli_grid, \
     &cli_aggregate, \
+    &cli_join, \
     &cli_explain, \
     &cli_map, \
     &cli_copy, \

@@ -1128,6 +1128,52 @@ typedef struct ucid_aggregate_stream_options {
 UCID_API ucid_status ucid_aggregate_stream(struct ArrowArrayStream *in, const ucid_aggregate_stream_options *options,
                                            struct ArrowArrayStream *out, ucid_error *error);
 
+/* Zones with the columns of their table. */
+typedef struct ucid_zone_table ucid_zone_table;
+
+typedef struct ucid_zone_options {
+    size_t size;
+    const ucid_allocator *allocator;
+    int threads;                 /* >= 1 */
+    const char *geometry_column; /* of well-known binary; NULL: geometry geom wkb_geometry wkb the_geom shape */
+    const char *const
+        *columns; /* names of those that places shall get, NULL at the end; or NULL: all texts and numbers */
+} ucid_zone_options;
+#define UCID_ZONE_OPTIONS_INIT                                                                                         \
+    {                                                                                                                  \
+        sizeof(ucid_zone_options), NULL, 1, NULL, NULL                                                                 \
+    }
+
+/* Read a table of zones whole, and compile them. A null or empty geometry is a zone that holds nothing.
+ * in    takes *in over when it succeeds
+ * err   DATA_ERROR: a column is missing or of a wrong type, a geometry is damaged or no area (the row is named);
+ *       INVALID_ARGUMENT, NO_MEMORY
+ * safe  a table may be shared by threads          since 0.1 */
+UCID_API ucid_status ucid_zone_table_read(struct ArrowArrayStream *in, const ucid_zone_options *options,
+                                          ucid_zone_table **table, ucid_error *error);
+UCID_API void ucid_zone_table_close(ucid_zone_table *table); /* NULL is fine */
+/* Its zones, borrowed.                                                                                    since 0.1 */
+UCID_API const ucid_zones *ucid_zone_table_zones_get(const ucid_zone_table *table);
+
+typedef struct ucid_join_options {
+    size_t size;
+    double limit_m; /* 0..1000000: the nearest zone within it; negative: the zone that holds the place */
+    int all;        /* 1: all zones that hold the place; their values are texts, joined by ';' */
+} ucid_join_options;
+#define UCID_JOIN_OPTIONS_INIT                                                                                         \
+    {                                                                                                                  \
+        sizeof(ucid_join_options), -1.0, 0                                                                             \
+    }
+
+/* Zones of places: needs coordinates or cells (their centres). Adds the table's columns; zone, the row number of the
+ * zone in its table from 0, unless a column is called so; distance_m where there is a limit; status. A place in no zone
+ * has nulls and the status ok.
+ * in    table must outlive the stream; join may be NULL
+ * err   besides those of all streams: INVALID_ARGUMENT: options */
+UCID_API ucid_status ucid_join_stream(struct ArrowArrayStream *in, const ucid_zone_table *table,
+                                      const ucid_join_options *join, const ucid_stream_options *options,
+                                      struct ArrowArrayStream *out, ucid_error *error);
+
 /* Cells of a grid as a stream: h3 (text), lat, lon of their centres.
  * in    takes grid over when it succeeds; batch_rows as in ucid_stream_options
  * err   INVALID_ARGUMENT, NO_MEMORY          since 0.1 */

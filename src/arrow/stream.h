@@ -8,7 +8,7 @@
 
 #include "ucid.h"
 
-enum { ARROW_ADDED_MAX = 32, ARROW_NAME_MAX = 64, ARROW_PAIRS_MAX = 8, ARROW_BATCH_ROWS_MAX = 1 << 23 };
+enum { ARROW_ADDED_MAX = 256, ARROW_NAME_MAX = 64, ARROW_PAIRS_MAX = 8, ARROW_BATCH_ROWS_MAX = 1 << 23 };
 
 /* A column to be added. */
 typedef struct arrow_added {

@@ -56,9 +56,11 @@ static void descend(const ucid_zones *zones, visit *visits, int n)
             __builtin_prefetch(roots[left]);
             still[left++] = open[k];
         }
-        for (int k = 0; k < left; k++) visits[still[k]].code = *roots[k];
+        for (int k = 0; k < left; k++) {
+            visits[still[k]].code = *roots[k];
+            open[k] = still[k];
+        }
         count = left;
-        memcpy(open, still, (size_t)left);
     }
 }
 

@@ -1,0 +1,242 @@
+/* zone_table.c: a table of zones is read once: geometries go into the builder, the wanted columns are put together. */
+#include "arrow/zone_table.h"
+
+#include "rt/error.h"
+#include "rt/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const geometry_names[] = {"geometry", "geom", "wkb_geometry", "wkb", "the_geom", "shape", NULL};
+
+typedef struct reading {
+    ucid_zone_table *table;
+    ucid_zones_builder *builder;
+    struct ArrowSchema schema;
+    int64_t geometry;
+    arrow_texts texts;
+    arrow_numbers numbers;
+} reading;
+
+/* ------------------------------------------------------------------------------------------------------- Columns -- */
+
+/* Arrow's formats of integers, bytes wide each; 0 for other types. */
+static int integer_width(const char *format)
+{
+    static const char letters[] = "cCsSiIlL";
+    const char *found = format[0] != '\0' && format[1] == '\0' ? strchr(letters, format[0]) : NULL;
+    return found != NULL ? 1 << (found - letters) / 2 : 0;
+}
+
+/* What a column of this type becomes; 0 where it cannot be joined. */
+static char joined_format(const struct ArrowSchema *schema)
+{
+    const char *rows = schema->dictionary != NULL ? schema->dictionary->format : schema->format;
+    if (strcmp(rows, "u") == 0 || strcmp(rows, "U") == 0 || strcmp(rows, "vu") == 0) return 'u';
+    if (schema->dictionary != NULL) return 0;
+    if (integer_width(schema->format) > 0) return 'l';
+    return strcmp(rows, "g") == 0 || strcmp(rows, "f") == 0 || strcmp(rows, "e") == 0 ? 'g' : 0;
+}
+
+static ucid_status take_column(reading *r, int64_t source, ucid_error *error)
+{
+    ucid_zone_table *table = r->table;
+    const struct ArrowSchema *schema = r->schema.children[source];
+    if (table->column_count == ZONE_COLUMNS_MAX || strlen(schema->name) >= ARROW_NAME_MAX) {
+        return ucid_fail(error, UCID_DATA_ERROR,
+                         "zones have more than %d columns, or names over %d bytes: name those that are wanted",
+                         ZONE_COLUMNS_MAX, ARROW_NAME_MAX - 1);
+    }
+    zone_column *column = &table->columns[table->column_count++];
+    snprintf(column->name, sizeof column->name, "%s", schema->name);
+    column->format = joined_format(schema);
+    column->source = source;
+    return UCID_OK;
+}
+
+static ucid_status find_columns(reading *r, const ucid_zone_options *options, ucid_error *error)
+{
+    r->geometry = arrow_find(&r->schema, options->geometry_column, geometry_names);
+    if (r->geometry < 0) return arrow_missing(&r->schema, options->geometry_column, "geometries of zones", error);
+    ucid_status status =
+        arrow_check_texts(r->schema.children[r->geometry], r->schema.children[r->geometry]->name, error);
+    if (options->columns == NULL) {
+        for (int64_t i = 0; status == UCID_OK && i < r->schema.n_children; i++) {
+            const struct ArrowSchema *column = r->schema.children[i];
+            if (i == r->geometry || column->name == NULL || joined_format(column) == 0) continue;
+            status = take_column(r, i, error);
+        }
+        return status;
+    }
+    for (const char *const *name = options->columns; status == UCID_OK && *name != NULL; name++) {
+        int64_t i = arrow_find(&r->schema, *name, NULL);
+        if (i < 0) return arrow_missing(&r->schema, *name, "", error);
+        if (joined_format(r->schema.children[i]) == 0) {
+            return ucid_fail(error, UCID_DATA_ERROR, "column '%.60s' of the zones holds no texts or numbers (%s)",
+                             *name, r->schema.children[i]->format);
+        }
+        status = take_column(r, i, error);
+    }
+    return status;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- Rows -- */
+
+static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1); }
+
+static int64_t integer_at(const void *buffer, char format, int64_t at)
+{
+    switch (format) {
+    case 'c': return ((const int8_t *)buffer)[at];
+    case 'C': return ((const uint8_t *)buffer)[at];
+    case 's': return ((const int16_t *)buffer)[at];
+    case 'S': return ((const uint16_t *)buffer)[at];
+    case 'i': return ((const int32_t *)buffer)[at];
+    case 'I': return ((const uint32_t *)buffer)[at];
+    default: return ((const int64_t *)buffer)[at];
+    }
+}
+
+static ucid_status append_texts(reading *r, zone_column *column, int64_t n, ucid_error *error)
+{
+    const ucid_allocator *allocator = &r->table->allocator;
+    size_t more = (size_t)(r->texts.offsets[n] - r->texts.offsets[0]), zones = (size_t)(r->table->zone_count + n);
+    ucid_status status = arrow_scratch_reserve(&column->bytes, allocator, column->length + more + 1, error);
+    if (status == UCID_OK) status = arrow_scratch_reserve(&column->offsets, allocator, (zones + 1) * 8, error);
+    if (status != UCID_OK) return status;
+    char *bytes = column->bytes.bytes;
+    int64_t *offsets = column->offsets.bytes;
+    if (r->table->zone_count == 0) offsets[0] = 0;
+    if (more > 0) memcpy(bytes + column->length, r->texts.data + r->texts.offsets[0], more);
+    for (int64_t i = 0; i < n; i++) {
+        offsets[r->table->zone_count + i + 1] = (int64_t)column->length + r->texts.offsets[i + 1] - r->texts.offsets[0];
+    }
+    column->length += more;
+    return UCID_OK;
+}
+
+static ucid_status append_column(reading *r, zone_column *column, const struct ArrowArray *batch, ucid_error *error)
+{
+    const ucid_allocator *allocator = &r->table->allocator;
+    const struct ArrowSchema *schema = r->schema.children[column->source];
+    const struct ArrowArray *array = batch->children[column->source];
+    int64_t n = batch->length, first = r->table->zone_count;
+    const uint8_t *validity;
+    ucid_status status = arrow_scratch_reserve(&column->valid, allocator, (size_t)(first + n) + 1, error);
+    if (status == UCID_OK && column->format == 'u') {
+        status = arrow_read_texts(schema, array, 0, n, allocator, &r->texts, error);
+        if (status == UCID_OK) status = append_texts(r, column, n, error);
+        validity = r->texts.validity;
+    } else if (status == UCID_OK) {
+        status = arrow_read_numbers(schema, array, 0, n, allocator, &r->numbers, error);
+        if (status == UCID_OK)
+            status = arrow_scratch_reserve(&column->bytes, allocator, (size_t)(first + n + 1) * 8, error);
+        validity = r->numbers.validity;
+    }
+    if (status != UCID_OK) return status;
+    uint8_t *valid = column->valid.bytes;
+    for (int64_t i = 0; i < n; i++) valid[first + i] = (uint8_t)is_set(validity, i);
+    if (column->format == 'g') memcpy((double *)column->bytes.bytes + first, r->numbers.values, (size_t)n * 8);
+    for (int64_t i = 0; column->format == 'l' && i < n; i++) { /* not by way of doubles */
+        int64_t value = integer_at(array->buffers[1], schema->format[0], batch->offset + array->offset + i);
+        ((int64_t *)column->bytes.bytes)[first + i] = value;
+    }
+    return UCID_OK;
+}
+
+static ucid_status append_batch(reading *r, const struct ArrowArray *batch, ucid_error *error)
+{
+    const ucid_allocator *allocator = &r->table->allocator;
+    int64_t n = batch->length;
+    ucid_status status = UCID_OK;
+    for (int c = 0; status == UCID_OK && c < r->table->column_count; c++) {
+        status = append_column(r, &r->table->columns[c], batch, error);
+    }
+    if (status != UCID_OK) return status;
+    status = arrow_read_texts(r->schema.children[r->geometry], batch->children[r->geometry], 0, n, allocator, &r->texts,
+                              error);
+    for (int64_t i = 0; status == UCID_OK && i < n; i++) {
+        int64_t from = r->texts.offsets[i], to = is_set(r->texts.validity, i) ? r->texts.offsets[i + 1] : from;
+        ucid_error reason;
+        status = ucid_zones_builder_add_wkb(r->builder, r->texts.data + from, (size_t)(to - from), &reason);
+        if (status != UCID_OK) {
+            (void)ucid_fail_at(error, status, r->table->zone_count + i, -1, "zone %lld: %.200s",
+                               (long long)(r->table->zone_count + i), reason.message);
+        }
+    }
+    r->table->zone_count += n;
+    return status;
+}
+
+static ucid_status read_stream(reading *r, struct ArrowArrayStream *in, ucid_error *error)
+{
+    for (;;) {
+        struct ArrowArray batch;
+        int code = in->get_next(in, &batch);
+        if (code != 0) {
+            const char *reason = in->get_last_error(in);
+            return ucid_fail(error, UCID_DATA_ERROR, "zones: %s", reason != NULL ? reason : strerror(code));
+        }
+        if (batch.release == NULL) return UCID_OK;
+        ucid_status status = batch.n_children == r->schema.n_children
+                                 ? append_batch(r, &batch, error)
+                                 : ucid_fail(error, UCID_DATA_ERROR, "zones: a batch does not fit its schema");
+        batch.release(&batch);
+        if (status != UCID_OK) return status;
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------- Open, close -- */
+
+ucid_status ucid_zone_table_read(struct ArrowArrayStream *in, const ucid_zone_options *options, ucid_zone_table **table,
+                                 ucid_error *error)
+{
+    static const ucid_zone_options standard = UCID_ZONE_OPTIONS_INIT;
+    if (options == NULL) options = &standard;
+    if (options->size != sizeof *options || options->threads < 1) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT,
+                         "zone options: threads is %d and must be at least 1; start from "
+                         "UCID_ZONE_OPTIONS_INIT",
+                         options->threads);
+    }
+    reading r = {0};
+    ucid_status status = arrow_schema_read(in, &r.schema, error);
+    if (status != UCID_OK) return status;
+    ucid_allocator allocator = ucid_allocator_or_default(options->allocator);
+    r.table = ucid_allocate_zero(&allocator, 1, sizeof *r.table);
+    if (r.table == NULL) {
+        r.schema.release(&r.schema);
+        return ucid_fail_memory(error, "zones", sizeof *r.table);
+    }
+    r.table->allocator = allocator;
+    status = ucid_zones_builder_new(&allocator, &r.builder, error);
+    if (status == UCID_OK) status = find_columns(&r, options, error);
+    if (status == UCID_OK) status = read_stream(&r, in, error);
+    if (status == UCID_OK) status = ucid_zones_build(r.builder, options->threads, &r.table->zones, error);
+    ucid_zones_builder_free(r.builder);
+    arrow_texts_reset(&r.texts, &allocator);
+    arrow_numbers_reset(&r.numbers, &allocator);
+    r.schema.release(&r.schema);
+    if (status != UCID_OK) {
+        ucid_zone_table_close(r.table);
+        return status;
+    }
+    in->release(in);
+    *table = r.table;
+    return UCID_OK;
+}
+
+void ucid_zone_table_close(ucid_zone_table *table)
+{
+    if (table == NULL) return;
+    ucid_allocator allocator = table->allocator;
+    for (int c = 0; c < table->column_count; c++) {
+        arrow_scratch_reset(&table->columns[c].bytes, &allocator);
+        arrow_scratch_reset(&table->columns[c].offsets, &allocator);
+        arrow_scratch_reset(&table->columns[c].valid, &allocator);
+    }
+    ucid_zones_close(table->zones);
+    ucid_release(&allocator, table, 1, sizeof *table);
+}
+
+const ucid_zones *ucid_zone_table_zones_get(const ucid_zone_table *table) { return table->zones; }
