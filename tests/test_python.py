@@ -1,15 +1,18 @@
 """The Python package: what is published, columns of every kind, and what threads, processes and pickles do to it."""
 
 import array
+import ast
 import copy
 import doctest
 import hashlib
 import importlib
+import inspect
 import json
 import math
 import multiprocessing
 import os
 import pickle
+import re
 import subprocess
 import sys
 import textwrap
@@ -248,14 +251,91 @@ def test_identifiers_are_immutable_values():
     assert ucid.validate_ucid(a) == [] and ucid.is_valid_ucid(GOOD) and not ucid.is_valid_ucid(GOOD + ":")
 
 
-def test_every_docstring_is_true(chosen):
-    tried = 0
-    for name in ("", ".cities", ".columns", ".contexts", ".errors", ".grids", ".identifiers", ".indexes", ".maps", ".temporal"):
-        result = doctest.testmod(importlib.import_module("ucid" + name), optionflags=doctest.ELLIPSIS)
-        assert result.failed == 0, name
-        tried += result.attempted
-    assert tried > 30
-    contexts._registered.pop("SAFETY", None)
+MODULES = [ucid, *(importlib.import_module(f"ucid.{name}") for name in (
+    "cities", "columns", "contexts", "errors", "grids", "identifiers", "indexes", "maps", "temporal"))]  # fmt: skip
+
+
+def public():
+    """(name, object) of all that the package publishes, methods of its classes among them."""
+    for name in [*ucid.__all__, "map"]:
+        value = getattr(ucid, name)
+        if inspect.ismodule(value) or isinstance(value, str):
+            continue
+        yield name, value
+        if inspect.isclass(value) and not issubclass(value, Exception):
+            yield from ((f"{name}.{member}", what) for member, what in vars(value).items()
+                        if inspect.isroutine(what) and not member.startswith("_") or inspect.isgetsetdescriptor(what) and member[0] != "_")
+
+
+def test_every_docstring_is_true(chosen, tmp_path, monkeypatch):
+    for name in ("town.osm.pbf", "town.ucidx"):
+        os.symlink(os.path.join(os.path.dirname(chosen.path), name), tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    finder, runner, tried = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=doctest.ELLIPSIS), set()
+    named = {name: getattr(ucid, name) for name in ucid.__all__} | {"ucid": ucid, "cell_resolution": ucid.get_resolution}
+    for module in MODULES:
+        for test in finder.find(module, extraglobs={"ucid": ucid}):
+            runner.run(test)
+    for name, value in public():
+        if getattr(value, "__module__", None) in {module.__name__ for module in MODULES} and "." not in name:
+            continue
+        for test in finder.find(value, name, globs=dict(named)):
+            tried.add(name)
+            runner.run(test)
+    assert runner.summarize(verbose=False).failed == 0 and runner.tries > 100 and len(tried) > 20
+    for name in ("SAFETY", "NOISE"):
+        contexts._registered.pop(name, None)
+    sys.modules["matplotlib.pyplot"].close("all")
+
+
+def test_every_docstring_says_what_is_asked():
+    """Functions say each parameter of their signature, what they return, and show it."""
+    bare = []
+    for name, value in public():
+        doc = inspect.getdoc(value) or ""
+        if not doc:
+            bare.append((name, "nothing"))
+        if not inspect.isroutine(value):
+            continue
+        signature = inspect.signature(value)
+        section = re.search(r"Parameters\n-+\n(.*?)(?:\n\n[A-Z]\w+\n-|\Z)", doc, re.DOTALL)
+        heads = [line.partition(" :")[0] for line in (section[1] if section else "").splitlines() if line[:1].strip()]
+        told = {parameter.strip() for head in heads for parameter in head.split(",")}
+        if missing := set(signature.parameters) - {"self"} - told:
+            bare.append((name, missing))
+        if "Examples\n---" not in doc:
+            bare.append((name, "examples"))
+        if signature.return_annotation not in (None, "None") and not re.search(r"(Returns|Yields)\n---", doc) and name != "Index.check":
+            bare.append((name, "returns"))
+    assert not bare
+
+
+def test_stubs_are_what_the_extension_has():
+    """Names, and parameters where the extension tells them, of _ext.pyi and _ext."""
+    tree = ast.parse((SOURCE / "python" / "ucid" / "_ext.pyi").read_text())
+    stub = {node.name: node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    assert set(stub) == {name for name, value in vars(_ext).items() if callable(value)}
+
+    def parameters(node):
+        names = [argument.arg for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]]
+        return [name for name in names if name not in ("self", "cls")]
+
+    for name, node in stub.items():
+        value = getattr(_ext, name)
+        if isinstance(node, ast.FunctionDef) and value.__text_signature__:
+            assert parameters(node) == list(inspect.signature(value).parameters), name
+        if isinstance(node, ast.ClassDef):
+            members = {inner.name: inner for inner in node.body if isinstance(inner, ast.FunctionDef)}
+            have = {member for member in vars(value) if not member.startswith("__") or member.startswith("__arrow")}
+            assert {member for member in members if not member.startswith("__") or member.startswith("__arrow")} == have, name
+            if "__new__" in members and value.__text_signature__:
+                assert parameters(members["__new__"]) == list(inspect.signature(value).parameters), name
+
+
+@pytest.mark.parametrize("checker", [["-m", "mypy"], ["-m", "pyright", "--warnings"]])
+def test_types_are_sound(checker):
+    pytest.importorskip(checker[1])
+    run(sys.executable, *checker, cwd=SOURCE)
 
 
 def test_import_is_light():

@@ -2,6 +2,7 @@
  *
  * Objects are told by the Arrow PyCapsule interface alone; no Arrow library is loaded. What a stream needs (its source,
  * its indexes) lives until whoever imported the stream has released it. */
+#include "docs.h"
 #include "ext.h"
 
 #include <errno.h>
@@ -177,21 +178,14 @@ static PyGetSetDef stream_getset[] = {
 };
 
 static PyMethodDef stream_methods[] = {
-    {"__arrow_c_stream__", (PyCFunction)(void (*)(void))stream_export, METH_VARARGS | METH_KEYWORDS,
-     "Arrow PyCapsule interface: hand the stream over, once."},
-    {"__arrow_c_schema__", stream_schema, METH_NOARGS, "Arrow PyCapsule interface: the schema."},
+    {"__arrow_c_stream__", (PyCFunction)(void (*)(void))stream_export, METH_VARARGS | METH_KEYWORDS, DOC_STREAM_EXPORT},
+    {"__arrow_c_schema__", stream_schema, METH_NOARGS, DOC_STREAM_SCHEMA},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot stream_slots[] = {
-    {Py_tp_dealloc, (void *)stream_dealloc},
-    {Py_tp_repr, (void *)stream_repr},
-    {Py_tp_getset, stream_getset},
-    {Py_tp_methods, stream_methods},
-    {Py_tp_doc,
-     "A stream of tables, computed while it is read, once; pyarrow.table, polars.from_arrow, duckdb and pandas\n"
-     "take it as it is."},
-    {0, NULL},
+    {Py_tp_dealloc, (void *)stream_dealloc}, {Py_tp_repr, (void *)stream_repr}, {Py_tp_getset, stream_getset},
+    {Py_tp_methods, stream_methods},         {Py_tp_doc, DOC_ARROW_STREAM},     {0, NULL},
 };
 
 static PyType_Spec stream_spec = {
@@ -592,10 +586,15 @@ static PyObject *table_of_buffers(PyObject *module, PyObject *pairs)
 }
 
 PyMethodDef ext_columns_methods[] = {
-    {"add_columns", add_columns, METH_VARARGS, NULL},
-    {"aggregate_stream", aggregate_stream, METH_VARARGS, NULL},
-    {"grid_stream", grid_stream, METH_VARARGS, NULL},
-    {"table_of_buffers", table_of_buffers, METH_O, NULL},
+    {"add_columns", add_columns, METH_VARARGS,
+     "add_columns($module, door, source, options, indexes, /)\n--\n\nAn ArrowStream of a stream: door is create, "
+     "parse, canonicalize or score; options as ucid_stream_options."},
+    {"aggregate_stream", aggregate_stream, METH_VARARGS,
+     "aggregate_stream($module, source, to, score, weight, h3, city, states, threads, /)\n--\n\nSee ucid.aggregate."},
+    {"grid_stream", grid_stream, METH_VARARGS,
+     "grid_stream($module, min_lat, min_lon, max_lat, max_lon, resolution, /)\n--\n\nCells of a box: h3, lat, lon."},
+    {"table_of_buffers", table_of_buffers, METH_O,
+     "table_of_buffers($module, pairs, /)\n--\n\nAn ArrowStream of one batch over (name, buffer) pairs."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -4,6 +4,7 @@
 #define UCID_EXT_H
 
 #define Py_LIMITED_API 0x030B0000
+#define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include "ucid.h"

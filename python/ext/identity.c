@@ -1,4 +1,5 @@
 /* identity.c: the type UCID, and the scalar functions of identifiers, time keys, cities and cells. */
+#include "docs.h"
 #include "ext.h"
 
 #include <stdio.h>
@@ -336,7 +337,10 @@ static PyGetSetDef ucid_getset[] = {
 };
 
 static PyMethodDef ucid_methods[] = {
-    {"to_canonical_string", ucid_canonical, METH_NOARGS, "The canonical text; str() gives the same."},
+    {"to_canonical_string", ucid_canonical, METH_NOARGS,
+     "to_canonical_string($self, /)\n--\n\nThe canonical text; ``str()`` gives the "
+     "same.\n\nReturns\n-------\nstr\n\nExamples\n--------\n>>> UCID(\"IST\", 41, 29, \"2026W01T12\", "
+     "\"15MIN\").to_canonical_string()\n'UCID-V1:IST:+41.000:+29.000:9:891ec9020afffff:2026W01T12:15MIN:F:0.00:'\n"},
     {"__reduce__", ucid_reduce, METH_NOARGS, "For pickle and copy."},
     {NULL, NULL, 0, NULL},
 };
@@ -350,8 +354,7 @@ static PyType_Slot ucid_slots[] = {
     {Py_tp_richcompare, (void *)ucid_richcompare},
     {Py_tp_getset, ucid_getset},
     {Py_tp_methods, ucid_methods},
-    {Py_tp_doc, "UCID(city, lat, lon, timestamp, context, grade='F', confidence=0.0, h3_res=9, flags=None, "
-                "h3_index=None)\n--\n\nAn identifier: immutable, hashable, ordered as its canonical text."},
+    {Py_tp_doc, DOC_UCID},
     {0, NULL},
 };
 
@@ -800,35 +803,51 @@ static PyObject *grid_box(PyObject *module, PyObject *args)
 }
 
 PyMethodDef ext_identity_methods[] = {
-    {"create_ucid", FAST(create_ucid), METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"parse_ucid", FAST(parse_ucid), METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"canonicalize", canonicalize_ucid, METH_O, NULL},
-    {"defects", defects, METH_O, NULL},
-    {"is_valid_ucid", is_valid, METH_O, NULL},
-    {"pack", pack, METH_O, NULL},
-    {"unpack", unpack, METH_O, NULL},
-    {"time_hour", time_hour, METH_O, NULL},
-    {"time_text", time_text, METH_O, NULL},
-    {"add_hours", add_hours, METH_VARARGS, NULL},
-    {"add_weeks", add_weeks, METH_VARARGS, NULL},
-    {"time_range", time_range, METH_VARARGS, NULL},
-    {"time_from_seconds", time_from_seconds, METH_O, NULL},
-    {"time_to_seconds", time_to_seconds, METH_O, NULL},
-    {"time_to_utc", time_to_utc, METH_VARARGS, NULL},
-    {"time_from_utc", time_from_utc, METH_VARARGS, NULL},
-    {"time_freshness", time_freshness, METH_VARARGS, NULL},
-    {"time_validity", time_validity, METH_O, NULL},
-    {"city_get", city_get, METH_O, NULL},
-    {"city_search", city_search, METH_VARARGS, NULL},
-    {"city_nearest", city_nearest, METH_VARARGS, NULL},
-    {"latlng_to_cell", latlng_to_cell, METH_VARARGS, NULL},
-    {"cell_to_latlng", cell_to_latlng, METH_O, NULL},
-    {"cell_to_boundary", cell_to_boundary, METH_O, NULL},
-    {"cell_resolution", cell_resolution, METH_O, NULL},
-    {"cell_area", cell_area, METH_O, NULL},
-    {"cell_to_parent", cell_parent, METH_VARARGS, NULL},
-    {"k_ring", k_ring, METH_VARARGS, NULL},
-    {"grid_box", grid_box, METH_VARARGS, NULL},
+    {"create_ucid", FAST(create_ucid), METH_FASTCALL | METH_KEYWORDS, DOC_CREATE_UCID},
+    {"parse_ucid", FAST(parse_ucid), METH_FASTCALL | METH_KEYWORDS, DOC_PARSE_UCID},
+    {"canonicalize", canonicalize_ucid, METH_O,
+     "canonicalize($module, ucid_string, /)\n--\n\nCanonical text; see ucid.canonicalize."},
+    {"defects", defects, METH_O,
+     "defects($module, ucid_string, /)\n--\n\nEverything that is wrong with a text; see ucid.identifiers.defects."},
+    {"is_valid_ucid", is_valid, METH_O, DOC_IS_VALID_UCID},
+    {"pack", pack, METH_O, DOC_PACK},
+    {"unpack", unpack, METH_O, DOC_UNPACK},
+    {"time_hour", time_hour, METH_O,
+     "time_hour($module, timestamp, /)\n--\n\nHours of a key since Monday 1969-12-29 00h."},
+    {"time_text", time_text, METH_O,
+     "time_text($module, hour, /)\n--\n\nKey of its hours since Monday 1969-12-29 00h."},
+    {"add_hours", add_hours, METH_VARARGS, "add_hours($module, timestamp, hours, /)\n--\n\nSee ucid.add_hours."},
+    {"add_weeks", add_weeks, METH_VARARGS, "add_weeks($module, timestamp, weeks, /)\n--\n\nSee ucid.add_weeks."},
+    {"time_range", time_range, METH_VARARGS,
+     "time_range($module, start, end, step_hours=1, /)\n--\n\nSee ucid.generate_time_range."},
+    {"time_from_seconds", time_from_seconds, METH_O,
+     "time_from_seconds($module, seconds, /)\n--\n\nKey of seconds since 1970-01-01 00h of the clock that it shall "
+     "show."},
+    {"time_to_seconds", time_to_seconds, METH_O,
+     "time_to_seconds($module, timestamp, /)\n--\n\nSeconds since 1970-01-01 00h of a key's hour on its Monday."},
+    {"time_to_utc", time_to_utc, METH_VARARGS,
+     "time_to_utc($module, timestamp, zone, /)\n--\n\nSee ucid.to_utc; zone is an IANA name."},
+    {"time_from_utc", time_from_utc, METH_VARARGS,
+     "time_from_utc($module, timestamp, zone, /)\n--\n\nSee ucid.from_utc; zone is an IANA name."},
+    {"time_freshness", time_freshness, METH_VARARGS,
+     "time_freshness($module, timestamp, now, validity_weeks, /)\n--\n\n1 - |timestamp - now| / validity, not below "
+     "0."},
+    {"time_validity", time_validity, METH_O,
+     "time_validity($module, context, /)\n--\n\nWeeks for which a score of a context stays valid; 0: not published."},
+    {"city_get", city_get, METH_O, "city_get($module, city_code, /)\n--\n\nRow of a city; see ucid.get_city."},
+    {"city_search", city_search, METH_VARARGS,
+     "city_search($module, text, country, /)\n--\n\nRows of cities that a text fits; see ucid.search_cities."},
+    {"city_nearest", city_nearest, METH_VARARGS,
+     "city_nearest($module, lat, lon, /)\n--\n\nRow of the city whose centre is nearest, and metres to it."},
+    {"latlng_to_cell", latlng_to_cell, METH_VARARGS, DOC_LATLNG_TO_CELL},
+    {"cell_to_latlng", cell_to_latlng, METH_O, DOC_CELL_TO_LATLNG},
+    {"cell_to_boundary", cell_to_boundary, METH_O, DOC_CELL_TO_BOUNDARY},
+    {"cell_resolution", cell_resolution, METH_O, DOC_CELL_RESOLUTION},
+    {"cell_area", cell_area, METH_O, DOC_CELL_AREA},
+    {"cell_to_parent", cell_parent, METH_VARARGS, DOC_CELL_TO_PARENT},
+    {"k_ring", k_ring, METH_VARARGS, DOC_K_RING},
+    {"grid_box", grid_box, METH_VARARGS,
+     "grid_box($module, min_lat, min_lon, max_lat, max_lon, resolution, /)\n--\n\nSee ucid.generate_grid_h3."},
     {NULL, NULL, 0, NULL},
 };
 

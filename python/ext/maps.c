@@ -113,8 +113,9 @@ static PyObject *ramp(PyObject *module, PyObject *ignored)
 
 PyMethodDef ext_maps_methods[] = {
 #ifdef UCID_HAVE_PAGE
-    {"write_map", write_map, METH_VARARGS, NULL},
+    {"write_map", write_map, METH_VARARGS,
+     "write_map($module, source, page, path, index, title, show, points, /)\n--\n\nSee ucid.map."},
 #endif
-    {"map_ramp", ramp, METH_NOARGS, NULL},
+    {"map_ramp", ramp, METH_NOARGS, "map_ramp($module, /)\n--\n\nColours of scores from 0 to 100, evenly spaced."},
     {NULL, NULL, 0, NULL},
 };

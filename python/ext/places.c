@@ -1,4 +1,5 @@
 /* places.c: the types Index, Context and ContextResult: one place, one score. */
+#include "docs.h"
 #include "ext.h"
 
 #include <math.h>
@@ -187,8 +188,8 @@ static PyGetSetDef index_getset[] = {
 };
 
 static PyMethodDef index_methods[] = {
-    {"check", index_check, METH_NOARGS, "Verify every checksum and invariant; raises UCIDDataError."},
-    {"explain_rows", index_explain, METH_VARARGS, "Reasons of a place's score, as tuples; see ucid.explain."},
+    {"check", index_check, METH_NOARGS, DOC_INDEX_CHECK},
+    {"explain_rows", index_explain, METH_VARARGS, DOC_EXPLAIN_ROWS},
     {"__reduce__", index_reduce, METH_NOARGS, "For pickle: another process maps the same file, or fetches it."},
     {NULL, NULL, 0, NULL},
 };
@@ -199,7 +200,7 @@ static PyType_Slot index_slots[] = {
     {Py_tp_repr, (void *)index_repr},
     {Py_tp_getset, index_getset},
     {Py_tp_methods, index_methods},
-    {Py_tp_doc, "Index(path)\n--\n\nA region's street network and places, mapped read-only; shared by threads."},
+    {Py_tp_doc, DOC_INDEX},
     {0, NULL},
 };
 
@@ -480,7 +481,7 @@ static PyType_Slot result_slots[] = {
     {Py_tp_repr, (void *)result_repr},
     {Py_tp_getset, result_getset},
     {Py_tp_methods, result_methods},
-    {Py_tp_doc, "Score of one place in one context."},
+    {Py_tp_doc, DOC_CONTEXT_RESULT},
     {0, NULL},
 };
 
@@ -669,13 +670,9 @@ static PyGetSetDef context_getset[] = {
 };
 
 static PyMethodDef context_methods[] = {
-    {"compute", FAST(context_compute), METH_FASTCALL | METH_KEYWORDS,
-     "compute($self, lat, lon, timestamp=None)\n--\n\n"
-     "Score one place.\n\nParameters\n----------\nlat, lon : float\n    Degrees, WGS 84.\n"
-     "timestamp : str, optional\n    Week key such as \"2026W01T12\"; None: the week of the index's data.\n\n"
-     "Returns\n-------\nContextResult\n\nRaises\n------\nUCIDDataError\n    No index covers the place.\n"},
+    {"compute", FAST(context_compute), METH_FASTCALL | METH_KEYWORDS, DOC_COMPUTE},
     {"__reduce__", context_reduce, METH_NOARGS, "For pickle: with the index or catalog that it asks."},
-    {"forget_indexes", context_forget, METH_NOARGS, "Ask the resolver again from the next place on."},
+    {"forget_indexes", context_forget, METH_NOARGS, DOC_FORGET_INDEXES},
     {NULL, NULL, 0, NULL},
 };
 
@@ -687,7 +684,7 @@ static PyType_Slot context_slots[] = {
     {Py_tp_repr, (void *)context_repr},
     {Py_tp_getset, context_getset},
     {Py_tp_methods, context_methods},
-    {Py_tp_doc, "A built-in context; ucid.get_context gives it."},
+    {Py_tp_doc, DOC_CONTEXT},
     {0, NULL},
 };
 
@@ -764,9 +761,11 @@ static PyObject *context_ids(PyObject *module, PyObject *ignored)
 }
 
 PyMethodDef ext_places_methods[] = {
-    {"build_index", build_index, METH_VARARGS, NULL},
-    {"context_ids", context_ids, METH_NOARGS, NULL},
-    {"restore_result", restore_result, METH_VARARGS, NULL},
+    {"build_index", build_index, METH_VARARGS,
+     "build_index($module, extract, path, threads, progress, boundary, cutoff_m, snap_limit_m, buffer_m, /)\n--\n\nSee "
+     "ucid.build_index."},
+    {"context_ids", context_ids, METH_NOARGS, "context_ids($module, /)\n--\n\nIds of the built-in contexts."},
+    {"restore_result", restore_result, METH_VARARGS, "The ContextResult that gave these values to pickle."},
     {NULL, NULL, 0, NULL},
 };
 

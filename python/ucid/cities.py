@@ -79,7 +79,10 @@ class City:
             raise UCIDValidationError(f"no time zone '{self.timezone}'", code="INVALID_FIELD") from error
 
 
-def _city(row: tuple[str, str, str, str, int, float, float, tuple[float, float, float, float], bool, str, str]) -> City:
+_Row = tuple[str, str, str, str, int, float, float, tuple[float, float, float, float], bool, str, str]
+
+
+def _city(row: _Row) -> City:
     city = object.__new__(City)  # registry rows were checked when the library was built
     names = ("code", "full_name", "country", "timezone", "population", "lat", "lon")
     fields = dict(zip(names, row, strict=False), bbox=BoundingBox(*row[7]), bbox_estimated=row[8], region=row[9])
@@ -100,12 +103,47 @@ class CityRegistry:
         self._own: dict[str, City] = {}
 
     def get(self, code: str) -> City:
-        """City of a code in any case; raises UCIDRegistryError (CITY_NOT_FOUND)."""
+        """City of a code.
+
+        Parameters
+        ----------
+        code : str
+            In any case.
+
+        Returns
+        -------
+        City
+
+        Raises
+        ------
+        UCIDRegistryError
+            ``CITY_NOT_FOUND``.
+
+        Examples
+        --------
+        >>> CityRegistry().get("ist").country
+        'TR'
+        """
         own = self._own.get(code.upper())
         return own if own is not None else _city(_ext.city_get(code))
 
     def exists(self, code: str) -> bool:
-        """Whether a code is known."""
+        """Whether a code is known.
+
+        Parameters
+        ----------
+        code : str
+            In any case.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> CityRegistry().exists("IST"), CityRegistry().exists("?")
+        (True, False)
+        """
         try:
             self.get(code)
         except UCIDRegistryError:
@@ -113,32 +151,94 @@ class CityRegistry:
         return True
 
     def register(self, city: City) -> None:
-        """Add a city, or replace the one with its code, in this registry."""
+        """Add a city to this registry, or replace the one with its code.
+
+        Parameters
+        ----------
+        city : City
+
+        Examples
+        --------
+        >>> registry = CityRegistry()
+        >>> registry.register(City("ZZX", "Nowhere", "XX", "UTC"))
+        >>> registry.get("ZZX").full_name
+        'Nowhere'
+        """
         self._own[city.code] = city
 
     def list_all(self) -> list[City]:
-        """All cities, by code."""
+        """All cities, by code.
+
+        Returns
+        -------
+        list of City
+
+        Examples
+        --------
+        >>> CityRegistry().list_all()[0].code
+        'AAA'
+        """
         cities = {row[0]: _city(row) for row in _ext.city_search("", "")} | self._own
         return [cities[code] for code in sorted(cities)]
 
     def count(self) -> int:
-        """Number of cities."""
+        """Number of cities.
+
+        Returns
+        -------
+        int
+
+        Examples
+        --------
+        >>> CityRegistry().count() > 6000
+        True
+        """
         return len(self.list_all())
 
 
 def get_city(code: str) -> City:
-    """City of a code in any case.
+    """City of a code.
+
+    Parameters
+    ----------
+    code : str
+        In any case.
+
+    Returns
+    -------
+    City
 
     Raises
     ------
     UCIDRegistryError
         ``CITY_NOT_FOUND``.
+
+    Examples
+    --------
+    >>> city = get_city("IST")
+    >>> city.full_name, city.country, city.timezone
+    ('Istanbul', 'TR', 'Europe/Istanbul')
     """
     return _city(_ext.city_get(code))
 
 
 def get_city_bbox(code: str) -> BoundingBox:
     """Bounding box of a city; ``get_city(code).bbox_estimated`` tells whether it is an estimate.
+
+    Parameters
+    ----------
+    code : str
+        In any case.
+
+    Returns
+    -------
+    BoundingBox
+        Degrees.
+
+    Raises
+    ------
+    UCIDRegistryError
+        ``CITY_NOT_FOUND``.
 
     Examples
     --------
@@ -149,24 +249,89 @@ def get_city_bbox(code: str) -> BoundingBox:
 
 
 def list_cities(country: str | None = None) -> list[City]:
-    """Cities by code, of one country (ISO 3166 alpha-2) or of all."""
+    """Cities by code.
+
+    Parameters
+    ----------
+    country : str, optional
+        ISO 3166 alpha-2; default: all.
+
+    Returns
+    -------
+    list of City
+
+    Examples
+    --------
+    >>> [city.code for city in list_cities("MC")]
+    ['MCM']
+    """
     return [_city(row) for row in _ext.city_search("", (country or "").upper())]
 
 
 def search_cities(text: str, country: str | None = None) -> list[City]:
-    """Cities whose code or name fits a text, the best first; case and accents do not count."""
+    """Cities whose code or name fits a text, the best first; case and accents do not count.
+
+    Parameters
+    ----------
+    text : str
+        A code, or a part of a name.
+    country : str, optional
+        Only of this one; ISO 3166 alpha-2.
+
+    Returns
+    -------
+    list of City
+        That of the code, then names that start with the text, then names that hold it, each by falling population.
+
+    Examples
+    --------
+    >>> [city.code for city in search_cities("istan", "TR")][0]
+    'IST'
+    """
     return [_city(row) for row in _ext.city_search(text, (country or "").upper())]
 
 
 def list_countries() -> list[str]:
-    """ISO codes of all countries that have a city."""
+    """Countries that have a city.
+
+    Returns
+    -------
+    list of str
+        ISO 3166 alpha-2, ascending.
+
+    Examples
+    --------
+    >>> "TR" in list_countries()
+    True
+    """
     return sorted({row[2] for row in _ext.city_search("", "")})
 
 
 def get_cities_by_coordinates(lat: float, lon: float) -> list[City]:
-    """Cities whose bounding box holds a coordinate, the nearest centre first; else the nearest city."""
+    """Cities whose bounding box holds a coordinate, the nearest centre first; else the nearest city.
+
+    Parameters
+    ----------
+    lat, lon : float
+        Degrees, WGS 84.
+
+    Returns
+    -------
+    list of City
+        At least one.
+
+    Raises
+    ------
+    UCIDError
+        ``INVALID_COORDINATES``.
+
+    Examples
+    --------
+    >>> get_cities_by_coordinates(43.7325, 7.4189)[0].code
+    'MCM'
+    """
     nearest, _ = _ext.city_nearest(lat, lon)
-    holding = []
+    holding: list[tuple[float, str, _Row]] = []
     for row in _ext.city_search("", ""):
         south, west, north, east = row[7]
         inside = west <= lon <= east if west <= east else lon >= west or lon <= east
@@ -176,7 +341,18 @@ def get_cities_by_coordinates(lat: float, lon: float) -> list[City]:
 
 
 def get_registry_info() -> dict[str, object]:
-    """Number of cities and countries, and the sources of the registry."""
+    """Number of cities and countries, and the sources of the registry.
+
+    Returns
+    -------
+    dict
+        ``cities``, ``countries``, ``sources``.
+
+    Examples
+    --------
+    >>> get_registry_info()["sources"]
+    'OpenTravelData, GeoNames (CC BY 4.0)'
+    """
     rows = _ext.city_search("", "")
     return {
         "cities": len(rows),

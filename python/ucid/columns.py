@@ -53,6 +53,13 @@ def _is_frame(table: Any) -> bool:
     return _home(table) in ("pandas", "geopandas")
 
 
+def _frames() -> Any:
+    """What knows pandas, loaded when a frame is there."""
+    from ucid import frames
+
+    return frames
+
+
 def _is_table(table: Any) -> bool:
     """Whether a table can be read more than once."""
     return (_home(table), type(table).__name__) in (("pyarrow", "Table"), ("pyarrow", "RecordBatch"), ("polars", "DataFrame"))
@@ -112,9 +119,7 @@ def _run(
     given.setdefault("threads", _processors())
     framed = _is_frame(table)
     if framed:
-        from ucid import frames
-
-        source = frames.needed_columns(table, door, (value for name, value in given.items() if name.endswith("_column")))
+        source = _frames().needed_columns(table, door, (value for name, value in given.items() if name.endswith("_column")))
     else:
         source = _source(table, arrays)
     given["replace"] = int(replace or framed)
@@ -130,7 +135,7 @@ def _run(
         import pyarrow
 
         added = pyarrow.table(stream)
-        made = frames.with_columns(table, added.select(added.column_names[added.column_names.index(_FIRST[door]) :]), replace)
+        made = _frames().with_columns(table, added.select(added.column_names[added.column_names.index(_FIRST[door]) :]), replace)
     else:
         made = added = _sink(stream, table)
     if door == "score" and added is not stream:
@@ -200,19 +205,29 @@ def create(
     city, timestamp, context : str, optional
         Values for all rows.
     resolution : int
-        H3 resolution of identifiers of coordinates.
+        H3 resolution of identifiers of coordinates, 0..15.
     strict, snap : bool
         Check every rule of the standard; take the cell of the rounded coordinates.
     replace : bool
         Replace columns ``ucid`` and ``status`` that are there already; otherwise they are an error.
     errors : {"null", "raise"}
         A bad row is null and says why in ``status``, or raises UCIDDataError with its number and status.
+    threads : int, optional
+        Default: the processors that this process may use. The result does not depend on it.
     lat, lon, h3 : str or array, optional
-        Names of the columns; or, without a table, arrays of float64.
+        Names of the columns; or, without a table, arrays of numbers, degrees, ``[n]`` each.
 
     Returns
     -------
-    The kind of ``table``; an ArrowStream for everything without a kind of its own.
+    The kind of ``table``; an ArrowStream for everything without a kind of its own
+        Its rows in their order, its columns, then the new ones: texts.
+
+    Raises
+    ------
+    UCIDDataError
+        A column is missing, of a wrong type, or there already.
+    UCIDConfigError
+        An option is out of its range.
 
     Examples
     --------
@@ -245,6 +260,26 @@ def parse(
     ----------
     table : anything that speaks Arrow
         With a column ``ucid`` (or ``ucid_string``, or the one that ``column`` names).
+    column : str, optional
+    strict : bool
+        Check cities, cells and weeks too, as :func:`ucid.parse_ucid` does.
+    replace : bool
+        Replace columns that are there already; otherwise they are an error.
+    errors : {"null", "raise"}
+        A bad row is null and says why in ``status``, or raises UCIDDataError with its number and status.
+    threads : int, optional
+        Default: the processors that this process may use.
+
+    Returns
+    -------
+    The kind of ``table``; an ArrowStream for everything without a kind of its own
+        lat, lon (degrees) and confidence are float64, h3_resolution is uint8, all others are texts; flags are joined by
+        semicolons.
+
+    Raises
+    ------
+    UCIDDataError
+        A column is missing, of a wrong type, or there already.
 
     Examples
     --------
@@ -258,7 +293,28 @@ def parse(
 
 
 def canonicalize_column(table: Any, *, column: str | None = None, replace: bool = False, errors: str = "null") -> Any:
-    """Canonical texts of identifiers: adds canonical and status."""
+    """Canonical texts of identifiers: adds canonical and status; :func:`ucid.canonicalize` calls it for tables.
+
+    Parameters
+    ----------
+    table : anything that speaks Arrow
+        With a column ``ucid`` (or ``ucid_string``, or the one that ``column`` names).
+    column : str, optional
+    replace : bool
+        Replace columns that are there already; otherwise they are an error.
+    errors : {"null", "raise"}
+        A bad row is null and says why in ``status``, or raises UCIDDataError with its number and status.
+
+    Returns
+    -------
+    The kind of ``table``; an ArrowStream for everything without a kind of its own
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> canonicalize_column(pa.table({"ucid": ["ucid:ist:1:2"]})).column("status").to_pylist()
+    ['malformed_string']
+    """
     return _run("canonicalize", table, errors, ucid_column=column, replace=replace)
 
 
@@ -283,7 +339,7 @@ def score(
     Parameters
     ----------
     table : anything that speaks Arrow, or a dict of arrays
-        With coordinates (``lat``, ``lon``) or cells (``h3``).
+        With coordinates (``lat``, ``lon``) or cells (``h3``), which are scored at their centres.
     context : str
         Id of a context, built in or a plug-in.
     index : Index, path or sequence of Index, optional
@@ -293,14 +349,49 @@ def score(
     city : str, optional
         City code of all rows; default: a column ``city``, else the registry's nearest to the index.
     detail : bool
-        Add the parts (0..100), the metres walked to the nearest place of each, and ``snap_m``.
+        Add the parts (0..100), the metres walked to the nearest place of each (null: none in reach), and ``snap_m``, the
+        metres from the place to its street.
+    resolution : int
+        H3 resolution of identifiers of coordinates, 0..15.
+    replace : bool
+        Replace columns that are there already; otherwise they are an error.
+    errors : {"null", "raise"}
+        A bad row is null and says why in ``status``, or raises UCIDDataError with its number and status.
     threads : int, optional
         Default: the processors that this process may use. The result does not depend on it.
+    lat, lon, h3 : str or array, optional
+        Names of the columns; or, without a table, arrays of numbers, degrees, ``[n]`` each.
+
+    Returns
+    -------
+    The kind of ``table``; an ArrowStream for everything without a kind of its own
+        Its rows in their order, its columns, then the new ones: score 0..100 and confidence 0..1 are float64, multiples of
+        0.01. The schema of Arrow tables tells index, context and attribution.
 
     Raises
     ------
     UCIDDataError
-        No index; columns missing or of a wrong type.
+        No index; columns missing, of a wrong type, or there already.
+    UCIDContextError
+        ``CONTEXT_NOT_FOUND``.
+    UCIDConfigError
+        An option is out of its range; or the one index has no date, and no timestamp is given.
+
+    Warns
+    -----
+    UserWarning
+        Most places are outside the indexes, but inside with latitude and longitude exchanged.
+
+    Notes
+    -----
+    The formula and its sources are in docs/contexts.md.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> places = pa.table({"lat": [40.0, 95.0], "lon": [-40.0, -40.0]})
+    >>> score(places, index="town.ucidx").select(["status", "ucid"]).to_pylist()[1]
+    {'status': 'invalid_coordinates', 'ucid': None}
     """
     from ucid.contexts import PluginContext, get_context
 
@@ -352,9 +443,7 @@ def _score_plugin(
 
     arrays, names = _arrays_or_names(table, lat, lon)
     if _is_frame(table):
-        from ucid import frames
-
-        plain: Any = frames.plain_columns(table)
+        plain: Any = _frames().plain_columns(table)
     else:
         plain = _source(table, arrays)
     whole = pa.table(plain)
@@ -368,7 +457,7 @@ def _score_plugin(
     numbers = pa.array(scores, pa.float64(), from_pandas=True), pa.array(confidences, pa.float64(), from_pandas=True)
     grades = pa.array([grade_of(value) if value == value else None for value in scores], pa.string())
     if _is_frame(table):
-        added: Any = frames.with_columns(table, pa.table({"score": numbers[0], "confidence": numbers[1], "grade": grades}), replace)
+        added: Any = _frames().with_columns(table, pa.table({"score": numbers[0], "confidence": numbers[1], "grade": grades}), replace)
     else:
         added = whole.append_column("score", numbers[0]).append_column("confidence", numbers[1]).append_column("grade", grades)
         added = _sink(added, table) if _home(table) == "polars" else added
@@ -392,6 +481,22 @@ def grid(
     ----------
     bbox : sequence of float
         min_lat, min_lon, max_lat, max_lon, degrees.
+    context : str, optional
+        Default: no scores.
+    resolution : int
+        H3 resolution of the cells, 0..15.
+    index, timestamp, city, detail
+        As in :func:`score`.
+
+    Returns
+    -------
+    ArrowStream
+        Computed while it is read, in bounded memory, however many cells there are.
+
+    Raises
+    ------
+    UCIDConfigError
+        A side of the box, or the resolution, is out of its range.
 
     Examples
     --------
@@ -464,10 +569,8 @@ def aggregate(
     to = f"r{to}" if isinstance(to, int) else to
     framed = _is_frame(table)
     if framed:
-        from ucid import frames
-
-        source = frames.needed_columns(table, "aggregate", (score, weight, h3, city))
+        source = _frames().needed_columns(table, "aggregate", (score, weight, h3, city))
     else:
         source = _source(table, {})
     stream = _ext.aggregate_stream(source, to, score, weight, h3, city, states, threads or _processors())
-    return frames.new_frame(stream) if framed else _sink(stream, table)
+    return _frames().new_frame(stream) if framed else _sink(stream, table)

@@ -146,12 +146,27 @@ _registered: dict[str, PluginContext] = {}
 
 
 def register_context(plugin: ContextPlugin | type[ContextPlugin]) -> None:
-    """Add a context written in Python; see :class:`ContextPlugin`. It replaces one of the same id.
+    """Add a context written in Python; it replaces one of the same id.
+
+    Parameters
+    ----------
+    plugin : ContextPlugin, or a class of them
+        See :class:`ContextPlugin`.
 
     Raises
     ------
     UCIDContextError
         It is no context, its id does not fit, or is that of a built-in context.
+
+    Examples
+    --------
+    >>> class Noise:
+    ...     context_id = "NOISE"
+    ...     def score(self, lat, lon, timestamp):
+    ...         return [70.0] * len(lat), [1.0] * len(lat)
+    >>> register_context(Noise)
+    >>> get_context("NOISE").compute(41.0, 29.0).grade
+    'B'
     """
     instance = plugin() if isinstance(plugin, type) else plugin
     name = getattr(instance, "context_id", None)
@@ -217,7 +232,17 @@ def _reopen(context_id: str, chosen: Index | Catalog) -> Context:
 
 
 def get_context(context_id: str) -> Context | PluginContext:
-    """Context by id, in any case.
+    """Context by id.
+
+    Parameters
+    ----------
+    context_id : str
+        In any case.
+
+    Returns
+    -------
+    Context or PluginContext
+        Both have ``context_id`` and ``compute(lat, lon, timestamp)``.
 
     Raises
     ------
@@ -240,7 +265,17 @@ def get_context(context_id: str) -> Context | PluginContext:
 
 
 def list_contexts() -> list[str]:
-    """Ids of all contexts, the built-in ones first; those of entry points are listed, but not loaded."""
+    """Ids of all contexts, the built-in ones first; those of entry points are listed, but not loaded.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> list_contexts()[0]
+    '15MIN'
+    """
     return [*_ext.context_ids(), *sorted(_registered.keys() | _entry_points().keys())]
 
 

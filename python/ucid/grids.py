@@ -36,7 +36,7 @@ def generate_grid_h3(
     max_lon: float | None = None,
     resolution: int = 9,
 ) -> list[str]:
-    """Cells whose centre lies in a box, ascending.
+    """Cells whose centre lies in a box.
 
     Parameters
     ----------
@@ -45,6 +45,11 @@ def generate_grid_h3(
         Or ``generate_grid_h3(bbox, resolution)`` with the four as one sequence.
     resolution : int
         H3 resolution, 0..15.
+
+    Returns
+    -------
+    list of str
+        Ascending, 15 lower hexadecimal digits each.
 
     Raises
     ------
@@ -78,6 +83,21 @@ def scan_city_grid(
     context: str = "15MIN",
 ) -> Iterator[UCID]:
     """Identifiers at the centres of the cells of a box.
+
+    Parameters
+    ----------
+    city_code : str
+    bbox : sequence of float
+        min_lat, min_lon, max_lat, max_lon, degrees.
+    resolution : int
+        H3 resolution, 0..15.
+    timestamp, context : str
+        Of all identifiers.
+
+    Yields
+    ------
+    UCID
+        Ascending by cell, without a score: grade F, confidence 0.
 
     Examples
     --------

@@ -84,9 +84,14 @@ def canonicalize(ucid: Any) -> Any:
     ucid : str, UCID, or anything that speaks Arrow
         A table is given columns ``canonical`` and ``status``, as :mod:`ucid.columns` says.
 
+    Returns
+    -------
+    str, or the kind of the table
+
     Raises
     ------
     UCIDParseError
+        Of a text that cannot be repaired; in a table it is a null row.
 
     Examples
     --------

@@ -274,16 +274,49 @@ def _forget() -> None:
 def open_index(path: str | os.PathLike[str]) -> Index:
     """Map an index file.
 
+    Parameters
+    ----------
+    path : path
+        A ``.ucidx`` file, as :func:`build_index` and ``ucid index build`` write it.
+
+    Returns
+    -------
+    Index
+
     Raises
     ------
     UCIDDataError
         ``FILE_NOT_FOUND``, ``INDEX_FORMAT``, ``INDEX_CORRUPT``.
+
+    Examples
+    --------
+    >>> open_index("town.ucidx").timestamp
+    '2026W01T00'
     """
     return Index(path)
 
 
 def use_index(index: Index | str | os.PathLike[str]) -> Index:
-    """Score everything in this process on one index, until another is chosen."""
+    """Score everything in this process on one index, until another is chosen.
+
+    Parameters
+    ----------
+    index : Index or path
+
+    Returns
+    -------
+    Index
+
+    Raises
+    ------
+    UCIDDataError
+        As :func:`open_index`.
+
+    Examples
+    --------
+    >>> use_index("town.ucidx").path
+    'town.ucidx'
+    """
     global _chosen
     _chosen = index if isinstance(index, Index) else Index(index)
     _forget()
@@ -293,7 +326,31 @@ def use_index(index: Index | str | os.PathLike[str]) -> Index:
 def use_catalog(uri: str | os.PathLike[str]) -> Catalog:
     """Score everything in this process on the indexes of a catalog, until another is chosen.
 
-    The environment variable ``UCID_CATALOG`` does the same for processes that do not call this.
+    The environment variable ``UCID_CATALOG`` does the same for processes that do not call this. Indexes that lie elsewhere
+    are fetched into ``$UCID_CACHE/indexes`` when a place asks for them, once a host.
+
+    Parameters
+    ----------
+    uri : path or URI
+        ``catalog.json``, as ``ucid catalog add`` writes it, or its folder or prefix; URIs are read with fsspec.
+
+    Returns
+    -------
+    Catalog
+
+    Raises
+    ------
+    UCIDDataError
+        It does not exist, or is no catalog.
+    UCIDConfigError
+        ``MISSING_DEPENDENCY``: a URI, and no fsspec.
+
+    Examples
+    --------
+    >>> use_catalog("nowhere")
+    Traceback (most recent call last):
+        ...
+    ucid.errors.UCIDDataError: ...catalog.json: No such file or directory
     """
     global _chosen
     _chosen = Catalog(uri)
@@ -347,25 +404,38 @@ def build_index(
     threads: int | None = None,
     progress: bool | Callable[[str, int, int], None] = False,
 ) -> Index:
-    """Compile an OpenStreetMap extract (``.osm.pbf``) into an index, and open it.
+    """Compile an OpenStreetMap extract into an index, and open it.
 
     Parameters
     ----------
     extract, path : path
-        Input, and the file to be written: whole, or not at all.
+        ``.osm.pbf`` to read, and the file to be written: whole, or not at all.
     boundary : path, optional
         GeoJSON polygon whose inside is reported; streets outside still count.
     cutoff_m, snap_limit_m, buffer_m : float
-        Reach on the network, farthest street of a place, network kept around the boundary, metres.
+        Reach on the network (100..2000), farthest street of a place (10..1000), network kept around the boundary, metres.
     threads : int, optional
-        Default: the processors that this process may use.
+        Default: the processors that this process may use. The file does not depend on it.
     progress : bool or callable
         True prints to stderr; a callable gets stage, done, total.
+
+    Returns
+    -------
+    Index
 
     Raises
     ------
     UCIDDataError
         The extract is missing, damaged, or holds no walkable street; or writing failed.
+
+    Notes
+    -----
+    What is read from an extract, and how, is in docs/index-format.md and docs/contexts.md.
+
+    Examples
+    --------
+    >>> build_index("town.osm.pbf", "again.ucidx").id == open_index("town.ucidx").id
+    True
     """
     report = _print_progress if progress is True else progress or None
     threads = threads or len(os.sched_getaffinity(0))
@@ -409,19 +479,32 @@ class Reasons(list[Reason]):
 
 
 def explain(lat: float, lon: float, context: str = "15MIN", index: Index | None = None) -> Reasons:
-    """List the places that a score comes from, with the metres walked to each.
+    """List the places that a score comes from, with the metres walked to each: by a search over the street graph.
 
     Parameters
     ----------
     lat, lon : float
-        Degrees.
+        Degrees, WGS 84.
+    context : str
+        ``"15MIN"``.
     index : Index, optional
         Default: the one that is chosen for the place.
+
+    Returns
+    -------
+    Reasons
+        A list of :class:`Reason`, by part and distance, which notebooks show as a table.
 
     Raises
     ------
     UCIDError
         The place has no score: the coordinates are bad, or no index or no street is near.
+
+    Examples
+    --------
+    >>> reasons = explain(40.0, -40.0, index=open_index("town.ucidx"))
+    >>> all(reason.distance_m <= 1200 for reason in reasons)
+    True
     """
     if index is None:
         index = find_index(_ext.latlng_to_cell(lat, lon, 7))

@@ -11,6 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from html import escape
+from math import cos, radians
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,12 @@ def map(
         No score or no place in the table, a score outside 0..100, or a cell twice; the page is not part of this build.
     UCIDConfigError
         ``show`` is nothing that the table has.
+
+    Examples
+    --------
+    >>> cells = ucid.grid(ucid.open_index("town.ucidx").bounds, "15MIN", index="town.ucidx")
+    >>> ucid.map(cells, "town.html", index="town.ucidx").left_out
+    0
     """
     page = Path(__file__).with_name("map.html")
     if not hasattr(_ext, "write_map") or not page.exists():
@@ -239,27 +246,20 @@ def plot(
     if "status" in whole.column_names:  # no street is near, so there is nothing to show, as on the page
         statuses = whole.column("status").to_pylist()
         values = [None if status in _NOWHERE else value for value, status in zip(values, statuses, strict=True)]
-    if ax is None:
-        _, ax = plt.subplots(figsize=(9, 7), layout="constrained")
+    axes: Axes = ax if ax is not None else plt.subplots(figsize=(9, 7), layout="constrained")[1]
     if column == "grade":
-        _draw_grades(ax, kind, shapes, values, legend)
+        _draw_grades(axes, kind, shapes, values, legend)
     else:
-        _draw_numbers(ax, kind, shapes, values, column, legend)
-    ax.autoscale_view()
-    south, north = ax.get_ylim()
-    ax.set_aspect(1 / max(0.01, _cosine((south + north) / 2)))
-    ax.set_xlabel("longitude, °")
-    ax.set_ylabel("latitude, °")
+        _draw_numbers(axes, kind, shapes, values, column, legend)
+    axes.autoscale_view()
+    south, north = axes.get_ylim()
+    axes.set_aspect(1 / max(0.01, cos(radians((south + north) / 2))))
+    axes.set_xlabel("longitude, °")
+    axes.set_ylabel("latitude, °")
     if title is not None:
-        ax.set_title(title)
-    ax.text(0.995, 0.005, ATTRIBUTION, transform=ax.transAxes, ha="right", va="bottom", fontsize="x-small", color="0.35")
-    return ax
-
-
-def _cosine(degrees: float) -> float:
-    from math import cos, radians
-
-    return cos(radians(degrees))
+        axes.set_title(title)
+    axes.text(0.995, 0.005, ATTRIBUTION, transform=axes.transAxes, ha="right", va="bottom", fontsize="x-small", color="0.35")
+    return axes
 
 
 def _draw(ax: Axes, kind: str, shapes: list[Any], **look: Any) -> Any:

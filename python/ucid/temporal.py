@@ -38,6 +38,15 @@ class TemporalKey(NamedTuple):
 def parse_temporal_key(timestamp: str) -> TemporalKey:
     """Read a key.
 
+    Parameters
+    ----------
+    timestamp : str
+        ``YYYYWwwThh``.
+
+    Returns
+    -------
+    TemporalKey
+
     Raises
     ------
     UCIDParseError
@@ -57,6 +66,23 @@ def parse_temporal_key(timestamp: str) -> TemporalKey:
 def add_hours(timestamp: str, hours: int) -> str:
     """Key some hours later, or earlier.
 
+    Parameters
+    ----------
+    timestamp : str
+        A key.
+    hours : int
+        Negative: earlier.
+
+    Returns
+    -------
+    str
+        Its weekday is dropped, so 12 hours after ``2026W01T18`` is ``2026W01T06``.
+
+    Raises
+    ------
+    UCIDValidationError
+        ``INVALID_TIME``: outside the years 1..9999.
+
     Examples
     --------
     >>> add_hours("2026W01T12", 6)
@@ -68,6 +94,22 @@ def add_hours(timestamp: str, hours: int) -> str:
 def add_weeks(timestamp: str, weeks: int) -> str:
     """Key some weeks later, or earlier.
 
+    Parameters
+    ----------
+    timestamp : str
+        A key.
+    weeks : int
+        Negative: earlier.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    UCIDValidationError
+        ``INVALID_TIME``: outside the years 1..9999.
+
     Examples
     --------
     >>> add_weeks("2026W53T12", 1)
@@ -77,7 +119,16 @@ def add_weeks(timestamp: str, weeks: int) -> str:
 
 
 def diff_hours(a: str, b: str) -> int:
-    """Hours from ``b`` to ``a``.
+    """Hours from ``b`` to ``a``, each key taken as its Monday.
+
+    Parameters
+    ----------
+    a, b : str
+        Keys.
+
+    Returns
+    -------
+    int
 
     Examples
     --------
@@ -88,7 +139,17 @@ def diff_hours(a: str, b: str) -> int:
 
 
 def compare_temporal(a: str, b: str) -> int:
-    """-1, 0 or 1: ``a`` is before, equal to or after ``b``.
+    """Order of two keys.
+
+    Parameters
+    ----------
+    a, b : str
+        Keys.
+
+    Returns
+    -------
+    int
+        -1, 0 or 1: ``a`` is before, equal to or after ``b``.
 
     Examples
     --------
@@ -102,6 +163,15 @@ def compare_temporal(a: str, b: str) -> int:
 def is_in_range(timestamp: str, start: str, end: str) -> bool:
     """Whether a key lies in a range; both ends belong to it.
 
+    Parameters
+    ----------
+    timestamp, start, end : str
+        Keys.
+
+    Returns
+    -------
+    bool
+
     Examples
     --------
     >>> is_in_range("2026W02T00", "2026W01T12", "2026W02T00")
@@ -112,6 +182,17 @@ def is_in_range(timestamp: str, start: str, end: str) -> bool:
 
 def generate_time_range(start: str, end: str, step_hours: int = 1) -> list[str]:
     """Distinct keys of ``start``, ``start + step`` and so on up to ``end``, ascending.
+
+    Parameters
+    ----------
+    start, end : str
+        Keys.
+    step_hours : int
+        At least 1.
+
+    Returns
+    -------
+    list of str
 
     Raises
     ------
@@ -131,9 +212,27 @@ def _zone(city: str) -> str:
 
 
 def to_utc(timestamp: str, city: str) -> str:
-    """Key in UTC of a city's local key; ``city`` is a code, or an IANA zone.
+    """Key in UTC of a city's local key.
 
     The hour is shifted inside its week by the zone's offset on Thursday noon, in whole hours.
+
+    Parameters
+    ----------
+    timestamp : str
+        A key.
+    city : str
+        Code of a city, or an IANA zone.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    UCIDRegistryError
+        ``CITY_NOT_FOUND``.
+    UCIDDataError
+        ``FILE_NOT_FOUND``: no such zone on this machine.
 
     Examples
     --------
@@ -145,6 +244,22 @@ def to_utc(timestamp: str, city: str) -> str:
 
 def from_utc(timestamp: str, city: str) -> str:
     """Local key of a key in UTC; takes :func:`to_utc` back.
+
+    Parameters
+    ----------
+    timestamp : str
+        A key.
+    city : str
+        Code of a city, or an IANA zone.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    UCIDRegistryError, UCIDDataError
+        As :func:`to_utc`.
 
     Examples
     --------
@@ -177,7 +292,24 @@ def to_datetime(timestamp: str) -> datetime:
 
 
 def calculate_freshness(timestamp: str, now: str, context: str = "15MIN") -> float:
-    """1 for data of now, falling to 0 at the end of the context's validity.
+    """How fresh a score is: 1 of now, falling to 0 at the end of the context's validity.
+
+    Parameters
+    ----------
+    timestamp, now : str
+        Keys.
+    context : str
+        Its validity in weeks is that of the standard; docs/contexts.md.
+
+    Returns
+    -------
+    float
+        ``1 - |timestamp - now| / validity``, at least 0.
+
+    Raises
+    ------
+    ValueError
+        No validity is published for the context.
 
     Examples
     --------

@@ -91,7 +91,7 @@ def choose(data: Any, engine: str = "auto") -> str:
         return engine
     if not is_path(data):
         return own
-    size = measure([data] if isinstance(data, (str, os.PathLike)) else data)
+    size = measure([os.fspath(data)] if isinstance(data, (str, os.PathLike)) else data)
     name, why = _by_size(size)
     print(f"ucid: engine {name}: {size / _GB:.3g} GB listed, {why}", file=sys.stderr)
     return name
