@@ -1,10 +1,15 @@
 /* build_near.c: the nearest opportunities of every node, then of every edge.
  *
- * One search a part, from all of its opportunities at once: labels (distance, node, opportunity) leave a queue by
- * distance, then opportunity; a node takes the first k of different opportunities and passes each on. What a node does
- * not take, no node behind it can need, since its k nearer ones lie on the same way. Lengths are integers up to the
- * cutoff, so the queue is an array of lists, one for each distance; edges are at least one unit long, so a list is
- * complete when its turn comes, and is sorted then. */
+ * A node keeps, of each part, the k nearest opportunities by (distance, opportunity). What a node does not keep, no
+ * node behind it can need, since its k nearer ones lie on the same way: so a search that runs from some opportunities
+ * at once ends where enough nearer ones are known. One search runs from the opportunities of a stretch of nodes; nodes
+ * lie in Hilbert order, so a stretch is a patch of the map, and what a search touches fits the cache however large the
+ * map is:
+ *
+ *     stretch of nodes --its opportunities--> labels by distance --> lists of the nodes around --> next stretch
+ *
+ * Lengths are integers up to the cutoff, so the queue is an array of lists, one for each distance. The order of
+ * searches decides nothing: a list ends as the k least of all that reach its node. */
 #include "index/build.h"
 #include "index/tags.h"
 #include "rt/error.h"
@@ -12,18 +17,23 @@
 #include "rt/pool.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { PARTS = TAGS_PARTS + 1, NEAREST_MAX = 3 };
+enum { PARTS = TAGS_PARTS + 1, NEAREST_MAX = 3, STRETCH = 8192 };
 #define NO_LABEL UINT32_MAX
 
-/* k slots a node; distance UCIDX_FAR: empty, and so are those behind it. */
+/* k slots a node, ascending: distance << 32 | opportunity; NOTHING: empty, and so are those behind it. */
 typedef struct part_lists {
     uint32_t k;
-    uint16_t *distance;    /* [nodes * k] */
-    uint32_t *opportunity; /* [nodes * k] */
+    uint64_t *slots; /* [nodes * k] */
 } part_lists;
+#define NOTHING UINT64_MAX
+
+static uint32_t distance_of(uint64_t slot) { return (uint32_t)(slot >> 32); }
+
+typedef struct near_arc {
+    uint32_t node, length;
+} near_arc;
 
 typedef struct label {
     uint32_t node, opportunity, next;
@@ -31,30 +41,37 @@ typedef struct label {
 
 typedef struct search {
     const build *b;
+    const near_arc *arcs; /* as build.arcs, from build.first_arc */
     part_lists *lists;
     label *labels;
     size_t label_count, label_capacity;
     uint32_t free;    /* list of labels that may be used again */
+    uint32_t waiting; /* labels in buckets */
     uint32_t *bucket; /* [cutoff + 1]: list of labels */
-    uint64_t *turn;   /* labels of the distance whose turn it is: opportunity << 32 | node */
-    size_t turn_capacity;
 } search;
 
 typedef struct searching {
     build *b;
+    const near_arc *arcs;
     part_lists *lists; /* [PARTS] */
     atomic_int failed;
 } searching;
+
+/* Where an opportunity belongs in a node's list; k: nowhere, or it is there already, and then as near. */
+static uint32_t place_in(const part_lists *l, const uint64_t *slots, uint64_t slot)
+{
+    uint32_t at = 0;
+    for (; at < l->k && slots[at] < slot; at++) {
+        if ((uint32_t)slots[at] == (uint32_t)slot) return l->k;
+    }
+    return at < l->k && slots[at] == slot ? l->k : at;
+}
 
 static int push(search *s, uint64_t distance, uint32_t node, uint32_t opportunity)
 {
     if (distance > s->b->cutoff) return 1;
     const part_lists *l = s->lists;
-    size_t slot = (size_t)node * l->k;
-    for (uint32_t i = 0; i < l->k; i++) {
-        if (l->distance[slot + i] == UCIDX_FAR) break;
-        if (i + 1 == l->k || l->opportunity[slot + i] == opportunity) return 1;
-    }
+    if (place_in(l, &l->slots[(size_t)node * l->k], distance << 32 | opportunity) == l->k) return 1;
     uint32_t at = s->free;
     if (at != NO_LABEL) {
         s->free = s->labels[at].next;
@@ -69,55 +86,59 @@ static int push(search *s, uint64_t distance, uint32_t node, uint32_t opportunit
     }
     s->labels[at] = (label){node, opportunity, s->bucket[distance]};
     s->bucket[distance] = at;
+    s->waiting++;
     return 1;
-}
-
-static int by_key(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return (a > b) - (a < b);
 }
 
 static int settle(search *s, uint32_t distance, uint32_t node, uint32_t opportunity)
 {
-    const build *b = s->b;
-    part_lists *l = s->lists;
-    size_t slot = (size_t)node * l->k;
-    uint32_t taken = 0;
-    for (; taken < l->k && l->distance[slot + taken] != UCIDX_FAR; taken++) {
-        if (l->opportunity[slot + taken] == opportunity) return 1;
-    }
-    if (taken == l->k) return 1;
-    l->distance[slot + taken] = (uint16_t)distance;
-    l->opportunity[slot + taken] = opportunity;
-    for (uint32_t i = b->first_arc[node]; i < b->first_arc[node + 1]; i++) {
-        const build_edge *edge = &b->edges[b->arcs[i]];
-        uint32_t other = edge->a == node ? edge->b : edge->a;
-        if (!push(s, (uint64_t)distance + edge->length, other, opportunity)) return 0;
+    const part_lists *l = s->lists;
+    uint64_t *slots = &l->slots[(size_t)node * l->k], slot = (uint64_t)distance << 32 | opportunity;
+    uint32_t at = place_in(l, slots, slot);
+    if (at == l->k) return 1;
+    for (uint32_t i = l->k - 1; i > at; i--) slots[i] = slots[i - 1];
+    slots[at] = slot;
+    for (uint32_t i = s->b->first_arc[node]; i < s->b->first_arc[node + 1]; i++) {
+        if (!push(s, (uint64_t)distance + s->arcs[i].length, s->arcs[i].node, opportunity)) return 0;
     }
     return 1;
 }
 
 static int drain(search *s)
 {
-    for (uint32_t distance = 0; distance <= s->b->cutoff; distance++) {
-        size_t count = 0;
+    for (uint32_t distance = 0; s->waiting > 0; distance++) {
+        /* edges are at least one unit long, so nothing joins a list whose turn it is */
         for (uint32_t at = s->bucket[distance]; at != NO_LABEL;) {
-            if (count == s->turn_capacity) {
-                void *grown = s->turn;
-                if (!ucid_grow(&s->b->allocator, &grown, &s->turn_capacity, count + 1, sizeof *s->turn)) return 0;
-                s->turn = grown;
-            }
-            s->turn[count++] = (uint64_t)s->labels[at].opportunity << 32 | s->labels[at].node;
-            uint32_t next = s->labels[at].next;
+            label settled = s->labels[at];
             s->labels[at].next = s->free;
             s->free = at;
-            at = next;
+            s->waiting--;
+            at = settled.next;
+            if (!settle(s, distance, settled.node, settled.opportunity)) return 0;
         }
-        if (count > 1) qsort(s->turn, count, sizeof *s->turn, by_key);
-        for (size_t i = 0; i < count; i++) {
-            if (!settle(s, distance, (uint32_t)s->turn[i], (uint32_t)(s->turn[i] >> 32))) return 0;
+        s->bucket[distance] = NO_LABEL;
+    }
+    return 1;
+}
+
+/* Opportunities are in the order of their nodes. */
+static int search_stretches(search *s, uint32_t part)
+{
+    const build *b = s->b;
+    size_t o = 0;
+    for (size_t start = 0; start < b->node_count; start += STRETCH) {
+        size_t end = b->node_count - start < STRETCH ? b->node_count : start + STRETCH;
+        if (part == UCIDX_PART_END) {
+            /* all ends are one: only the distance to the nearest matters */
+            for (size_t n = start; n < end; n++) {
+                if ((b->nodes[n].flags & 1) && !push(s, 0, (uint32_t)n, 0)) return 0;
+            }
         }
+        for (; part != UCIDX_PART_END && o < b->opportunity_count && b->opportunities[o].node < end; o++) {
+            const ucidx_opportunity *of = &b->opportunities[o];
+            if (of->part == part && !push(s, of->gap, of->node, (uint32_t)o)) return 0;
+        }
+        if (!drain(s)) return 0;
     }
     return 1;
 }
@@ -126,27 +147,13 @@ static void search_part(void *ctx, int64_t task, int worker)
 {
     searching *all = ctx;
     const build *b = all->b;
-    search s = {.b = b, .lists = &all->lists[task], .free = NO_LABEL};
+    search s = {.b = b, .arcs = all->arcs, .lists = &all->lists[task], .free = NO_LABEL};
     (void)worker;
     s.bucket = ucid_allocate(&b->allocator, b->cutoff + 1, sizeof *s.bucket);
-    int done = s.bucket != NULL;
-    for (uint32_t d = 0; done && d <= b->cutoff; d++) s.bucket[d] = NO_LABEL;
-    if (task == UCIDX_PART_END) {
-        /* all ends are one: only the distance to the nearest matters */
-        for (uint32_t n = 0; n < b->node_count && done; n++) {
-            if (b->nodes[n].flags & 1) done = push(&s, 0, n, 0);
-        }
-    } else {
-        for (uint32_t o = 0; o < b->opportunity_count && done; o++) {
-            const ucidx_opportunity *of = &b->opportunities[o];
-            if (of->part == task) done = push(&s, of->gap, of->node, o);
-        }
-    }
-    if (done) done = drain(&s);
+    if (s.bucket != NULL) memset(s.bucket, 0xFF, (b->cutoff + 1) * sizeof *s.bucket);
+    if (s.bucket == NULL || !search_stretches(&s, (uint32_t)task)) atomic_store(&all->failed, 1);
     ucid_release(&b->allocator, s.bucket, b->cutoff + 1, sizeof *s.bucket);
     ucid_release(&b->allocator, s.labels, s.label_capacity, sizeof *s.labels);
-    ucid_release(&b->allocator, s.turn, s.turn_capacity, sizeof *s.turn);
-    if (!done) atomic_store(&all->failed, 1);
 }
 
 typedef struct edge_entry {
@@ -170,8 +177,9 @@ static uint32_t merge_ends(const build *b, const part_lists *lists, uint8_t part
     uint32_t count = 0;
     for (int end = 0; end < 2; end++) {
         size_t slot = (size_t)(end ? edge->b : edge->a) * lists->k;
-        for (uint32_t i = 0; i < lists->k && lists->distance[slot + i] != UCIDX_FAR; i++) {
-            uint32_t opportunity = lists->opportunity[slot + i], at = 0;
+        for (uint32_t i = 0; i < lists->k && lists->slots[slot + i] != NOTHING; i++) {
+            uint32_t opportunity = (uint32_t)lists->slots[slot + i], at = 0;
+            uint16_t distance = (uint16_t)distance_of(lists->slots[slot + i]);
             while (at < count && out[at].opportunity != opportunity) at++;
             if (at == count) {
                 uint8_t what = 0;
@@ -182,9 +190,9 @@ static uint32_t merge_ends(const build *b, const part_lists *lists, uint8_t part
                 out[count++] = (edge_entry){opportunity, UCIDX_FAR, UCIDX_FAR, what};
             }
             if (end) {
-                out[at].b = lists->distance[slot + i];
+                out[at].b = distance;
             } else {
-                out[at].a = lists->distance[slot + i];
+                out[at].a = distance;
             }
         }
     }
@@ -233,21 +241,26 @@ static ucid_status make_entries(build *b, const part_lists *lists)
 ucid_status build_near(build *b)
 {
     part_lists lists[PARTS];
+    near_arc *arcs = build_take(b, 2 * b->edge_count, sizeof *arcs, "nearest opportunities");
+    if (arcs == NULL) return UCID_NO_MEMORY;
+    for (uint32_t n = 0; n < b->node_count; n++) {
+        for (uint32_t i = b->first_arc[n]; i < b->first_arc[n + 1]; i++) {
+            const build_edge *edge = &b->edges[b->arcs[i]];
+            arcs[i] = (near_arc){edge->a == n ? edge->b : edge->a, edge->length};
+        }
+    }
     for (int part = 0; part < PARTS; part++) {
         part_lists *l = &lists[part];
         l->k = part == UCIDX_PART_END ? 1 : tags_nearest[part];
-        l->distance = build_take(b, b->node_count * l->k, sizeof *l->distance, "nearest opportunities");
-        l->opportunity = build_take(b, b->node_count * l->k, sizeof *l->opportunity, "nearest opportunities");
-        if (l->distance == NULL || l->opportunity == NULL) return UCID_NO_MEMORY;
-        memset(l->distance, 0xFF, b->node_count * l->k * sizeof *l->distance);
+        l->slots = build_take(b, b->node_count * l->k, sizeof *l->slots, "nearest opportunities");
+        if (l->slots == NULL) return UCID_NO_MEMORY;
+        memset(l->slots, 0xFF, b->node_count * l->k * sizeof *l->slots);
     }
-    searching all = {.b = b, .lists = lists};
+    searching all = {.b = b, .arcs = arcs, .lists = lists};
     ucid_parallel(b->threads, PARTS, search_part, &all);
+    build_drop(b, arcs);
     if (atomic_load(&all.failed)) return ucid_fail_memory(b->error, "nearest opportunities", 0);
     ucid_status status = make_entries(b, lists);
-    for (int part = 0; part < PARTS; part++) {
-        build_drop(b, lists[part].distance);
-        build_drop(b, lists[part].opportunity);
-    }
+    for (int part = 0; part < PARTS; part++) build_drop(b, lists[part].slots);
     return status;
 }
