@@ -109,6 +109,20 @@ static void an_uncommitted_file_leaves_the_old_one(void **state)
     assert_int_equal(map.length, 5);
     assert_memory_equal(map.bytes, "Newer", 5);
     ucid_file_map_close(&map);
+
+    ucid_file_writer two[2]; /* at once: the last to finish stays, and both are whole */
+    for (int i = 0; i < 2; i++) assert_int_equal(ucid_file_writer_open(path, NULL, &two[i], &error), UCID_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ucid_file_writer_write(&two[i], i ? "second" : "first", i ? 6 : 5, &error), UCID_OK);
+    }
+    for (int i = 1; i >= 0; i--) {
+        assert_int_equal(ucid_file_writer_commit(&two[i], &error), UCID_OK);
+        ucid_file_writer_close(&two[i]);
+        assert_int_equal(ucid_file_map_open(path, &map, &error), UCID_OK);
+        assert_int_equal(map.length, i ? 6 : 5);
+        assert_memory_equal(map.bytes, i ? "second" : "first", map.length);
+        ucid_file_map_close(&map);
+    }
     unlink(path);
 
     assert_int_equal(ucid_file_map_open(path, &map, &error), UCID_FILE_NOT_FOUND);

@@ -104,53 +104,53 @@ static int digit_starts(const size_t counts[DIGIT_VALUES], size_t total, size_t 
     return 1;
 }
 
-ucid_status build_sort(build *b, uint64_t *keys, size_t count)
+/* By one digit: keys themselves, or positions by their keys. */
+static void move_keys(const uint64_t *from, uint64_t *to, size_t starts[DIGIT_VALUES], size_t count, int digit)
+{
+    for (size_t i = 0; i < count; i++) to[starts[digit_of(from[i], digit)]++] = from[i];
+}
+
+static void move_order(const uint64_t *keys, const uint32_t *from, uint32_t *to, size_t starts[DIGIT_VALUES],
+                       size_t count, int digit)
+{
+    for (size_t i = 0; i < count; i++) to[starts[digit_of(keys[from[i]], digit)]++] = from[i];
+}
+
+/* Sort an order by its keys, or, where order is NULL, the keys, which are then at both. */
+static ucid_status sort_by_digits(build *b, const uint64_t *keys, uint64_t *sorted, uint32_t *order, size_t count)
 {
     if (count < 2) return UCID_OK;
-    uint64_t *other = build_take(b, count, sizeof *other, "sorting");
+    size_t item = order != NULL ? sizeof *order : sizeof *sorted, starts[DIGIT_VALUES];
+    void *first = order != NULL ? (void *)order : (void *)sorted, *from = first;
+    void *to = build_take(b, count, item, "sorting"), *other = to;
     size_t *counts = build_take_zero(b, DIGITS * DIGIT_VALUES, sizeof *counts, "sorting");
-    size_t starts[DIGIT_VALUES];
-    if (other == NULL || counts == NULL) return UCID_NO_MEMORY;
+    if (to == NULL || counts == NULL) return UCID_NO_MEMORY;
     for (size_t i = 0; i < count; i++) {
         for (int d = 0; d < DIGITS; d++) counts[d * DIGIT_VALUES + (int)digit_of(keys[i], d)]++;
     }
-    uint64_t *from = keys, *to = other;
     for (int d = 0; d < DIGITS; d++) {
         if (!digit_starts(counts + d * DIGIT_VALUES, count, starts)) continue;
-        for (size_t i = 0; i < count; i++) to[starts[digit_of(from[i], d)]++] = from[i];
-        uint64_t *swap = from;
+        if (order != NULL) {
+            move_order(keys, from, to, starts, count, d);
+        } else {
+            move_keys(from, to, starts, count, d);
+        }
+        void *swap = from;
         from = to;
         to = swap;
     }
-    if (from != keys) memcpy(keys, from, count * sizeof *keys);
+    if (from != first) memcpy(first, from, count * item);
     build_drop(b, other);
     build_drop(b, counts);
     return UCID_OK;
 }
 
+ucid_status build_sort(build *b, uint64_t *keys, size_t count) { return sort_by_digits(b, keys, keys, NULL, count); }
+
 ucid_status build_sort_order(build *b, const uint64_t *keys, uint32_t *order, size_t count)
 {
     for (size_t i = 0; i < count; i++) order[i] = (uint32_t)i;
-    if (count < 2) return UCID_OK;
-    uint32_t *other = build_take(b, count, sizeof *other, "sorting");
-    size_t *counts = build_take_zero(b, DIGITS * DIGIT_VALUES, sizeof *counts, "sorting");
-    size_t starts[DIGIT_VALUES];
-    if (other == NULL || counts == NULL) return UCID_NO_MEMORY;
-    for (size_t i = 0; i < count; i++) {
-        for (int d = 0; d < DIGITS; d++) counts[d * DIGIT_VALUES + (int)digit_of(keys[i], d)]++;
-    }
-    uint32_t *from = order, *to = other;
-    for (int d = 0; d < DIGITS; d++) {
-        if (!digit_starts(counts + d * DIGIT_VALUES, count, starts)) continue;
-        for (size_t i = 0; i < count; i++) to[starts[digit_of(keys[from[i]], d)]++] = from[i];
-        uint32_t *swap = from;
-        from = to;
-        to = swap;
-    }
-    if (from != order) memcpy(order, from, count * sizeof *order);
-    build_drop(b, other);
-    build_drop(b, counts);
-    return UCID_OK;
+    return sort_by_digits(b, keys, NULL, order, count);
 }
 
 uint64_t build_hilbert(int32_t x, int32_t y)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,6 +44,9 @@ void ucid_file_map_close(ucid_file_map *map)
     map->length = 0;
 }
 
+enum { TRIES = 1000 }; /* names of files that a killed process left behind */
+static atomic_uint opened_count;
+
 ucid_status ucid_file_writer_open(const char *path, const ucid_allocator *allocator, ucid_file_writer *writer,
                                   ucid_error *error)
 {
@@ -57,14 +61,18 @@ ucid_status ucid_file_writer_open(const char *path, const ucid_allocator *alloca
         return ucid_fail_memory(error, "a file name", temporary_length);
     }
     memcpy(opened.path, path, length + 1);
-    snprintf(opened.temporary, temporary_length, "%s.%ld.part", path, (long)getpid());
     struct stat found;
     if (stat(path, &found) == 0 && !S_ISREG(found.st_mode)) { /* a rename would put a file in a device's place */
         ucid_release(&opened.allocator, opened.path, length + 1, 1);
         ucid_release(&opened.allocator, opened.temporary, temporary_length, 1);
         return ucid_fail(error, UCID_IO_ERROR, "%s: cannot create: it is there, and is no regular file", path);
     }
-    opened.fd = open(opened.temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    /* Other writers of the same name, here or on another machine that shares the folder, have a file of their own. */
+    for (int tries = 0; opened.fd < 0 && (tries == 0 || errno == EEXIST) && tries < TRIES; tries++) {
+        snprintf(opened.temporary, temporary_length, "%s.%d-%u.part", path, (int)getpid(),
+                 atomic_fetch_add(&opened_count, 1));
+        opened.fd = open(opened.temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    }
     if (opened.fd < 0) {
         ucid_status status = ucid_fail(error, UCID_IO_ERROR, "%s: cannot create: %s", path, strerror(errno));
         ucid_release(&opened.allocator, opened.path, length + 1, 1);
