@@ -734,7 +734,7 @@ typedef struct ucid_scores {
 /* Score places in a context.
  * in    lat_deg, lon_deg [n] degrees; validity [n] bits or NULL. Any value is allowed, NaN and infinities too.
  * out   scores: the arrays that it names, each [n]
- * cost  O(n); one scratch allocation a call and thread, none a row, none for up to 32 rows
+ * cost  O(n); one scratch allocation a call and thread, none a row, none for up to 64 rows
  * err   CONTEXT_NOT_FOUND, INVALID_ARGUMENT, NO_MEMORY; rows: NULL_INPUT, INVALID_COORDINATES, OUTSIDE_INDEX,
  *       OFF_NETWORK, ISLAND, NEAR_BOUNDARY
  * safe  any number of calls on one index at once

@@ -1,0 +1,227 @@
+"""15MIN scores of a city beside pandana and cityseer, on the same streets and opportunities, all in one run.
+
+    python3 -m venv /tmp/rivals && /tmp/rivals/bin/pip install -r bench/rivals/requirements.txt
+    /tmp/rivals/bin/python bench/rivals/network_scores.py build/libucid.so las-palmas.osm.pbf [PLACES]
+
+Timed is everything from a graph to a score for each of 10^6 places anywhere in the box of the streets:
+
+    ours      ucid_index_build from the extract (which we alone read), ucid_index_open, ucid_score, one thread
+    pandana   Network, precompute, set_pois and nearest_pois for each part, places to nodes, sums
+    cityseer  network_structure_from_nx, compute_accessibilities, places to nodes, sums
+
+Rivals take streets and opportunities from our index, as data frames, before the clock starts. Both score nodes and give a
+place its nearest node's, so answers are compared at the nodes of the main network, where all three mean the same. The way
+from an opportunity to its street is an edge of pandana's graph: it walks what we walk. cityseer measures its streets and
+finds the streets of opportunities itself, so it can only be near. JSON lines; wall and processor seconds, the least of
+three runs (cityseer: of one).
+"""
+
+import ctypes
+import json
+import math
+import os
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+warnings.filterwarnings("ignore")
+os.environ["CITYSEER_QUIET_MODE"] = "1"
+
+RUNS, CUTOFF_M, METRES_PER_DEGREE = 3, 1200.0, math.radians(1) * 6371000.0
+WEIGHT = np.array([0.20, 0.20, 0.20, 0.15, 0.15, 0.10])
+FULL = np.array([8, 8, 8, 4, 12, 8])  # quarters
+NEAREST = [3, 3, 2, 1, 3, 2]
+# Sections of an index, docs/index-format.md: number and item
+SECTIONS = {
+    "summary": (1, [("lat", "<i4"), ("lon", "<i4"), ("box", "<i4", 4), ("rest", "V152")]),
+    "segments": (8, [(name, "<i4") for name in ("ax", "ay", "bx", "by", "edge", "offset", "length", "rest")]),
+    "edges": (9, [(name, "<u4") for name in ("a", "b", "length", "segment", "entry", "flags")]),
+    "nodes": (11, [("x", "<i4"), ("y", "<i4"), ("arc", "<u4"), ("flags", "<u4")]),
+    "places": (13, [("osm", "<i8"), ("x", "<i4"), ("y", "<i4"), *((name, "<u4") for name in ("node", "gap", "name", "tag")),
+                    *((name, "u1") for name in ("type", "part", "quality")), ("rest", "V5")]),
+}  # fmt: skip
+
+
+class Scores(ctypes.Structure):
+    """struct ucid_scores"""
+
+    _fields_ = [*((name, ctypes.c_void_p) for name in ("score", "grade", "confidence", "status", "flags", "snap_m")),
+                ("part", ctypes.c_void_p * 8), ("nearest_m", ctypes.c_void_p * 8)]  # fmt: skip
+
+
+class Error(ctypes.Structure):
+    """struct ucid_error"""
+
+    _fields_ = [("status", ctypes.c_int), ("byte", ctypes.c_int32), ("row", ctypes.c_int64), ("field", ctypes.c_int32),
+                ("message", ctypes.c_char * 236)]  # fmt: skip
+
+
+def now():
+    """Wall and processor seconds."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def ours(library, extract, index, lat, lon):
+    """Seconds of a build, of an opening and of scores; scores and metres to the nearest of each part."""
+    error, handle = Error(), ctypes.c_void_p()
+
+    def call(name, *arguments):
+        start = now()
+        if getattr(library, name)(*arguments, ctypes.byref(error)):
+            sys.exit(f"{name}: {error.message.decode()}")
+        return now() - start
+
+    n, score, nearest = len(lat), np.empty(len(lat)), np.empty((6, len(lat)))
+    out = Scores(score=score.ctypes.data)
+    for part in range(6):
+        out.nearest_m[part] = nearest[part].ctypes.data
+    at = [ctypes.c_void_p(values.ctypes.data) for values in (lat, lon)]
+    seconds = call("ucid_index_build", str(extract).encode(), str(index).encode(), None) if extract else np.zeros(2)
+    seconds += call("ucid_index_open", str(index).encode(), None, ctypes.byref(handle))
+    seconds += call("ucid_score", handle, ctypes.c_int64(n), *at, None, None, ctypes.byref(out))
+    library.ucid_index_close(handle)
+    return seconds, score, nearest
+
+
+def read(index):
+    """Sections of an index."""
+    raw = np.fromfile(index, np.uint8)
+    found = {}
+    for name, (number, item) in SECTIONS.items():
+        at, size = raw[64 + 32 * (number - 1) + 8 :][:16].view("<u8")
+        found[name] = raw[at : at + size].view(np.dtype(item))
+    return found
+
+
+def scores_of(sums):
+    return (np.minimum(sums, FULL) / FULL * WEIGHT * 100).sum(axis=1)
+
+
+class City:
+    """Streets and opportunities as rivals take them, in metres on a plane."""
+
+    def __init__(self, index):
+        x = read(index)
+        self.origin = int(x["summary"]["lon"][0]) / 1e7
+        self.box = x["summary"]["box"][0] / 1e7  # south, north, west, east
+        self.cosine = math.cos(math.radians(self.box[:2].mean()))
+        nodes, edges, places = x["nodes"][:-1], x["edges"][:-1], x["places"]
+        self.is_main = np.zeros(len(nodes), bool)  # a place on an island belongs to the main network where that is in reach
+        for end in ("a", "b"):
+            self.is_main[edges[end][edges["flags"] & 256 == 0]] = True
+        self.lat, self.lon = nodes["y"] / 1e7, nodes["x"] / 1e7 + self.origin
+        self.nodes = self.plane(self.lat, self.lon)
+        self.edges = pd.DataFrame({"a": edges["a"].astype(int), "b": edges["b"].astype(int), "m": edges["length"] / 32.0})
+        self.places = self.plane(places["y"] / 1e7, places["x"] / 1e7 + self.origin)
+        self.places["node"], self.places["gap"] = places["node"].astype(int), places["gap"] / 32.0
+        self.places["part"], self.places["quality"] = places["part"].astype(int), places["quality"].astype(int)
+        first = np.append(edges["segment"], len(x["segments"])).astype(int)
+        segments = x["segments"]
+        ends = self.plane(segments["by"] / 1e7, segments["bx"] / 1e7 + self.origin).to_numpy()
+        starts = self.nodes.to_numpy()[edges["a"]]
+        self.lines = [np.vstack([starts[e], ends[first[e] : first[e + 1]]]) for e in range(len(edges))]
+
+    def plane(self, lat, lon):
+        scale = METRES_PER_DEGREE
+        return pd.DataFrame({"x": (lon - self.origin) * scale * self.cosine, "y": lat * scale})
+
+
+def pandana_scores(city, at):
+    import pandana
+
+    count, places = len(city.nodes), city.places
+    stubs = pd.DataFrame({"a": places.node, "b": count + np.arange(len(places)), "m": places.gap})
+    nodes = pd.concat([city.nodes, places[["x", "y"]]], ignore_index=True)
+    edges = pd.concat([city.edges[city.edges.a != city.edges.b], stubs], ignore_index=True)
+    network = pandana.Network(nodes.x, nodes.y, edges.a, edges.b, edges[["m"]], twoway=True)
+    network.precompute(CUTOFF_M)
+    sums, nearest = np.zeros((len(nodes), 6)), np.full((6, len(nodes)), np.nan)
+    for part, k in enumerate(NEAREST):
+        mine = places[places.part == part]
+        if mine.empty:
+            continue
+        network.set_pois(str(part), CUTOFF_M, k, mine.x, mine.y)
+        table = network.nearest_pois(CUTOFF_M, str(part), num_pois=k, include_poi_ids=True)
+        for i in range(1, k + 1):
+            ids = table[f"poi{i}"]
+            reached = ids.notna().to_numpy()
+            sums[reached, part] += mine.quality.loc[ids[reached].astype(int)].to_numpy()
+        reached = table["poi1"].notna().to_numpy()
+        nearest[part, reached] = table[1].to_numpy()[reached]
+    ids = network.get_node_ids(at.x, at.y).to_numpy()
+    return scores_of(sums)[ids], scores_of(sums)[:count], nearest[:, :count]
+
+
+def cityseer_scores(city, at):
+    import geopandas
+    import networkx
+    from cityseer.metrics import layers
+    from cityseer.tools import io
+    from scipy.spatial import cKDTree
+    from shapely.geometry import LineString
+
+    graph = networkx.MultiGraph()
+    graph.graph["crs"] = "EPSG:32628"
+    for number, (x, y) in enumerate(city.nodes.itertuples(index=False)):
+        graph.add_node(str(number), x=x, y=y)
+    for a, b, line in zip(city.edges.a, city.edges.b, city.lines, strict=True):
+        graph.add_edge(str(a), str(b), geom=LineString(line))
+    frame, _, structure = io.network_structure_from_nx(graph)
+    places, cutoff = city.places, int(CUTOFF_M)
+    kinds = "p" + places.part.astype(str) + "q" + places.quality.astype(str)
+    points = geopandas.points_from_xy(places.x, places.y)
+    data = geopandas.GeoDataFrame({"kind": kinds}, geometry=points, crs="EPSG:32628")
+    frame = layers.compute_accessibilities(data, landuse_column_label="kind", accessibility_keys=sorted(kinds.unique()),
+                                           nodes_gdf=frame, network_structure=structure, distances=[cutoff])
+    order, sums, nearest = frame.index.astype(int), np.zeros((len(city.nodes), 6)), np.full((6, len(city.nodes)), np.inf)
+    for kind in kinds.unique():
+        part = int(kind[1])
+        sums[order, part] += frame[f"cc_{kind}_{cutoff}_nw"].to_numpy() * int(kind[3:])
+        found = frame[f"cc_{kind}_nearest_max_{cutoff}"].to_numpy()
+        nearest[part, order] = np.fmin(nearest[part, order], np.where(np.isfinite(found), found, np.inf))
+    _, ids = cKDTree(city.nodes.to_numpy()).query(at.to_numpy())
+    return scores_of(sums)[ids], scores_of(sums), np.where(np.isfinite(nearest), nearest, np.nan)
+
+
+def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    library, extract = ctypes.CDLL(str(Path(sys.argv[1]).resolve())), Path(sys.argv[2])
+    count = int(sys.argv[3]) if len(sys.argv) > 3 else 1_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        index = Path(folder) / "city.ucidx"
+        ours(library, extract, index, np.zeros(1), np.zeros(1))
+        city = City(index)
+        random = np.random.default_rng(15)
+        lat, lon = random.uniform(*city.box[:2], count), random.uniform(*city.box[2:], count) + city.origin
+        at = city.plane(lat, lon)
+        seconds = np.min([ours(library, extract, index, lat, lon)[0] for _ in range(RUNS)], axis=0)
+        print(json.dumps({"bench": "rivals", "who": "ucid", "places": count, "wall_s": round(seconds[0], 3),
+                          "cpu_s": round(seconds[1], 3)}), flush=True)  # fmt: skip
+        _, mine, mine_m = ours(library, None, index, city.lat.copy(), city.lon.copy())
+    for rival, runs in ((pandana_scores, RUNS), (cityseer_scores, 1)):
+        name, took = rival.__name__.removesuffix("_scores"), []
+        try:
+            for _ in range(runs):
+                start = now()
+                _, theirs, theirs_m = rival(city, at)
+                took.append(now() - start)
+        except ImportError as missing:
+            print(json.dumps({"bench": "rivals", "who": name, "left_out": str(missing)}), flush=True)
+            continue
+        both = (mine_m < CUTOFF_M - 20) & (theirs_m < CUTOFF_M - 20) & city.is_main
+        apart, least = np.abs(mine_m - theirs_m)[both], np.min(took, axis=0)
+        print(json.dumps({"bench": "rivals", "who": name, "places": count, "wall_s": round(least[0], 3),
+                          "cpu_s": round(least[1], 3), "ucid_faster": round(least[0] / seconds[0], 1),
+                          "ucid_faster_cpu": round(least[1] / seconds[1], 1), "nearest_compared": int(both.sum()),
+                          "nearest_within_0.1_m": round(float((apart < 0.1).mean()), 5),
+                          "nearest_within_1_percent": round(float((apart <= 0.01 * mine_m[both] + 0.1).mean()), 5),
+                          "scores_equal": round(float((np.abs(theirs - mine) < 0.006)[city.is_main].mean()), 5)}), flush=True)  # fmt: skip
+
+
+main()
