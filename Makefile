@@ -7,6 +7,7 @@ help:
 	@echo 'make test        everything that a change must pass'
 	@echo 'make build       build/ucid and build/libucid.so'
 	@echo 'make install     into PREFIX ($(PREFIX))'
+	@echo 'make test-cluster the package on Dask, Ray, Spark and Modin, on object stores'
 	@echo 'make check       test, with the program under sanitizers, threads likewise, clang's tests'
 	@echo 'make check-long  check, and the exhaustive comparisons (hours)'
 	@echo 'make bench       the benchmarks'
@@ -29,6 +30,10 @@ demo: build
 test check check-long bench: setup
 	@scripts/check $@
 
+test-cluster:
+	@scripts/setup cluster
+	@scripts/check $@
+
 coverage:
 	@scripts/setup coverage
 	@scripts/check coverage
@@ -48,4 +53,4 @@ docs: build
 clean:
 	rm -rf build build-* out
 
-.PHONY: help setup build demo test check check-long bench coverage fuzz install format docs clean
+.PHONY: help setup build demo test test-cluster check check-long bench coverage fuzz install format docs clean

@@ -120,6 +120,8 @@ def test_bytes_are_listed(tmp_path):
         (tmp_path / name).write_bytes(bytes(size))
     assert choose.measure([f"{tmp_path}/*.parquet"]) == 30
     assert choose.measure([str(tmp_path)]) == 150
+    with pytest.raises(ucid.UCIDDataError, match="nowhere: no such file"):
+        choose.measure([str(tmp_path / "nowhere")])
     assert choose.measure([f"file://{tmp_path}/a.parquet", str(tmp_path / "sub")]) == 50
 
 

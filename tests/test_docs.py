@@ -3,6 +3,7 @@
     ```sh       runs under bash in a folder that the blocks of a document share, with build/ on PATH
     ```c        is compiled against build/libucid.so and runs there too
     ```python   runs under the interpreter of the tests
+    ```python engines   needs Dask, Ray, Spark or Modin: tests/cluster runs the document
     ```output   is what the block before it prints; `...` stands for any text
     ```console  is shown only: what needs root, a network or a long time
 """
@@ -18,7 +19,7 @@ from conftest import BUILD, SOURCE, run
 DOCUMENTS = sorted(
     path.relative_to(SOURCE).as_posix() for path in [*SOURCE.glob("*.md"), *(SOURCE / "docs").rglob("*.md")]
 )
-FENCE = re.compile(r"^```(\w+)?[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^```(\w+)? ?([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -56,7 +57,9 @@ def test_wildcards_match_any_text():
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_blocks_run_and_print_what_they_show(document, tmp_path):
     said = None
-    for language, text in FENCE.findall((SOURCE / document).read_text()):
+    for language, needs, text in FENCE.findall((SOURCE / document).read_text()):
+        if needs == "engines":
+            continue
         if language == "output":
             assert said is not None, f"{document}: an output without a block that runs before it"
             assert matches(text, said), f"{document} shows\n{text}\nbut the block prints\n{said}"

@@ -30,8 +30,7 @@ TIME = "2026W01T12"
 SPARK_CONF = {"spark.ui.enabled": "false", "spark.driver.memory": "1g", "spark.sql.shuffle.partitions": "4",
               "spark.driver.host": "127.0.0.1", "spark.log.level": "ERROR"}  # fmt: skip
 DASK_OPTIONS = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "1GB", "dashboard_address": None}
-RAY_OPTIONS = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 300_000_000, "log_to_driver": False,
-               "runtime_env": {"env_vars": {"PYTHONPATH": os.environ["PYTHONPATH"]}}}  # fmt: skip
+RAY_OPTIONS = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 300_000_000, "log_to_driver": False}
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from ucid.errors import UCIDConfigError
+from ucid.errors import UCIDConfigError, UCIDDataError
 
-__all__ = ["ENGINES", "adapter", "choose", "engine_of", "is_path", "measure"]
+__all__ = ["ENGINES", "adapter", "choose", "engine_of", "is_path", "listed", "measure"]
 
 # Engine: module that must be there, and the extra that brings it.
 ENGINES = {"local": "pyarrow", "dask": "dask.dataframe", "ray": "ray.data", "spark": "pyspark.sql", "modin": "modin.pandas"}
@@ -63,16 +63,20 @@ def adapter(engine: str) -> ModuleType:
         raise UCIDConfigError(message, code="MISSING_DEPENDENCY") from error
 
 
-def measure(paths: Sequence[str]) -> int:
-    """Bytes of the objects that paths, folders and patterns name; they are listed, not read."""
+def listed(path: str | os.PathLike[str]) -> tuple[Any, dict[str, int]]:
+    """File system of a path, folder or pattern, and the bytes of each file below it, by name."""
     import fsspec
 
-    total = 0
-    for path in paths:
-        files, _, found = fsspec.get_fs_token_paths(os.fspath(path), mode="rb")
-        for name in found:
-            total += sum(one["size"] or 0 for one in files.find(name, detail=True).values())
-    return total
+    files, _, found = fsspec.get_fs_token_paths(os.fspath(path), mode="rb")
+    sizes = {name: one["size"] or 0 for start in found for name, one in files.find(start, detail=True).items()}
+    if not sizes:
+        raise UCIDDataError(f"{os.fspath(path)}: no such file", code="FILE_NOT_FOUND")
+    return files, dict(sorted(sizes.items()))
+
+
+def measure(paths: Sequence[str | os.PathLike[str]]) -> int:
+    """Bytes of the objects that paths, folders and patterns name; they are listed, not read."""
+    return sum(size for path in paths for size in listed(path)[1].values())
 
 
 def _ray_is_connected() -> bool:

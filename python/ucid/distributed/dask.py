@@ -12,9 +12,10 @@ from dask.dataframe.extensions import register_dataframe_accessor
 from distributed import Client
 
 from ucid import distributed
+from ucid.distributed.accessor import Accessor
 from ucid.distributed.plan import Plan
 
-__all__ = ["Accessor", "UCIDDaskClient", "apply", "from_table", "names", "read", "repartition", "select", "shrink"]
+__all__ = ["DaskAccessor", "UCIDDaskClient", "apply", "from_table", "names", "read", "repartition", "select", "shrink"]
 
 
 def read(paths: Sequence[str]) -> Any:
@@ -68,31 +69,8 @@ def _in_metres(shapes: Any, metres: float) -> Any:
 
 
 @register_dataframe_accessor("ucid")
-class Accessor:
-    """``ddf.ucid``: the functions of :mod:`ucid.distributed` on a Dask DataFrame."""
-
-    def __init__(self, frame: Any) -> None:
-        self._frame = frame
-
-    def create(self, **options: Any) -> Any:
-        """Identifiers; see :func:`ucid.create`."""
-        return distributed.create(self._frame, **options)
-
-    def score(self, context: str = "15MIN", **options: Any) -> Any:
-        """Scores; see :func:`ucid.score`."""
-        return distributed.score(self._frame, context, **options)
-
-    def parse(self, **options: Any) -> Any:
-        """Fields of identifiers; see :func:`ucid.parse`."""
-        return distributed.parse(self._frame, **options)
-
-    def aggregate(self, to: Any = "r7", **options: Any) -> Any:
-        """Roll-up; see :func:`ucid.distributed.aggregate`."""
-        return distributed.aggregate(self._frame, to, **options)
-
-    def repartition(self, by: str, **options: Any) -> Any:
-        """Rows of one city, cell or hour together; see :func:`ucid.distributed.repartition`."""
-        return distributed.repartition(self._frame, by, **options)
+class DaskAccessor(Accessor):
+    """``ddf.ucid``."""
 
     def buffer(self, metres: float) -> Any:
         """Geometries of a Dask GeoDataFrame with a margin in metres, whatever its coordinate system."""

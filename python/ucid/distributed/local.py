@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset
 
+from ucid.distributed.choose import listed
 from ucid.distributed.plan import Plan
 
 __all__ = ["apply", "from_table", "names", "read", "repartition", "select", "shrink"]
@@ -16,14 +17,11 @@ __all__ = ["apply", "from_table", "names", "read", "repartition", "select", "shr
 
 def read(paths: Sequence[str]) -> pa.RecordBatchReader:
     """Parquet files as a stream, in the order of their names."""
-    import fsspec
-
-    found: list[str] = []
+    parts = []
     for path in paths:
-        files, _, names = fsspec.get_fs_token_paths(os.fspath(path), mode="rb")
-        for name in names:
-            found += sorted(files.find(name))
-    data = pa.dataset.dataset(found, filesystem=files, format="parquet")
+        files, sizes = listed(path)
+        parts.append(pa.dataset.dataset(list(sizes), filesystem=files, format="parquet"))
+    data = parts[0] if len(parts) == 1 else pa.dataset.dataset(parts)
     return data.scanner(batch_readahead=4, fragment_readahead=1).to_reader()
 
 

@@ -12,11 +12,11 @@ from modin.config import Engine
 from modin.distributed.dataframe.pandas import from_partitions, unwrap_partitions
 from modin.pandas.api.extensions import register_dataframe_accessor
 
-from ucid import distributed
+from ucid.distributed.accessor import Accessor
 from ucid.distributed.plan import Plan
 from ucid.errors import UCIDConfigError
 
-__all__ = ["Accessor", "apply", "from_table", "names", "read", "repartition", "select", "shrink"]
+__all__ = ["apply", "from_table", "names", "read", "repartition", "select", "shrink"]
 
 
 def _submit(function: Callable[..., Any], *given: Any) -> Any:
@@ -25,7 +25,7 @@ def _submit(function: Callable[..., Any], *given: Any) -> Any:
     if below == "Ray":
         import ray
 
-        return ray.remote(function).remote(*given)
+        return ray.remote(function).remote(*given)  # pyright: ignore[reportAttributeAccessIssue]
     if below == "Dask":
         from distributed import default_client
 
@@ -82,29 +82,6 @@ def shrink(data: Any, parts: int) -> Any:
 def repartition(data: Any, key: str, parts: int | None) -> Any:
     """Rows of one key next to each other; Modin cuts its partitions itself."""
     return data.sort_values(key, kind="stable", ignore_index=True)
-
-
-class Accessor:
-    """``mdf.ucid``: the functions of :mod:`ucid.distributed` on a Modin DataFrame."""
-
-    def __init__(self, frame: Any) -> None:
-        self._frame = frame
-
-    def create(self, **options: Any) -> Any:
-        """Identifiers; see :func:`ucid.create`."""
-        return distributed.create(self._frame, **options)
-
-    def score(self, context: str = "15MIN", **options: Any) -> Any:
-        """Scores; see :func:`ucid.score`."""
-        return distributed.score(self._frame, context, **options)
-
-    def parse(self, **options: Any) -> Any:
-        """Fields of identifiers; see :func:`ucid.parse`."""
-        return distributed.parse(self._frame, **options)
-
-    def aggregate(self, to: Any = "r7", **options: Any) -> Any:
-        """Roll-up; see :func:`ucid.distributed.aggregate`."""
-        return distributed.aggregate(self._frame, to, **options)
 
 
 register_dataframe_accessor("ucid")(property(Accessor))

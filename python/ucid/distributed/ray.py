@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-import ray
+import ray  # pyright takes this file for it, hence the comments below
 import ray.data
 from ray.util import ActorPool
 
@@ -52,7 +52,8 @@ def shrink(data: Any, parts: int) -> Any:
 
 def repartition(data: Any, key: str, parts: int | None) -> Any:
     """Rows of one key in one block."""
-    return data.repartition(parts or int(ray.cluster_resources().get("CPU", 1)), keys=[key])
+    parts = parts or int(ray.cluster_resources().get("CPU", 1))  # pyright: ignore[reportAttributeAccessIssue]
+    return data.repartition(parts, keys=[key])
 
 
 class UCIDScorer:
@@ -88,7 +89,7 @@ class UCIDScorer:
     @classmethod
     def remote(cls, *args: Any, **options: Any) -> Any:
         """Start one as an actor of Ray."""
-        return ray.remote(cls).remote(*args, **options)
+        return ray.remote(cls).remote(*args, **options)  # pyright: ignore[reportAttributeAccessIssue]
 
     def score(self, lat: float, lon: float) -> float:
         """Score of a place, degrees; NaN where it has none."""

@@ -1,0 +1,355 @@
+"""What a plan costs on each engine, beside the engine's own pass over the same file; pairs in one run, on a warm cluster.
+
+    .venv-cluster/bin/python bench/bench_engines.py [--rows 20000000] [--engines local,dask,ray,spark,modin] [--rounds 3]
+
+    file      Parquet -> score (which makes the identifiers too) -> Parquet, beside two identity passes in the same batch
+              format: over the input, and over what the plan wrote, so with the same bytes to write
+    memory    most that one worker held during the passes, MiB, and by how much it grew from the first round to the last
+    warm      scoring 1 M points that the cluster holds already
+    rollup    R9, R7, R5, city, country of the scored file, beside reading the same columns
+    udf       Spark only: the published page's function a row, with the `ucid` of PyPI, beside ucid_create
+
+Each engine runs in a process of its own with two workers. One JSON object a line goes to stdout, a table to stderr.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent.parent
+BUILD = Path(os.environ.get("UCID_BUILD", SOURCE / "build"))
+if __name__ == "__main__":
+    os.environ["PYTHONPATH"] = str(BUILD / "python")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+sys.path.insert(0, str(BUILD / "python"))
+
+import numpy as np  # noqa: E402
+import psutil  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+
+import ucid  # noqa: E402
+import ucid.distributed as distributed  # noqa: E402
+
+LEVELS = ["r9", "r7", "r5", "city", "country"]
+TIME = "2026W01T12"
+
+
+def same(batch):
+    return batch
+
+
+def make_data(folder, rows):
+    """A town's index and rows places in it, in files of at most a million rows."""
+    subprocess.run([BUILD / "ucid-town", "-n", "200000", "-s", "5", folder / "town.osm.pbf"], check=True, capture_output=True)
+    index = ucid.build_index(folder / "town.osm.pbf", folder / "town.ucidx")
+    south, west, north, east = index.bounds
+    random = np.random.default_rng(1)
+    (folder / "places").mkdir()
+    for part, start in enumerate(range(0, rows, 1_000_000)):
+        n = min(1_000_000, rows - start)
+        table = pa.table({"id": np.arange(start, start + n), "lat": random.uniform(south, north, n),
+                          "lon": random.uniform(west, east, n), "city": pa.repeat("IST", n)})  # fmt: skip
+        pq.write_table(table, folder / "places" / f"{part:04}.parquet", row_group_size=200_000)
+
+
+class Local:
+    """The package in this process; its pass is pyarrow's reader and writer."""
+
+    def read(self, path):
+        return distributed.local.read([str(path)])
+
+    def identity(self, data):
+        return data
+
+    def write(self, data, path):
+        path.mkdir()
+        with pq.ParquetWriter(path / "0.parquet", data.schema) as writer:
+            for batch in data:
+                writer.write_batch(batch)
+
+    def held(self, table):
+        return table
+
+    def count(self, data):
+        return len(data)
+
+    def touch(self, data):
+        for _ in data:
+            pass
+
+    def stop(self):
+        pass
+
+
+class Dask(Local):
+    def __init__(self):
+        self.client = distributed.UCIDDaskClient(n_workers=2, threads_per_worker=1, memory_limit="3GB", dashboard_address=None)
+
+    def read(self, path):
+        import dask.dataframe as dd
+
+        return dd.read_parquet(path)
+
+    def identity(self, data):
+        return data.map_partitions(same, meta=data._meta)
+
+    def write(self, data, path):
+        data.to_parquet(path, write_index=False)
+
+    def held(self, table):
+        import dask.dataframe as dd
+        from distributed import wait
+
+        data = dd.from_pandas(table.to_pandas(), npartitions=4).persist()
+        wait(data)
+        return data
+
+    def count(self, data):
+        from distributed import wait
+
+        wait(data.persist())
+
+    touch = count
+
+    def stop(self):
+        self.client.cluster.close()
+        self.client.close()
+
+
+class Ray(Local):
+    def __init__(self):
+        import ray
+        import ray.data
+
+        ray.init(num_cpus=2, include_dashboard=False, object_store_memory=1_500_000_000, log_to_driver=False)
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        self.ray = ray
+
+    def read(self, path):
+        return self.ray.data.read_parquet(str(path))
+
+    def identity(self, data):
+        return data.map_batches(same, batch_format="pyarrow", batch_size=None)
+
+    def write(self, data, path):
+        data.write_parquet(str(path))
+
+    def held(self, table):
+        return self.ray.data.from_arrow([table.slice(part * 250_000, 250_000) for part in range(4)])
+
+    def count(self, data):
+        data.materialize()
+
+    touch = count
+
+    def stop(self):
+        self.ray.shutdown()
+
+
+class Spark(Local):
+    def __init__(self):
+        from pyspark.sql import SparkSession
+
+        builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").config("spark.driver.memory", "3g")
+        builder = builder.config("spark.sql.execution.arrow.pythonUDF.columnarInput.enabled", "false")
+        self.spark = builder.config("spark.log.level", "ERROR").getOrCreate()
+
+    def read(self, path):
+        return self.spark.read.parquet(str(path))
+
+    def identity(self, data):
+        return data.mapInArrow(same, data.schema)
+
+    def write(self, data, path):
+        data.write.parquet(str(path))
+
+    def held(self, table):
+        data = self.spark.createDataFrame(table).repartition(4).cache()
+        data.count()
+        return data
+
+    def count(self, data):
+        data.write.format("noop").mode("overwrite").save()
+
+    touch = count
+
+    def udf(self, data):
+        """Seconds of the page's function a row over some rows, and of ours over the same."""
+        from pyspark.sql.functions import lit, udf
+        from pyspark.sql.types import StringType
+
+        functions = distributed.spark.register(self.spark)
+        pypi = os.environ["UCID_PYPI"]
+
+        @udf(returnType=StringType())
+        def create_ucid_udf(city, lat, lon, timestamp, context):
+            import sys
+
+            if pypi not in sys.path[:1]:
+                sys.path.insert(0, pypi)
+                for name in [name for name in sys.modules if name.partition(".")[0] == "ucid"]:
+                    del sys.modules[name]
+            from ucid import create_ucid
+
+            return str(create_ucid(city=city, lat=lat, lon=lon, timestamp=timestamp, context=context))
+
+        row = (data.city, data.lat, data.lon, lit(TIME), lit("15MIN"))
+        seconds = []
+        for function in (functions["ucid_create"], create_ucid_udf):
+            made = data.select(function(*row).alias("ucid"))
+            self.count(made.limit(1000))
+            seconds.append(timed(lambda made=made: self.count(made)))
+        return {"ours_s": seconds[0], "page_s": seconds[1], "ratio": seconds[1] / seconds[0]}
+
+    def stop(self):
+        self.spark.stop()
+
+
+class Modin(Dask):
+    def __init__(self):
+        os.environ["MODIN_ENGINE"] = "dask"
+        super().__init__()
+
+    def read(self, path):
+        import modin.pandas as mpd
+
+        return mpd.read_parquet(str(path))
+
+    def identity(self, data):
+        from ucid.distributed import modin
+
+        return modin.from_partitions([modin._submit(same, part) for part in modin.unwrap_partitions(data, axis=0)], axis=0)
+
+    def write(self, data, path):
+        path.mkdir()
+        data.to_parquet(str(path / "0.parquet"), index=False)
+
+    def held(self, table):
+        import modin.pandas as mpd
+
+        return mpd.DataFrame(table.to_pandas())
+
+    def count(self, data):
+        from distributed import wait
+
+        from ucid.distributed import modin
+
+        wait(modin.unwrap_partitions(data, axis=0))
+
+    touch = count
+
+
+ENGINES = {"local": Local, "dask": Dask, "ray": Ray, "spark": Spark, "modin": Modin}
+
+
+def timed(work):
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+class Memory:
+    """Most resident memory that one process of ours held while this was open, MiB."""
+
+    def __enter__(self):
+        self.most, self.ended = 0, threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+        return self
+
+    def watch(self):
+        me = psutil.Process()
+        while not self.ended.wait(0.25):
+            for process in me.children(recursive=True) or [me]:
+                try:
+                    if process.name().startswith(("python", "ray")):
+                        self.most = max(self.most, process.memory_info().rss >> 20)
+                except psutil.NoSuchProcess:
+                    pass
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+
+def bench(name, folder, rounds):
+    index = str(folder / "town.ucidx")
+    engine = ENGINES[name]()
+    adapter = distributed._choose.adapter(name)
+    score = lambda data: adapter.apply(data, distributed.Plan.score(index=index, timestamp=TIME))  # noqa: E731
+    passes = {
+        "identity": lambda out: engine.write(engine.identity(engine.read(folder / "places")), out),
+        "score": lambda out: engine.write(score(engine.read(folder / "places")), out),
+        "identity_of_output": lambda out: engine.write(engine.identity(engine.read(folder / f"scored-{name}")), out),
+    }
+    seconds, memory = {key: [] for key in passes}, {key: [] for key in passes}
+    passes["score"](folder / f"scored-{name}")  # warm
+    passes["identity"](folder / "out")
+    shutil.rmtree(folder / "out")
+    for _ in range(rounds):
+        for key, work in passes.items():
+            with Memory() as held:
+                seconds[key].append(timed(lambda work=work: work(folder / "out")))
+            memory[key].append(held.most)
+            shutil.rmtree(folder / "out")
+    middle = {key: statistics.median(values) for key, values in seconds.items()}
+    result = {"engine": name, **{f"{key}_s": value for key, value in middle.items()},
+              "ratio": middle["score"] / middle["identity"], "ratio_of_output": middle["score"] / middle["identity_of_output"],
+              "memory_mib": {key: max(values) for key, values in memory.items()},
+              "growth_mib": memory["score"][-1] - memory["score"][0], "load": os.getloadavg()[0]}  # fmt: skip
+
+    million = pq.read_table(folder / "places").slice(0, 1_000_000).select(["id", "lat", "lon"])
+    held = engine.held(million)
+    result["warm_1m_s"] = statistics.median(timed(lambda: engine.count(score(held))) for _ in range(rounds))
+
+    scored = folder / f"scored-{name}"
+    columns = ["ucid", "lat", "lon", "city", "score", "confidence"]
+    roll = lambda: engine.touch(distributed.aggregate(engine.read(scored), LEVELS))  # noqa: E731
+    read = lambda: engine.touch(adapter.select(engine.read(scored), columns))  # noqa: E731
+    roll()
+    result["rollup_s"], result["read_s"] = (statistics.median(timed(work) for _ in range(rounds)) for work in (roll, read))
+    result["rollup_ratio"] = result["rollup_s"] / result["read_s"]
+    if name == "spark" and os.environ.get("UCID_PYPI"):
+        result["udf"] = engine.udf(engine.read(folder / "places").limit(200_000).cache())
+    engine.stop()
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=20_000_000)
+    parser.add_argument("--engines", default=",".join(ENGINES))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path)
+    given = parser.parse_args()
+    if given.folder:  # one engine, in a process of its own
+        print(json.dumps(bench(given.engines, given.folder, given.rounds)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        make_data(Path(folder), given.rows)
+        for name in given.engines.split(","):
+            command = [sys.executable, __file__, "--folder", folder, "--engines", name, "--rounds", str(given.rounds)]
+            ended = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+            if ended.returncode != 0:
+                print(f"{name}: ended with {ended.returncode}", file=sys.stderr)
+                continue
+            line = ended.stdout.strip().splitlines()[-1]
+            row = {"rows": given.rows, **json.loads(line)}
+            print(json.dumps(row), flush=True)
+            print(f"{name:6} identity {row['identity_s']:7.2f} s  score {row['score_s']:7.2f} s  {row['ratio']:5.2f} x"
+                  f" ({row['ratio_of_output']:.2f} x of the same output)  1 M warm {row['warm_1m_s']:6.2f} s"
+                  f"  roll-up {row['rollup_ratio']:.2f} x its read", file=sys.stderr)  # fmt: skip
+            shutil.rmtree(Path(folder) / f"scored-{name}")
+
+
+if __name__ == "__main__":
+    main()
