@@ -1,18 +1,20 @@
 """What a plan costs on each engine, beside the engine's own pass over the same file; pairs in one run, on a warm cluster.
 
-    .venv-cluster/bin/python bench/bench_engines.py [--rows 20000000] [--engines local,dask,ray,spark,modin] [--rounds 3]
+    python bench/bench_engines.py [--rows 2000000] [--engines local,dask,ray,spark,modin] [--rounds 3]
 
     file      Parquet -> score (which makes the identifiers too) -> Parquet, beside two identity passes in the same batch
               format: over the input, and over what the plan wrote, so with the same bytes to write
     memory    most that one worker held during the passes, MiB, and by how much it grew from the first round to the last
     warm      scoring 1 M points that the cluster holds already
     rollup    R9, R7, R5, city, country of the scored file, beside reading the same columns
-    udf       Spark only: the published page's function a row, with the `ucid` of PyPI, beside ucid_create
+    udf       Spark only: the published page's function a row, with the `ucid` of PyPI, beside ucid_create; UCID_PYPI names
+              the folder that `pip install --target FOLDER ucid==1.0.3` filled
 
 Each engine runs in a process of its own with two workers. One JSON object a line goes to stdout, a table to stderr.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -25,6 +27,11 @@ import time
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent
+ENVIRONMENT = SOURCE / ".venv-cluster" / "bin" / "python"
+if importlib.util.find_spec("dask") is None:
+    if not ENVIRONMENT.exists():
+        sys.exit("the engines are missing: scripts/setup cluster makes .venv-cluster")
+    os.execv(ENVIRONMENT, [str(ENVIRONMENT), *sys.argv])
 BUILD = Path(os.environ.get("UCID_BUILD", SOURCE / "build"))
 if __name__ == "__main__":
     os.environ["PYTHONPATH"] = str(BUILD / "python")
@@ -326,7 +333,7 @@ def bench(name, folder, rounds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=20_000_000)
+    parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path)
