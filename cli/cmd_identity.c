@@ -7,11 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COLUMN_OPTIONS(what)                                                                                           \
+    {"column", '\0', POPT_ARG_STRING, &given.column, 0, what, "NAME"},                                                 \
+    {                                                                                                                  \
+        "replace", '\0', POPT_ARG_NONE, &given.replace, 0, "replace columns that have an output column's name", NULL   \
+    }
+#define UCID_COLUMN "of a table: column of identifiers; ucid, ucid_string"
+
 static cli_tables tables;
 static struct {
     char *city, *lat, *lon, *time, *context, *grade, *flags, *cell, *cities, *column;
     double confidence;
-    int resolution, snap, strict, lenient, replace;
+    int resolution, snap, strict, lenient, replace, hex;
 } given = {.resolution = 9};
 
 static ucid_registry *registry; /* of --cities; NULL: the built-in one */
@@ -108,37 +115,23 @@ static one_result refused(const char *text, const ucid_error *error)
 
 static const char *const ucid_names[] = {"ucid", "ucid_string", NULL};
 
-static int through(const char *in, const ucid_io_read_options *read, const ucid_stream_options *options,
-                   ucid_status (*make)(struct ArrowArrayStream *, const ucid_stream_options *,
-                                       struct ArrowArrayStream *, ucid_error *))
+static int text_table(int argc, const char **argv, unsigned mode, const char *const *usual, cli_make_fn *make)
 {
-    if (!cli_tables_check(&tables)) return CLI_USAGE;
-    ucid_io_source source;
-    ucid_error error;
-    if (cli_table_open(&tables, in, read, &source, &error) != UCID_OK) return cli_fail(&error);
-    struct ArrowArrayStream out;
-    if (make(&source.stream, options, &out, &error) != UCID_OK) {
-        source.stream.release(&source.stream);
-        return cli_fail(&error);
-    }
-    return cli_table_write(&tables, source.format, &out, source.row_count, NULL, NULL);
-}
-
-static int text_table(int argc, const char **argv, unsigned mode,
-                      ucid_status (*make)(struct ArrowArrayStream *, const ucid_stream_options *,
-                                          struct ArrowArrayStream *, ucid_error *))
-{
+    int code;
     if (argc != 1) return cli_usage("--output is for one table");
-    if (given.cities != NULL) return cli_usage("--cities is not for tables");
+    if (!open_cities(&code)) return code;
     const char *const named[] = {given.column, NULL};
-    ucid_io_read_options read = {.texts = given.column != NULL ? named : ucid_names,
-                                 .text = cli_tables_csv(&tables, argv[0])};
+    int csv = cli_tables_csv(&tables, argv[0]);
+    ucid_io_read_options read = {.texts = given.column != NULL ? named : usual, .text = csv};
     ucid_stream_options options = UCID_STREAM_OPTIONS_INIT;
     options.ucid_column = given.column;
     options.mode = mode;
     options.replace = given.replace;
-    options.threads = cli_threads(tables.threads);
-    return through(argv[0], &read, &options, make);
+    options.registry = registry;
+    options.hexadecimal = csv || given.hex;
+    code = cli_table_pass(&tables, argv[0], &read, &options, make);
+    ucid_registry_close(registry);
+    return code;
 }
 
 /* -------------------------------------------------------------------------------------------------------- create -- */
@@ -171,13 +164,11 @@ static const cli_positional create_positionals[] = {
 
 static int create_table(const char *in)
 {
-    static const char *const lat_names[] = {"lat", "latitude", "y", NULL};
-    static const char *const lon_names[] = {"lon", "lng", "longitude", "long", "x", NULL};
     static const char *const texts[] = {"h3",        "h3_index", "h3_cell", "cell",  "city", "city_code",
                                         "timestamp", "context",  "grade",   "flags", NULL};
     const char *const lat[] = {given.lat, NULL}, *const lon[] = {given.lon, NULL};
-    ucid_io_read_options read = {.latitudes = given.lat != NULL ? lat : lat_names,
-                                 .longitudes = given.lon != NULL ? lon : lon_names,
+    ucid_io_read_options read = {.latitudes = given.lat != NULL ? lat : cli_lat_names,
+                                 .longitudes = given.lon != NULL ? lon : cli_lon_names,
                                  .texts = texts};
     ucid_stream_options options = UCID_STREAM_OPTIONS_INIT;
     options.lat_column = given.lat;
@@ -188,12 +179,16 @@ static int create_table(const char *in)
     options.context = given.context;
     options.resolution = given.resolution;
     options.replace = given.replace;
-    options.threads = cli_threads(tables.threads);
     options.mode = (given.strict ? UCID_STRICT : 0u) | (given.snap ? UCID_SNAP : 0u);
-    if (given.grade != NULL || given.flags != NULL || given.cities != NULL) {
-        return cli_usage("--grade, --flags and --cities are for one place; a table has columns grade and flags");
+    if (given.grade != NULL || given.flags != NULL) {
+        return cli_usage("--grade and --flags are for one place; a table has columns grade and flags");
     }
-    return through(in, &read, &options, ucid_create_stream);
+    int code;
+    if (!open_cities(&code)) return code;
+    options.registry = registry;
+    code = cli_table_pass(&tables, in, &read, &options, ucid_create_stream);
+    ucid_registry_close(registry);
+    return code;
 }
 
 static int run_create(int argc, const char **argv)
@@ -254,8 +249,7 @@ const cli_command cli_create = {
 
 static const struct poptOption parse_options[] = {
     {"no-strict", '\0', POPT_ARG_NONE, &given.lenient, 0, "grammar and ranges only", NULL},
-    {"column", '\0', POPT_ARG_STRING, &given.column, 0, "of a table: column of identifiers; ucid, ucid_string", "NAME"},
-    {"replace", '\0', POPT_ARG_NONE, &given.replace, 0, "replace columns that have an output column's name", NULL},
+    COLUMN_OPTIONS(UCID_COLUMN),
     {"cities", '\0', POPT_ARG_STRING, &given.cities, 0, "more cities", "FILE.csv"},
     CLI_TABLE_OPTIONS(tables),
     CLI_COMMON,
@@ -293,7 +287,7 @@ static one_result parse_one(const char *text)
 static int run_parse(int argc, const char **argv)
 {
     if (tables.out != NULL)
-        return text_table(argc, argv, given.lenient ? UCID_LENIENT : UCID_STRICT, ucid_parse_stream);
+        return text_table(argc, argv, given.lenient ? UCID_LENIENT : UCID_STRICT, ucid_names, ucid_parse_stream);
     return each_text(argv, parse_one);
 }
 
@@ -310,11 +304,11 @@ const cli_command cli_parse = {
 /* ------------------------------------------------------------------------------------------------------ validate -- */
 
 static const struct poptOption validate_options[] = {
-    {"cities", '\0', POPT_ARG_STRING, &given.cities, 0, "more cities", "FILE.csv"}, CLI_COMMON, POPT_TABLEEND};
-static const cli_positional only_texts[] = {
-    {"UCID", "identifiers", CLI_MANY},
-    {NULL, NULL, CLI_ONE},
-};
+    COLUMN_OPTIONS(UCID_COLUMN),
+    {"cities", '\0', POPT_ARG_STRING, &given.cities, 0, "more cities", "FILE.csv"},
+    CLI_TABLE_OPTIONS(tables),
+    CLI_COMMON,
+    POPT_TABLEEND};
 
 static one_result validate_one(const char *text)
 {
@@ -339,7 +333,7 @@ static one_result validate_one(const char *text)
 
 static int run_validate(int argc, const char **argv)
 {
-    (void)argc;
+    if (tables.out != NULL) return text_table(argc, argv, UCID_STRICT, ucid_names, ucid_validate_stream);
     int code = each_text(argv, validate_one);
     return code == CLI_DONE ? CLI_DONE : CLI_ROWS_INVALID;
 }
@@ -347,21 +341,18 @@ static int run_validate(int argc, const char **argv)
 const cli_command cli_validate = {
     "validate",
     "Tell everything that is wrong with identifiers",
-    "  ucid validate UCID-V1:XXX:+41.015:+28.979:9:891f2ed6df7ffff:2025W53T12:15MIN:A:0.95:\n\n"
-    "Exits with 1 where one is not valid. For tables: ucid parse IN -o OUT, column status.\n",
+    "  ucid validate UCID-V1:XXX:+41.015:+28.979:9:891f2ed6df7ffff:2025W53T12:15MIN:A:0.95:\n"
+    "  ucid validate named.parquet -o checked.parquet\n\n"
+    "Exits with 1 where one is not valid. A table gets defects (status:field:byte;...)\nand the status of the first.\n",
     validate_options,
-    only_texts,
+    text_positionals,
     run_validate,
 };
 
 /* --------------------------------------------------------------------------------------------------------- canon -- */
 
-static const struct poptOption canon_options[] = {
-    {"column", '\0', POPT_ARG_STRING, &given.column, 0, "of a table: column of identifiers; ucid, ucid_string", "NAME"},
-    {"replace", '\0', POPT_ARG_NONE, &given.replace, 0, "replace columns that have an output column's name", NULL},
-    CLI_TABLE_OPTIONS(tables),
-    CLI_COMMON,
-    POPT_TABLEEND};
+static const struct poptOption canon_options[] = {COLUMN_OPTIONS(UCID_COLUMN), CLI_TABLE_OPTIONS(tables), CLI_COMMON,
+                                                  POPT_TABLEEND};
 
 static one_result canon_one(const char *text)
 {
@@ -375,7 +366,7 @@ static one_result canon_one(const char *text)
 
 static int run_canon(int argc, const char **argv)
 {
-    if (tables.out != NULL) return text_table(argc, argv, UCID_LENIENT, ucid_canonicalize_stream);
+    if (tables.out != NULL) return text_table(argc, argv, UCID_LENIENT, ucid_names, ucid_canonicalize_stream);
     return each_text(argv, canon_one);
 }
 
@@ -391,7 +382,15 @@ const cli_command cli_canon = {
 
 /* -------------------------------------------------------------------------------------------------- pack, unpack -- */
 
-static const struct poptOption plain_options[] = {CLI_COMMON, POPT_TABLEEND};
+static const struct poptOption pack_options[] = {
+    COLUMN_OPTIONS(UCID_COLUMN),
+    {"hex", '\0', POPT_ARG_NONE, &given.hex, 0, "of a table: 62 digits instead of 31 bytes, as CSV has them", NULL},
+    CLI_TABLE_OPTIONS(tables),
+    CLI_COMMON,
+    POPT_TABLEEND};
+static const struct poptOption unpack_options[] = {
+    COLUMN_OPTIONS("of a table: column of binary forms, bytes or digits; binary"), CLI_TABLE_OPTIONS(tables),
+    CLI_COMMON, POPT_TABLEEND};
 
 static one_result pack_one(const char *text)
 {
@@ -444,35 +443,38 @@ static one_result unpack_one(const char *text)
 
 static int run_pack(int argc, const char **argv)
 {
-    (void)argc;
+    if (tables.out != NULL) return text_table(argc, argv, UCID_LENIENT, ucid_names, ucid_pack_stream);
     return each_text(argv, pack_one);
 }
 
 static int run_unpack(int argc, const char **argv)
 {
-    (void)argc;
+    static const char *const binary_names[] = {"binary", NULL};
+    if (tables.out != NULL) return text_table(argc, argv, UCID_LENIENT, binary_names, ucid_unpack_stream);
     return each_text(argv, unpack_one);
 }
 
 const cli_command cli_pack = {
     "pack",
     "Print the 31-byte binary form of identifiers in hexadecimal",
-    "  ucid pack UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:\n",
-    plain_options,
-    only_texts,
+    "  ucid pack UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:\n"
+    "  ucid pack named.parquet -o packed.parquet\n",
+    pack_options,
+    text_positionals,
     run_pack,
 };
 
 static const cli_positional hex_positionals[] = {
-    {"HEX", "62 digits", CLI_MANY},
+    {"IN|HEX", "62 digits; with --output a table", CLI_MANY},
     {NULL, NULL, CLI_ONE},
 };
 
 const cli_command cli_unpack = {
     "unpack",
     "Print identifiers of their binary form",
-    "  ucid unpack 014953545c0f2442fed4e741ffff3b2490ec91089c7d07000100041c250000\n",
-    plain_options,
+    "  ucid unpack 014953545c0f2442fed4e741ffff3b2490ec91089c7d07000100041c250000\n"
+    "  ucid unpack packed.parquet -o named.parquet\n",
+    unpack_options,
     hex_positionals,
     run_unpack,
 };

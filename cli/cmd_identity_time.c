@@ -1,16 +1,28 @@
-/* cmd_identity_time.c: time keys, cities and cells, for people. */
+/* cmd_identity_time.c: time keys, cities and cells given as arguments, for people; with --output, a table in and a
+ * table out. */
 #include "commands.h"
+#include "table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static cli_tables tables;
 static struct {
-    char *zone, *city, *country, *near, *cities;
-    int weeks, limit, resolution;
+    char *zone, *city, *country, *near, *cities, *column, *earlier, *lat, *lon;
+    int weeks, limit, resolution, replace;
 } given = {.limit = 20, .resolution = 9};
 
 static const struct poptOption plain_options[] = {CLI_COMMON, POPT_TABLEEND};
+#define COLUMN_OPTIONS(what)                                                                                            \
+    {"column", '\0', POPT_ARG_STRING, &given.column, 0, what, "NAME"},                                                  \
+        {"replace", '\0', POPT_ARG_NONE, &given.replace, 0, "replace columns that have an output column's name", NULL}, \
+        CLI_TABLE_OPTIONS(tables), CLI_COMMON, POPT_TABLEEND
+#define TIME_COLUMN "of a table: column of time keys; timestamp"
+#define CELL_COLUMN "of a table: column of cells; h3, h3_index, h3_cell, cell"
+
+static const char *const time_names[] = {"timestamp", NULL};
+static const char *const cell_names[] = {"h3", "h3_index", "h3_cell", "cell", NULL};
 
 static ucid_text text_of(const char *string)
 {
@@ -46,56 +58,118 @@ static int show_key(ucid_status status, int32_t hour, const ucid_error *error)
     return CLI_DONE;
 }
 
+/* A table, of which the columns named `texts` are texts. */
+static int pass(const char *in, const char *const *texts, cli_make_fn *make)
+{
+    const char *const named[] = {given.column != NULL ? given.column : "timestamp", given.earlier, NULL};
+    const char *const lat[] = {given.lat, NULL}, *const lon[] = {given.lon, NULL};
+    ucid_io_read_options read = {.texts = given.column != NULL || given.earlier != NULL ? named : texts};
+    ucid_stream_options options = UCID_STREAM_OPTIONS_INIT;
+    if (texts == NULL) {
+        read.latitudes = given.lat != NULL ? lat : cli_lat_names;
+        read.longitudes = given.lon != NULL ? lon : cli_lon_names;
+    }
+    read.text = texts != NULL && cli_tables_csv(&tables, in);
+    options.time_column = options.cell_column = given.column;
+    options.lat_column = given.lat;
+    options.lon_column = given.lon;
+    options.replace = given.replace;
+    options.resolution = given.resolution;
+    return cli_table_pass(&tables, in, &read, &options, make);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- time -- */
+
+static int64_t hours_later;
+static ucid_zone *zone;
+
+/* What a command makes of a key, and of a column of keys. */
+typedef struct key_change {
+    ucid_status (*one)(int32_t hour, int32_t *changed, ucid_error *error);
+    cli_make_fn *column;
+} key_change;
+
+static int change_keys(const char *text, const key_change *change)
+{
+    int32_t hour, changed = 0;
+    int code;
+    ucid_error error;
+    if (tables.out != NULL) return pass(text, time_names, change->column);
+    if (!take_key(text, &hour, &code)) return code;
+    ucid_status status = change->one(hour, &changed, &error);
+    return show_key(status, changed, &error);
+}
+
+static ucid_status add_one(int32_t hour, int32_t *later, ucid_error *error)
+{
+    return ucid_time_add_hours(hour, hours_later, later, error);
+}
+
+static ucid_status add_column(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                              struct ArrowArrayStream *out, ucid_error *error)
+{
+    return ucid_time_add_stream(in, hours_later, options, out, error);
+}
 
 static int run_add(int argc, const char **argv)
 {
     (void)argc;
-    int32_t hour, later = 0;
-    int64_t by;
-    int code;
-    ucid_error error;
-    if (!take_integer("N", argv[1], &by)) return CLI_USAGE;
-    if (!take_key(argv[0], &hour, &code)) return code;
-    ucid_status status =
-        given.weeks ? ucid_time_add_weeks(hour, by, &later, &error) : ucid_time_add_hours(hour, by, &later, &error);
-    return show_key(status, later, &error);
+    static const key_change add = {add_one, add_column};
+    if (!take_integer("N", argv[1], &hours_later)) return CLI_USAGE;
+    if (given.weeks)
+        hours_later = hours_later > INT64_MAX / 168 || hours_later < INT64_MIN / 168 ? hours_later : hours_later * 168;
+    return change_keys(argv[0], &add);
 }
 
 static const struct poptOption add_options[] = {
-    {"weeks", 'w', POPT_ARG_NONE, &given.weeks, 0, "N counts weeks, not hours", NULL}, CLI_COMMON, POPT_TABLEEND};
+    {"weeks", 'w', POPT_ARG_NONE, &given.weeks, 0, "N counts weeks, not hours", NULL}, COLUMN_OPTIONS(TIME_COLUMN)};
 static const cli_positional add_positionals[] = {
-    {"KEY", "2026W01T12", CLI_ONE},
+    {"IN|KEY", "2026W01T12; with --output a table", CLI_ONE},
     {"N", "hours, may be negative", CLI_ONE},
     {NULL, NULL, CLI_ONE},
 };
 const cli_command cli_time_add = {"time add",
                                   "Print the key some hours later or earlier",
-                                  "  ucid time add 2026W53T12 1 --weeks\n",
+                                  "  ucid time add 2026W53T12 1 --weeks\n"
+                                  "  ucid time add named.csv 6 -o later.csv\n",
                                   add_options,
                                   add_positionals,
                                   run_add};
 
+static ucid_status diff_column(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                               struct ArrowArrayStream *out, ucid_error *error)
+{
+    return ucid_time_diff_stream(in, given.earlier, options, out, error);
+}
+
 static int run_diff(int argc, const char **argv)
 {
-    (void)argc;
     int32_t a, b;
     int code;
+    if (tables.out != NULL) {
+        if (argc != 1 || given.earlier == NULL) return cli_usage("--output needs one table, and --earlier COLUMN");
+        return pass(argv[0], time_names, diff_column);
+    }
+    if (argc != 2) return cli_usage("needs KEY and EARLIER, or IN, --earlier COLUMN and --output OUT");
     if (!take_key(argv[0], &a, &code) || !take_key(argv[1], &b, &code)) return code;
     if (!cli_json()) printf("%d\n", (int)(a - b));
     json_object_set_new(cli_report(), "hours", json_integer(a - b));
     return CLI_DONE;
 }
 
+static const struct poptOption diff_options[] = {
+    {"earlier", '\0', POPT_ARG_STRING, &given.earlier, 0, "of a table: column of the keys to count from", "COLUMN"},
+    COLUMN_OPTIONS(TIME_COLUMN)};
 static const cli_positional diff_positionals[] = {
-    {"KEY", "2026W02T12", CLI_ONE},
-    {"EARLIER", "2026W01T12", CLI_ONE},
+    {"IN|KEY", "2026W02T12; with --output a table", CLI_ONE},
+    {"EARLIER", "2026W01T12", CLI_OPTIONAL},
     {NULL, NULL, CLI_ONE},
 };
 const cli_command cli_time_diff = {"time diff",
                                    "Print the hours from one key to another",
-                                   "  ucid time diff 2026W02T12 2026W01T12\n",
-                                   plain_options,
+                                   "  ucid time diff 2026W02T12 2026W01T12\n"
+                                   "  ucid time diff visits.csv --earlier first -o waits.csv\n",
+                                   diff_options,
                                    diff_positionals,
                                    run_diff};
 
@@ -140,71 +214,92 @@ const cli_command cli_time_range = {"time range",
                                     range_positionals,
                                     run_range};
 
-/* --zone, else the zone of --city. */
-static int open_zone(ucid_zone **zone, int *code)
+/* Opens --zone, else the zone of --city. */
+static int open_zone(int *code)
 {
+    ucid_registry *registry = NULL;
     ucid_error error;
     ucid_city city;
-    const char *name = given.zone;
-    if (name == NULL && given.city == NULL) {
+    ucid_status status = UCID_OK;
+    if (given.zone == NULL && given.city == NULL) {
         *code = cli_usage("--city or --zone is needed");
         return 0;
     }
-    if (name == NULL) {
-        if (ucid_city_get(NULL, text_of(given.city), &city, &error) != UCID_OK) {
-            *code = cli_fail(&error);
-            return 0;
-        }
-        name = city.timezone;
+    if (given.cities != NULL) status = ucid_registry_open(given.cities, NULL, &registry, &error);
+    if (status == UCID_OK && given.zone == NULL) status = ucid_city_get(registry, text_of(given.city), &city, &error);
+    if (status == UCID_OK) {
+        status = ucid_zone_open(given.zone != NULL ? given.zone : city.timezone, NULL, NULL, &zone, &error);
     }
-    if (ucid_zone_open(name, NULL, NULL, zone, &error) == UCID_OK) return 1;
-    *code = cli_fail(&error);
-    return 0;
+    ucid_registry_close(registry);
+    if (status != UCID_OK) *code = cli_fail(&error);
+    return status == UCID_OK;
 }
 
-static int shift(const char *text, int to_utc)
+static int shift(const char *text, const key_change *change)
 {
-    int32_t hour, shifted = 0;
     int code;
-    ucid_zone *zone;
-    ucid_error error;
-    if (!take_key(text, &hour, &code) || !open_zone(&zone, &code)) return code;
-    ucid_status status =
-        to_utc ? ucid_time_to_utc(hour, zone, &shifted, &error) : ucid_time_from_utc(hour, zone, &shifted, &error);
+    if (!open_zone(&code)) return code;
+    code = change_keys(text, change);
     ucid_zone_close(zone);
-    return show_key(status, shifted, &error);
+    return code;
+}
+
+static ucid_status to_utc_one(int32_t hour, int32_t *utc, ucid_error *error)
+{
+    return ucid_time_to_utc(hour, zone, utc, error);
+}
+
+static ucid_status to_utc_column(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                                 struct ArrowArrayStream *out, ucid_error *error)
+{
+    return ucid_time_zone_stream(in, zone, 1, options, out, error);
+}
+
+static ucid_status from_utc_one(int32_t utc, int32_t *hour, ucid_error *error)
+{
+    return ucid_time_from_utc(utc, zone, hour, error);
+}
+
+static ucid_status from_utc_column(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                                   struct ArrowArrayStream *out, ucid_error *error)
+{
+    return ucid_time_zone_stream(in, zone, 0, options, out, error);
 }
 
 static int run_to_utc(int argc, const char **argv)
 {
     (void)argc;
-    return shift(argv[0], 1);
+    static const key_change change = {to_utc_one, to_utc_column};
+    return shift(argv[0], &change);
 }
 
 static int run_from_utc(int argc, const char **argv)
 {
     (void)argc;
-    return shift(argv[0], 0);
+    static const key_change change = {from_utc_one, from_utc_column};
+    return shift(argv[0], &change);
 }
 
 static const struct poptOption zone_options[] = {
     {"city", '\0', POPT_ARG_STRING, &given.city, 0, "the zone of a city", "CODE"},
     {"zone", 'z', POPT_ARG_STRING, &given.zone, 0, "Europe/Istanbul", "ZONE"},
-    CLI_COMMON,
-    POPT_TABLEEND};
+    {"cities", '\0', POPT_ARG_STRING, &given.cities, 0, "more cities", "FILE.csv"},
+    COLUMN_OPTIONS(TIME_COLUMN)};
 static const cli_positional key_positionals[] = {
-    {"KEY", "2026W01T12", CLI_ONE},
+    {"IN|KEY", "2026W01T12; with --output a table", CLI_ONE},
     {NULL, NULL, CLI_ONE},
 };
 const cli_command cli_time_to_utc = {"time to-utc",
                                      "Print the key in UTC of a city's key",
-                                     "  ucid time to-utc 2026W01T12 --city IST\n",
+                                     "  ucid time to-utc 2026W01T12 --city IST\n"
+                                     "  ucid time to-utc named.csv --city IST -o utc.csv\n",
                                      zone_options,
                                      key_positionals,
                                      run_to_utc};
 const cli_command cli_time_from_utc = {"time from-utc",
                                        "Print a city's key of a key in UTC",
-                                       "  ucid time from-utc 2026W01T09 --city IST\n",
+                                       "  ucid time from-utc 2026W01T09 --city IST\n"
+                                       "  ucid time from-utc utc.csv --city IST -o local.csv\n",
                                        zone_options,
                                        key_positionals,
                                        run_from_utc};
@@ -317,8 +412,11 @@ static void show_cells(const uint64_t *cells, int64_t count)
 
 static int run_cell_at(int argc, const char **argv)
 {
-    (void)argc;
     double lat_deg, lon_deg;
+    if (tables.out != NULL) {
+        return argc == 1 ? pass(argv[0], NULL, ucid_cell_stream) : cli_usage("--output needs one table: IN");
+    }
+    if (argc != 2) return cli_usage("needs LAT and LON, or IN and --output OUT");
     if (!cli_parse_number("LAT", argv[0], &lat_deg) || !cli_parse_number("LON", argv[1], &lon_deg)) return CLI_USAGE;
     if (given.resolution < 0 || given.resolution > 15) return cli_usage("--res: %d is not in 0..15", given.resolution);
     uint64_t cell = ucid_cell_at(lat_deg, lon_deg, given.resolution);
@@ -327,15 +425,26 @@ static int run_cell_at(int argc, const char **argv)
     return CLI_DONE;
 }
 
-static const struct poptOption cell_options[] = {
-    {"res", 'r', POPT_ARG_INT, &given.resolution, 0, "resolution; 9", "0..15"}, CLI_COMMON, POPT_TABLEEND};
+static const struct poptOption cell_at_options[] = {
+    {"res", 'r', POPT_ARG_INT, &given.resolution, 0, "resolution; 9", "0..15"},
+    {"lat", '\0', POPT_ARG_STRING, &given.lat, 0, "of a table: column of latitudes; lat, latitude, y", "NAME"},
+    {"lon", '\0', POPT_ARG_STRING, &given.lon, 0, "of a table: column of longitudes; lon, lng, longitude, x", "NAME"},
+    {"replace", '\0', POPT_ARG_NONE, &given.replace, 0, "replace columns that have an output column's name", NULL},
+    CLI_TABLE_OPTIONS(tables),
+    CLI_COMMON,
+    POPT_TABLEEND};
 static const cli_positional place_positionals[] = {
-    {"LAT", "degrees", CLI_ONE},
-    {"LON", "degrees", CLI_ONE},
+    {"IN|LAT", "degrees; with --output a table of places", CLI_ONE},
+    {"LON", "degrees", CLI_OPTIONAL},
     {NULL, NULL, CLI_ONE},
 };
-const cli_command cli_cell_at = {"cell at",    "Print the cell of a place", "  ucid cell at 41.015 28.979 --res 9\n",
-                                 cell_options, place_positionals,           run_cell_at};
+const cli_command cli_cell_at = {"cell at",
+                                 "Print the cell of a place",
+                                 "  ucid cell at 41.015 28.979 --res 9\n"
+                                 "  ucid cell at places.csv --res 9 -o cells.csv\n",
+                                 cell_at_options,
+                                 place_positionals,
+                                 run_cell_at};
 
 static int run_cell_info(int argc, const char **argv)
 {
@@ -343,6 +452,7 @@ static int run_cell_info(int argc, const char **argv)
     uint64_t cell;
     int code, corners = 0;
     double lat_deg, lon_deg, corner_lat[UCID_CELL_CORNERS_MAX], corner_lon[UCID_CELL_CORNERS_MAX];
+    if (tables.out != NULL) return pass(argv[0], cell_names, ucid_cell_info_stream);
     if (!take_cell(argv[0], &cell, &code)) return code;
     ucid_cell_centre(cell, &lat_deg, &lon_deg, NULL);
     ucid_cell_boundary(cell, corner_lat, corner_lon, &corners, NULL);
@@ -359,23 +469,26 @@ static int run_cell_info(int argc, const char **argv)
     return CLI_DONE;
 }
 
+static const struct poptOption info_options[] = {COLUMN_OPTIONS(CELL_COLUMN)};
 static const cli_positional cell_positionals[] = {
-    {"CELL", "891ec90243bffff", CLI_ONE},
+    {"IN|CELL", "891ec90243bffff; with --output a table", CLI_ONE},
     {NULL, NULL, CLI_ONE},
 };
 const cli_command cli_cell_info = {"cell info",
                                    "Print resolution, centre, area and corners of a cell",
-                                   "  ucid cell info 891ec90243bffff\n",
-                                   plain_options,
+                                   "  ucid cell info 891ec90243bffff\n"
+                                   "  ucid cell info scores.parquet -o cells.csv\n",
+                                   info_options,
                                    cell_positionals,
                                    run_cell_info};
 
-/* Parent or children of a cell at --res. */
+/* Parent or children of a cell at --res; of a table the parents: a row in is a row out. */
 static int run_cell_family(int argc, const char **argv)
 {
     (void)argc;
     uint64_t cell;
     int code;
+    if (tables.out != NULL) return pass(argv[0], cell_names, ucid_cell_parent_stream);
     if (!take_cell(argv[0], &cell, &code)) return code;
     int own = ucid_cell_resolution(cell);
     if (given.resolution < 0 || given.resolution > 15) return cli_usage("--res: %d is not in 0..15", given.resolution);
@@ -393,10 +506,13 @@ static int run_cell_family(int argc, const char **argv)
     return CLI_DONE;
 }
 
+static const struct poptOption family_options[] = {
+    {"res", 'r', POPT_ARG_INT, &given.resolution, 0, "resolution; 9", "0..15"}, COLUMN_OPTIONS(CELL_COLUMN)};
 const cli_command cli_cell_family = {"cell family",
                                      "Print the cell's parent, or its children, at another resolution",
-                                     "  ucid cell family 891ec90243bffff --res 7\n",
-                                     cell_options,
+                                     "  ucid cell family 891ec90243bffff --res 7\n"
+                                     "  ucid cell family cells.csv --res 7 -o parents.csv\n",
+                                     family_options,
                                      cell_positionals,
                                      run_cell_family};
 

@@ -249,3 +249,23 @@ int cli_table_write(const cli_tables *tables, const char *in_format, struct Arro
     ahead.release(&ahead);
     return code;
 }
+
+const char *const cli_lat_names[] = {"lat", "latitude", "y", NULL};
+const char *const cli_lon_names[] = {"lon", "lng", "longitude", "long", "x", NULL};
+
+int cli_table_pass(const cli_tables *tables, const char *in, const ucid_io_read_options *read,
+                   const ucid_stream_options *options, cli_make_fn *make)
+{
+    if (!cli_tables_check(tables)) return CLI_USAGE;
+    ucid_io_source source;
+    ucid_error error;
+    if (cli_table_open(tables, in, read, &source, &error) != UCID_OK) return cli_fail(&error);
+    ucid_stream_options given = *options;
+    given.threads = cli_threads(tables->threads);
+    struct ArrowArrayStream out;
+    if (make(&source.stream, &given, &out, &error) != UCID_OK) {
+        source.stream.release(&source.stream);
+        return cli_fail(&error);
+    }
+    return cli_table_write(tables, source.format, &out, source.row_count, NULL, NULL);
+}

@@ -54,6 +54,18 @@ typedef void (*cli_look_fn)(void *ctx, const struct ArrowSchema *schema, const s
 int cli_table_write(const cli_tables *tables, const char *in_format, struct ArrowArrayStream *stream, int64_t total,
                     cli_look_fn look, void *look_ctx);
 
+/* A stream with columns added, as the stream functions of ucid.h make it. */
+typedef ucid_status cli_make_fn(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                                struct ArrowArrayStream *out, ucid_error *error);
+
+/* Read a table, add what make adds, write it; read and options may hold anything but format and threads. Returns the
+ * exit code. */
+int cli_table_pass(const cli_tables *tables, const char *in, const ucid_io_read_options *read,
+                   const ucid_stream_options *options, cli_make_fn *make);
+
+/* Usual names of columns of coordinates, as ucid_stream_options knows them; end with NULL. */
+extern const char *const cli_lat_names[], *const cli_lon_names[];
+
 /* Position of a column; -1 where there is none. */
 int64_t cli_column_find(const struct ArrowSchema *schema, const char *name);
 

@@ -1062,14 +1062,16 @@ typedef struct ucid_stream_options {
     int resolution;                    /* of identifiers of coordinates, 0..15 */
     unsigned mode;                     /* UCID_STRICT, UCID_SNAP */
     int detail;                        /* 1: parts and distances of scores too */
+    int hexadecimal;                   /* 1: binary forms are written as 62 digits */
+    const ucid_registry *registry;     /* cities of strict mode; must outlive the stream; NULL: those built in */
 } ucid_stream_options;
 #define UCID_STREAM_OPTIONS_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(ucid_stream_options), NULL, 1, 0, 1 << 18, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,  \
-            NULL, NULL, NULL, 9, UCID_LENIENT, 0                                                                       \
+            NULL, NULL, NULL, 9, UCID_LENIENT, 0, 0, NULL                                                              \
     }
 
-/* Add columns to a stream of tables. Each of the three functions below
+/* Add columns to a stream of tables. Each of the functions below
  *   in    takes *in over when it succeeds
  *   out   *out, to be released; its errors carry errno codes and one line
  *   err   DATA_ERROR: a column is missing (the message lists those that are there), of a wrong type, or has the name of
@@ -1087,6 +1089,39 @@ UCID_API ucid_status ucid_parse_stream(struct ArrowArrayStream *in, const ucid_s
 /* Canonical texts: needs ucid. Adds canonical, status. */
 UCID_API ucid_status ucid_canonicalize_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
                                               struct ArrowArrayStream *out, ucid_error *error);
+/* What is wrong with identifiers, as ucid_validate tells: needs ucid. Adds defects, as status:field:byte joined by ';'
+ * and empty where there is none, and status, that of the first. */
+UCID_API ucid_status ucid_validate_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                                          struct ArrowArrayStream *out, ucid_error *error);
+/* Binary forms of identifiers: needs ucid. Adds binary (31 bytes, or hexadecimal), status. */
+UCID_API ucid_status ucid_pack_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                                      struct ArrowArrayStream *out, ucid_error *error);
+/* Identifiers of binary forms, of either kind: needs binary, or the column ucid_column. Adds ucid, status. */
+UCID_API ucid_status ucid_unpack_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                                        struct ArrowArrayStream *out, ucid_error *error);
+/* Time keys some hours later: needs timestamp. Adds later, status. */
+UCID_API ucid_status ucid_time_add_stream(struct ArrowArrayStream *in, int64_t hours,
+                                          const ucid_stream_options *options, struct ArrowArrayStream *out,
+                                          ucid_error *error);
+/* Time keys of a zone's clock in UTC, or back: needs timestamp. Adds utc, or local; status. zone must outlive the
+ * stream. */
+UCID_API ucid_status ucid_time_zone_stream(struct ArrowArrayStream *in, const ucid_zone *zone, int to_utc,
+                                           const ucid_stream_options *options, struct ArrowArrayStream *out,
+                                           ucid_error *error);
+/* Hours from the keys of another column to those of timestamp. Adds hours (int32), status. */
+UCID_API ucid_status ucid_time_diff_stream(struct ArrowArrayStream *in, const char *earlier_column,
+                                           const ucid_stream_options *options, struct ArrowArrayStream *out,
+                                           ucid_error *error);
+/* Cells of coordinates at options->resolution. Adds h3, status. */
+UCID_API ucid_status ucid_cell_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                                      struct ArrowArrayStream *out, ucid_error *error);
+/* Cells described: needs h3. Adds h3_resolution (int32), lat, lon, area_m2, boundary (WKT), status. */
+UCID_API ucid_status ucid_cell_info_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                                           struct ArrowArrayStream *out, ucid_error *error);
+/* Parents of cells at options->resolution: needs h3. Adds parent, status (H3_MISMATCH: the cell is coarser). */
+UCID_API ucid_status ucid_cell_parent_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
+                                             struct ArrowArrayStream *out, ucid_error *error);
+
 /* Scores of places in options->context: needs coordinates or cells. Adds ucid, score, grade, confidence, with detail
  * the parts by their keys, nearest_KEY_m of each, and snap_m; then status. The city is that of the column or value,
  * else the registry's nearest to the index; the time key likewise, else the week of the index's data. A row without a

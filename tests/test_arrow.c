@@ -123,6 +123,82 @@ static void batches_of_any_size_give_the_same_rows(void **state)
     }
 }
 
+/* Cells of a grid described, their parents, identifiers made of them, packed, unpacked, checked, and their keys a week
+ * later and counted back: all rows must be OK, and 168 hours apart. *rows: how many. */
+static ucid_status run_rows(int64_t batch_rows, const ucid_allocator *allocator, int64_t *rows)
+{
+    enum { STREAMS = 10 };
+    ucid_status status;
+    struct ArrowArrayStream streams[STREAMS] = {{0}};
+    ucid_stream_options options = UCID_STREAM_OPTIONS_INIT;
+    options.allocator = allocator;
+    options.batch_rows = batch_rows;
+    options.replace = 1;
+    options.resolution = 8;
+    options.city = "IST";
+    options.time = "2026W53T12";
+    options.context = "15MIN";
+    streams[0] = grid_stream(100, allocator, &status);
+    if (status == UCID_OK) status = ucid_cell_info_stream(&streams[0], &options, &streams[1], NULL);
+    if (status == UCID_OK) status = ucid_cell_stream(&streams[1], &options, &streams[2], NULL);
+    if (status == UCID_OK) status = ucid_cell_parent_stream(&streams[2], &options, &streams[3], NULL);
+    if (status == UCID_OK) status = ucid_create_stream(&streams[3], &options, &streams[4], NULL);
+    if (status == UCID_OK) status = ucid_pack_stream(&streams[4], &options, &streams[5], NULL);
+    if (status == UCID_OK) status = ucid_unpack_stream(&streams[5], &options, &streams[6], NULL);
+    if (status == UCID_OK) status = ucid_parse_stream(&streams[6], &options, &streams[7], NULL);
+    if (status == UCID_OK) status = ucid_time_add_stream(&streams[7], 168, &options, &streams[8], NULL);
+    options.time_column = "later";
+    if (status == UCID_OK) status = ucid_time_diff_stream(&streams[8], "timestamp", &options, &streams[9], NULL);
+    struct ArrowSchema schema = {0};
+    if (status == UCID_OK && streams[9].get_schema(&streams[9], &schema) != 0) status = UCID_NO_MEMORY;
+    *rows = 0;
+    while (status == UCID_OK) {
+        struct ArrowArray batch = {0};
+        if (streams[9].get_next(&streams[9], &batch) != 0) {
+            assert_non_null(streams[9].get_last_error(&streams[9]));
+            status = UCID_NO_MEMORY;
+            break;
+        }
+        if (batch.release == NULL) break;
+        struct ArrowArrayView view;
+        assert_int_equal(ArrowArrayViewInitFromSchema(&view, &schema, NULL), 0);
+        assert_int_equal(ArrowArrayViewSetArray(&view, &batch, NULL), 0);
+        assert_int_equal(ArrowArrayViewValidate(&view, NANOARROW_VALIDATION_LEVEL_FULL, NULL), 0);
+        assert_string_equal(schema.children[schema.n_children - 2]->name, "hours");
+        for (int64_t row = 0; row < batch.length; row++) {
+            assert_int_equal(ArrowArrayViewGetIntUnsafe(view.children[schema.n_children - 2], row), 168);
+            struct ArrowStringView text = ArrowArrayViewGetStringUnsafe(view.children[schema.n_children - 1], row);
+            assert_true(text.size_bytes == 2 && memcmp(text.data, "ok", 2) == 0);
+        }
+        *rows += batch.length;
+        ArrowArrayViewReset(&view);
+        batch.release(&batch);
+    }
+    if (schema.release != NULL) schema.release(&schema);
+    for (int i = STREAMS - 1; i >= 0; i--) {
+        if (streams[i].release != NULL) streams[i].release(&streams[i]);
+    }
+    return status;
+}
+
+static void rows_come_through_every_door(void **state)
+{
+    (void)state;
+    int64_t expected, rows;
+    assert_int_equal(run_rows(1 << 18, NULL, &expected), UCID_OK);
+    assert_true(expected > 100);
+    assert_int_equal(run_rows(7, NULL, &rows), UCID_OK);
+    assert_int_equal(rows, expected);
+    ucid_status status = UCID_NO_MEMORY;
+    for (int64_t n = 1; status != UCID_OK; n++) {
+        counting counts = {0, 0, n};
+        ucid_allocator allocator = {count_allocation, &counts};
+        status = run_rows(50, &allocator, &rows);
+        assert_true(status == UCID_OK || status == UCID_NO_MEMORY);
+        assert_int_equal(counts.held, 0);
+    }
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -296,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_of_any_size_give_the_same_rows),
+        cmocka_unit_test(rows_come_through_every_door),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(roll_ups_by_states_are_those_of_the_rows),
         cmocka_unit_test(refusals_leave_the_input_alone),

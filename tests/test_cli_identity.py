@@ -5,6 +5,7 @@ import json
 
 import pytest
 from conftest import BUILD, run
+from pyarrow import parquet
 
 PLUGIN = BUILD / "libucid_io.so"
 GOOD = "UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:"
@@ -106,3 +107,62 @@ def test_tables(tmp_path):
     assert (float(rows[0]["lat"]), rows[0]["h3_index"], rows[0]["name"]) == (41.015, "891ec90243bffff", "a")
     done = ucid("canon", "-", "-o", "-", "--format", "csv", "--output-format", "csv", input="ucid\n" + GOOD[:-1] + "\n")
     assert done.stdout.splitlines()[1].split(",")[1] == GOOD
+
+
+def rows_of(path):
+    return list(csv.DictReader(path.open()))
+
+
+@pytest.mark.skipif(not PLUGIN.exists(), reason="libucid_io.so is not built")
+def test_tables_of_the_other_commands(tmp_path):
+    """Each command over a table says what it says of each text by itself."""
+    named, out, packed = tmp_path / "named.csv", tmp_path / "out.csv", tmp_path / "packed.parquet"
+    bad = GOOD.replace("IST", "XXX").replace("2026W01", "2025W53")
+    named.write_text(f"ucid,timestamp,first,h3,lat,lon\n"
+                     f"{GOOD},2026W01T12,2025W52T12,891ec90243bffff,41.015,28.979\n"
+                     f"{bad},2025W53T12,2025W52T12,891f2ed6df7ffff,91,2\n,,,,,\n")
+    ucid("validate", named, "-o", out, code=1)
+    assert [(row["status"], row["defects"]) for row in rows_of(out)] == [
+        ("ok", ""), ("invalid_city", "invalid_city:city:8;invalid_time:timestamp:46"),
+        ("invalid_prefix", "invalid_prefix::0")]
+
+    ucid("pack", named, "-o", out, code=1)
+    assert [(row["binary"], row["status"]) for row in rows_of(out)] == [
+        (BINARY, "ok"), ("", "unencodable"), ("", "invalid_prefix")]
+    ucid("unpack", out, "-o", packed, "--replace", code=1)
+    ucid("pack", named, "-o", packed, code=1)
+    ucid("unpack", packed, "-o", tmp_path / "back.parquet", "--replace", code=1)
+    back = parquet.read_table(tmp_path / "back.parquet")
+    assert back["ucid"].to_pylist() == [GOOD, None, None]
+    assert back["binary"].to_pylist() == [bytes.fromhex(BINARY), None, None]
+
+    def column(name, *arguments):
+        ucid(*arguments[:2], named, *arguments[2:], "-o", out, "--replace", code=1)
+        first, _, empty = (row["status"] for row in rows_of(out))
+        assert first == "ok" and empty in ("field_format", "invalid_h3", "null_input")
+        return [row[name] for row in rows_of(out)]
+
+    assert column("later", "time", "add", "2", "--weeks") == ["2026W03T12", "", ""]
+    assert column("later", "time", "add", "1", "--column", "first")[1] == "2025W52T13"
+    assert column("hours", "time", "diff", "--earlier", "first") == ["168", "", ""]
+    assert column("utc", "time", "to-utc", "--city", "IST") == ["2026W01T09", "", ""]
+    assert column("local", "time", "from-utc", "--zone", "Asia/Tokyo") == ["2026W01T21", "", ""]
+    assert column("h3", "cell", "at", "--res", "8") == ["881ec90243fffff", "", ""]
+    assert column("parent", "cell", "family", "--res", "7") == ["871ec9024ffffff", "", ""]
+    assert column("boundary", "cell", "info")[0].startswith("POLYGON ((28.97")
+    (row, *_) = rows_of(out)
+    assert row["h3_resolution"] == "9" and abs(float(row["lat"]) - 41.0146) < 1e-3 and float(row["area_m2"]) > 9e4
+    assert "--earlier" in ucid("time", "diff", named, "-o", out, code=2).stderr
+
+
+@pytest.mark.skipif(not PLUGIN.exists(), reason="libucid_io.so is not built")
+def test_cities_of_tables(tmp_path):
+    more, named, out = tmp_path / "more.csv", tmp_path / "named.csv", tmp_path / "out.csv"
+    more.write_text("code,name,country,region,lat,lon,bbox,population,tz\nQQQ,Newtown,DE,,48,11,,5,Europe/Berlin\n")
+    named.write_text(f"ucid,lat,lon,city\n{GOOD.replace('IST', 'QQQ')},41.015,28.979,QQQ\n")
+    create = ["create", named, "-o", out, "-t", "2026W01T12", "--context", "15MIN", "--strict", "--replace"]
+    for command in (["parse", named, "-o", out, "--replace"], ["validate", named, "-o", out], create):
+        ucid(*command, code=1)
+        assert rows_of(out)[0]["status"] == "invalid_city"
+        ucid(*command, "--cities", more)
+        assert rows_of(out)[0]["status"] == "ok"

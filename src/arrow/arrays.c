@@ -50,7 +50,8 @@ void arrow_cells_reset(arrow_cells *cells, const ucid_allocator *allocator)
 static int is_text(enum ArrowType type)
 {
     return type == NANOARROW_TYPE_STRING || type == NANOARROW_TYPE_LARGE_STRING || type == NANOARROW_TYPE_STRING_VIEW ||
-           type == NANOARROW_TYPE_BINARY || type == NANOARROW_TYPE_LARGE_BINARY || type == NANOARROW_TYPE_BINARY_VIEW;
+           type == NANOARROW_TYPE_BINARY || type == NANOARROW_TYPE_LARGE_BINARY || type == NANOARROW_TYPE_BINARY_VIEW ||
+           type == NANOARROW_TYPE_FIXED_SIZE_BINARY;
 }
 
 static int is_number(enum ArrowType type)

@@ -101,7 +101,8 @@ static ucid_status fill_create(arrow_adder *adder, const struct ArrowSchema *sch
     if (status != UCID_OK) return status;
     uint8_t *statuses = self->statuses.bytes;
     ucid_texts_out out = {leaf.values, bound, leaf.offsets, NULL};
-    status = ucid_texts_create(count, &values, adder->options.mode, NULL, &out, NULL, leaf.validity, statuses, error);
+    status = ucid_texts_create(count, &values, adder->options.mode, adder->options.registry, &out, NULL, leaf.validity,
+                               statuses, error);
     if (status == UCID_OK) {
         arrow_leaf_finish(&leaf, count);
         status = arrow_leaf_names(&columns[1], count, statuses, arrow_status_text, NULL, allocator, error);

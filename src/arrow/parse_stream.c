@@ -137,7 +137,7 @@ static ucid_status fill_parse(arrow_adder *adder, const struct ArrowSchema *sche
                                      .flags = {flags.values, text_bytes, flags.offsets, NULL},
                                      .validity = validity,
                                      .status = self->statuses.bytes};
-        status = ucid_texts_parse(count, &texts, adder->options.mode, NULL, &fields, error);
+        status = ucid_texts_parse(count, &texts, adder->options.mode, adder->options.registry, &fields, error);
     }
     if (status == UCID_OK && count > 0) {
         arrow_leaf *leaves[] = {&number[0], &number[1], &number[2], &number[3], &context, &flags};
