@@ -63,3 +63,10 @@ def test_a_pool_of_actors_runs_over_a_dataset(files, town, expected):
                                batch_format="pyarrow", concurrency=1)  # fmt: skip
     alone = distributed.score(dataset, index=town, timestamp=TIME)
     assert same(whole(pool)) == same(whole(alone))
+
+
+def test_rows_of_one_key_lie_together(places):
+    moved = distributed.repartition(ray.data.from_arrow([places.slice(0, 500), places.slice(500, 500)]), "city", parts=2)
+    blocks = [set(block.column("city").to_pylist()) for block in ray.get(moved.to_arrow_refs()) if len(block)]
+    assert sorted(city for block in blocks for city in block) == ["HEL", "IST", "ist"]
+    assert moved.count() == 1000

@@ -5,6 +5,7 @@ import pytest
 from clusters import *  # noqa: F403
 from clusters import LEVELS, SPARK_CONF, TIME, same
 from pyspark.sql import SparkSession
+from pyspark.sql.functions import spark_partition_id
 
 import ucid
 import ucid.distributed as distributed
@@ -65,3 +66,12 @@ def test_sql_functions(spark, places, town):
     column = spark.table("places").select(functions["ucid_cell"]("lat", "lon", "id"))
     with pytest.raises(Exception, match="resolution must be one value"):
         column.collect()
+
+
+def test_rows_of_one_key_lie_together(spark, places):
+    frame = spark.createDataFrame(places.slice(0, 2000).select(["id", "lat", "lon", "city", "timestamp"]))
+    for key in ("city", "h3_parent", "timestamp"):
+        moved = distributed.repartition(frame, key, resolution=8)
+        pairs = moved.select(key, spark_partition_id().alias("part")).distinct().collect()
+        assert len(pairs) == len({row[key] for row in pairs}) > 1
+        assert moved.count() == 2000
