@@ -123,6 +123,8 @@ def _run(
     else:
         source = _source(table, arrays)
     given["replace"] = int(replace or framed)
+    if framed or _is_table(table):  # what is kept whole anyway is made in large pieces
+        given["batch_rows"] = 1 << 20
     indexes: tuple[Index, ...] = ()
     if door == "score":
         # A table is looked at before, so that only the indexes of its places are fetched; a stream is read once.
