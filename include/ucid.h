@@ -1189,6 +1189,8 @@ UCID_API ucid_status ucid_zone_table_read(struct ArrowArrayStream *in, const uci
 UCID_API void ucid_zone_table_close(ucid_zone_table *table); /* NULL is fine */
 /* Its zones, borrowed.                                                                                    since 0.1 */
 UCID_API const ucid_zones *ucid_zone_table_zones_get(const ucid_zone_table *table);
+/* Name of a column that places get, from 0; NULL past the end.                                            since 0.1 */
+UCID_API const char *ucid_zone_table_column_name(const ucid_zone_table *table, int column);
 
 typedef struct ucid_join_options {
     size_t size;

@@ -251,7 +251,7 @@ def test_identifiers_are_immutable_values():
 
 
 MODULES = [ucid, *(importlib.import_module(f"ucid.{name}") for name in (
-    "cities", "columns", "contexts", "errors", "grids", "identifiers", "indexes", "maps", "temporal"))]  # fmt: skip
+    "cities", "columns", "contexts", "errors", "grids", "identifiers", "indexes", "joins", "maps", "temporal"))]  # fmt: skip
 
 
 def public():

@@ -207,6 +207,15 @@ static PyObject *wrap_stream(const ext_state *state, struct ArrowArrayStream *st
     return (PyObject *)object;
 }
 
+PyObject *ext_wrap_stream(const ext_state *state, struct ArrowArrayStream *stream, PyObject *kept)
+{
+    struct ArrowArrayStream out;
+    if (hold(stream, NULL, kept, &out) == 0) return wrap_stream(state, &out);
+    stream->release(stream);
+    Py_DECREF(kept);
+    return NULL;
+}
+
 /* ----------------------------------------------------------------------------------------------------- Functions -- */
 
 int ext_stream_of(PyObject *source, struct ArrowArrayStream *stream)
@@ -226,8 +235,7 @@ int ext_stream_of(PyObject *source, struct ArrowArrayStream *stream)
     return found != NULL ? 0 : -1;
 }
 
-/* Options of a dict: names as in ucid_stream_options. Texts are borrowed from the dict. 0 on success. */
-static int options_of(PyObject *given, ucid_stream_options *options)
+int ext_stream_options(PyObject *given, ucid_stream_options *options)
 {
     const struct {
         const char *name;
@@ -317,7 +325,7 @@ static PyObject *add_columns(PyObject *module, PyObject *args)
     ucid_catalog *catalog = NULL;
     ucid_error error;
     if (!PyArg_ParseTuple(args, "sOO!O:add_columns", &door, &source, &PyDict_Type, &given, &indexes) ||
-        options_of(given, &options) != 0) {
+        ext_stream_options(given, &options) != 0) {
         return NULL;
     }
     int scoring = strcmp(door, "score") == 0;

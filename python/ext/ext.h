@@ -42,10 +42,16 @@ int ext_add_identity(PyObject *module, ext_state *state);
 int ext_add_places(PyObject *module, ext_state *state);
 int ext_add_columns(PyObject *module, ext_state *state);
 
-extern PyMethodDef ext_identity_methods[], ext_places_methods[], ext_columns_methods[], ext_maps_methods[];
+extern PyMethodDef ext_identity_methods[], ext_places_methods[], ext_columns_methods[], ext_maps_methods[],
+    ext_join_methods[];
 
 /* The stream of an object with __arrow_c_stream__, moved out of its capsule. 0 on success. */
 int ext_stream_of(PyObject *source, struct ArrowArrayStream *stream);
+
+/* Options of a dict: names as in ucid_stream_options. Texts are borrowed from the dict. 0 on success. */
+int ext_stream_options(PyObject *given, ucid_stream_options *options);
+/* An ArrowStream that keeps an object until it is released; both are taken over, kept being a new reference. */
+PyObject *ext_wrap_stream(const ext_state *state, struct ArrowArrayStream *stream, PyObject *kept);
 
 /* Index inside an object of type Index; NULL and TypeError for another. */
 const ucid_index *ext_index_of(const ext_state *state, PyObject *object);

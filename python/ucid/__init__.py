@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         scan_city_grid,
     )
     from ucid.indexes import build_index, explain, open_index, use_catalog, use_index
+    from ucid.joins import Zones, join
     from ucid.maps import map, plot
     from ucid.temporal import (
         add_hours,
@@ -63,6 +64,7 @@ _HOMES = {
     "grids": "cell_area cell_to_boundary cell_to_latlng cell_to_parent generate_grid_h3 get_resolution k_ring"
     " latlng_to_cell scan_city_grid",
     "indexes": "build_index explain open_index use_catalog use_index",
+    "joins": "Zones join",
     "maps": "map plot",
     "temporal": "add_hours add_weeks calculate_freshness compare_temporal diff_hours from_utc generate_time_range"
     " is_in_range parse_temporal_key to_utc",

@@ -240,3 +240,8 @@ void ucid_zone_table_close(ucid_zone_table *table)
 }
 
 const ucid_zones *ucid_zone_table_zones_get(const ucid_zone_table *table) { return table->zones; }
+
+const char *ucid_zone_table_column_name(const ucid_zone_table *table, int column)
+{
+    return column >= 0 && column < table->column_count ? table->columns[column].name : NULL;
+}

@@ -1,0 +1,229 @@
+"""Zones of places: ``ucid join`` for tables of any kind.
+
+Zones are compiled once (:class:`Zones`) and may then be asked by any number of threads and tables.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from ucid import _ext
+from ucid.columns import _is_frame, _processors, _sink, _source
+from ucid.errors import UCIDConfigError, UCIDDataError
+
+__all__ = ["Zones", "join"]
+
+_WKB = ("geometry", "geom", "wkb_geometry", "wkb", "the_geom", "shape")
+_DEGREES = (("EPSG", 4326), ("OGC", "CRS84"))
+
+
+class Zones:
+    """Zones, compiled, with the columns of their table.
+
+    Parameters
+    ----------
+    source : path, GeoDataFrame, GeoSeries, or anything that speaks Arrow
+        Files: GeoParquet, or what geopandas reads (GeoPackage, Shapefile, GeoJSON, ...). Tables have a column of
+        well-known binary, or GeoArrow geometries; GeoParquet's and GeoArrow's coordinate systems are honoured, without
+        one longitudes and latitudes of WGS 84 are taken.
+    columns : iterable of str, optional
+        Columns that places shall get; default: all texts and numbers.
+    geometry : str, optional
+        Name of the geometry column.
+    threads : int, optional
+        Default: the processors that this process may use.
+
+    Raises
+    ------
+    UCIDDataError
+        No geometries, damaged ones, or points and lines.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> square = bytes.fromhex("010300000001000000050000000000000000001c4000000000000000000000000000002040000000000000000000000000"
+    ...                        "00002040000000000000f03f0000000000001c40000000000000f03f0000000000001c400000000000000000")
+    >>> zones = Zones(pa.table({"name": ["square"], "geometry": [square]}))
+    >>> zones
+    <ucid.Zones of 1 zone>
+    >>> join(pa.table({"lat": [0.5, 2.0], "lon": [7.5, 7.5]}), zones).column("name").to_pylist()
+    ['square', None]
+    """
+
+    def __init__(
+        self, source: Any, *, columns: Iterable[str] | None = None, geometry: str | None = None, threads: int | None = None
+    ) -> None:
+        wanted = None if columns is None else tuple(columns)
+        table, geometry = _table(source, geometry)
+        self._compiled, self._count, self.columns = _ext.compile_zones(table, geometry, wanted, threads or _processors())
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __repr__(self) -> str:
+        return f"<ucid.Zones of {self._count} zone{'' if self._count == 1 else 's'}>"
+
+
+def _table(source: Any, geometry: str | None) -> tuple[Any, str | None]:
+    """A table with a column of well-known binary in degrees, and that column's name."""
+    if isinstance(source, (str, os.PathLike)):
+        source = _read(os.fspath(source))
+    if type(source).__module__.partition(".")[0] == "geopandas":
+        return _of_frame(source, geometry)
+    if not hasattr(source, "__arrow_c_stream__"):
+        raise TypeError(f"zones are a path, a GeoDataFrame or a table that speaks Arrow, not {type(source).__name__}")
+    of_pyarrow = type(source).__module__.partition(".")[0] == "pyarrow"
+    if not of_pyarrow and not hasattr(source, "__arrow_c_schema__"):
+        return source, geometry  # its schema comes with its rows, and has no coordinate system
+    import pyarrow
+
+    schema = source.schema if of_pyarrow else pyarrow.schema(source)
+    name, crs, plain = _geometry(schema, geometry)
+    if plain and crs is None:
+        return source, name
+    import geopandas
+
+    table = pyarrow.table(source)
+    if not plain:
+        return _of_frame(geopandas.GeoDataFrame.from_arrow(table, geometry=name), name)
+    shapes = geopandas.GeoSeries.from_wkb(table.column(name).to_pandas(), crs=json.dumps(crs)).to_crs("EPSG:4326")
+    return table.set_column(table.column_names.index(name), name, pyarrow.array(shapes.to_wkb(), pyarrow.binary())), name
+
+
+def _read(path: str) -> Any:
+    if path.endswith((".parquet", ".geoparquet", ".pq")):
+        import pyarrow.dataset
+
+        return pyarrow.dataset.dataset(path, format="parquet").to_table()
+    try:
+        import geopandas
+    except ImportError:
+        raise UCIDConfigError(f"{path}: geopandas reads such files (pip install geopandas), or `ucid join` does") from None
+    if not os.path.exists(path) and "://" not in path:
+        raise UCIDDataError(f"{path}: no such file")
+    return geopandas.read_file(path)
+
+
+def _of_frame(frame: Any, geometry: str | None) -> tuple[Any, str]:
+    """A GeoDataFrame or GeoSeries in degrees, with its geometries in binary."""
+    import pyarrow
+
+    shapes = frame if not hasattr(frame, "columns") else frame[geometry] if geometry else frame.geometry
+    if shapes.crs is None:
+        raise UCIDDataError("the zones have no CRS: set_crs('EPSG:4326') says that they are in degrees")
+    shapes = shapes.to_crs("EPSG:4326")
+    name = str(shapes.name or "geometry")
+    columns: dict[str, Any] = {}
+    for column in frame.columns if hasattr(frame, "columns") else ():
+        if frame[column].dtype != "geometry":
+            columns[str(column)] = pyarrow.array(frame[column], from_pandas=True)
+    columns[name] = pyarrow.array(shapes.to_wkb(), pyarrow.binary())
+    return pyarrow.table(columns), name
+
+
+def _geometry(schema: Any, geometry: str | None) -> tuple[str | None, Any, bool]:
+    """Column of geometries, its coordinate system where that is not WGS 84, and whether it is well-known binary."""
+    metadata = schema.metadata or {}
+    geo = json.loads(metadata.get(b"geo", b"{}"))
+    found = geometry or geo.get("primary_column")
+    crs = geo.get("columns", {}).get(found, {}).get("crs")
+    plain = True
+    for field in schema:
+        kind = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode() or getattr(field.type, "extension_name", "")
+        if not kind.startswith("geoarrow.") or (found is not None and field.name != found):
+            continue
+        found, plain = field.name, kind == "geoarrow.wkb" and b"ARROW:extension:name" in (field.metadata or {})
+        said = json.loads((field.metadata or {}).get(b"ARROW:extension:metadata", b"{}") or b"{}").get("crs")
+        crs = said if isinstance(said, dict) else crs
+        plain = plain and (said is None or isinstance(said, dict))
+        break
+    found = found or next((name for name in _WKB if name in schema.names), None)
+    known = isinstance(crs, dict) and (crs.get("id", {}).get("authority"), crs.get("id", {}).get("code")) in _DEGREES
+    return found, None if known or not isinstance(crs, dict) else crs, plain
+
+
+def join(
+    table: Any,
+    zones: Any,
+    *,
+    predicate: str = "within",
+    distance: float | None = None,
+    all: bool = False,
+    columns: Iterable[str] | None = None,
+    replace: bool = False,
+    lat: str | None = None,
+    lon: str | None = None,
+    h3: str | None = None,
+    threads: int | None = None,
+) -> Any:
+    """Add to each place the columns of the zone that it is in, or that is nearest.
+
+    Parameters
+    ----------
+    table : anything that speaks Arrow
+        With coordinates (``lat``, ``lon``) or cells (``h3``, whose centres count); a GeoDataFrame of points.
+    zones : Zones, or what makes them
+        Of overlapping zones the first in their table counts. A place on a border of two is in exactly one.
+    predicate : {"within", "nearest"}
+    distance : float
+        Metres that the nearest zone may be away, at most 1,000,000.
+    all : bool
+        All zones of a place instead: their values are texts, joined by ``;``.
+    columns : iterable of str, optional
+        Columns of the zones to add, where ``zones`` are not compiled yet; default: all texts and numbers.
+    replace : bool
+        Replace columns that have the name of an added one.
+    lat, lon, h3 : str, optional
+        Names of columns.
+    threads : int, optional
+        Default: the processors that this process may use.
+
+    Returns
+    -------
+    The kind of ``table``; an ArrowStream for everything without a kind of its own
+        Its columns, then those of the zones, ``zone`` (the zone's row in its table), ``distance_m`` (of the nearest; 0
+        inside) and ``status``. A place in no zone has nulls there.
+
+    Raises
+    ------
+    UCIDDataError
+        A column is missing or there already; a geometry is damaged.
+    UCIDConfigError
+        The predicate or the distance is none.
+
+    Examples
+    --------
+    See :class:`Zones`.
+    """
+    if predicate not in ("within", "nearest"):
+        raise UCIDConfigError(f"predicate is '{predicate}', not 'within' or 'nearest'")
+    if (predicate == "nearest") != (distance is not None):
+        raise UCIDConfigError("the nearest zone needs a distance, and only it")
+    if distance is not None and not 0 <= distance <= 1e6:
+        raise UCIDConfigError(f"a distance of {distance} m is not within 0 and 1000000")
+    if all and distance is not None:
+        raise UCIDConfigError("all zones of a place are those that it is in")
+    if not isinstance(zones, Zones):
+        zones = Zones(zones, columns=columns, threads=threads)
+    elif columns is not None:
+        raise UCIDConfigError("columns are chosen when zones are compiled")
+    framed = _is_frame(table)
+    if framed:
+        from ucid import frames
+
+        source = frames.needed_columns(table, "score", (lat, lon, h3))
+    else:
+        source = _source(table, {})
+    given: dict[str, object] = {"threads": threads or _processors(), "replace": int(replace or framed)}
+    given |= {key: name for key, name in (("lat_column", lat), ("lon_column", lon), ("cell_column", h3)) if name is not None}
+    stream = _ext.join_stream(source, zones._compiled, -1.0 if distance is None else float(distance), all, given)
+    if not framed:
+        return _sink(stream, table)
+    import pyarrow
+
+    names = [*zones.columns, *(["zone"] if "zone" not in zones.columns else []), "status"]
+    names[-1:-1] = [] if distance is None else ["distance_m"]
+    return frames.with_columns(table, pyarrow.table(stream).select(names), replace)
