@@ -492,6 +492,10 @@ def test_buffers_go_in_as_they_are(chosen):
     ]
     for columns in others:
         assert same(pa.table(ucid.score(columns)), expected)
+    pandas = pytest.importorskip("pandas")
+    assert same(pa.table(ucid.score(lat=pandas.Series(lat), lon=pandas.Series(lon, dtype="float64[pyarrow]"))), expected)
+    with pytest.raises(TypeError, match="lat: an array with a buffer"):
+        ucid.score(lat=[1.0], lon=[2.0])
     narrow = pa.table(ucid.create(lat=np.array([41, 42], np.int32), lon=np.array([28, 29], np.float32), **FIXED))
     assert narrow.column("status").to_pylist() == ["ok", "ok"]
     for bad in ({"lat": lat, "lon": lon[:-1]}, {"lat": lat.reshape(2, -1), "lon": lon}, {"lat": lat.astype(">f8"), "lon": lon},
@@ -584,6 +588,10 @@ def test_the_pandas_accessor(chosen):
     assert frame.assign(score=1).ucid.score(replace=True).columns[-4] == "score"
     with pytest.raises(ucid.UCIDDataError, match="there are.*a"):
         pandas.DataFrame({"a": [1]}).ucid.create(**FIXED)
+    with pytest.raises(ucid.UCIDDataError, match="the latitude; there are name, Latitude, lon"):
+        pandas.DataFrame({"name": [object()], "Latitude": [1.0], "lon": [1.0]}).ucid.score()
+    with pytest.raises(ucid.UCIDDataError, match="'lat' is .*string, not numbers"):
+        pandas.DataFrame({"lat": ["1.0"], "lon": [1.0]}).ucid.score()
     code = "import pandas, ucid; print(hasattr(pandas.DataFrame, 'ucid'))"
     assert python(code).stdout == "True\n"
 

@@ -36,10 +36,14 @@ def _source(table: Any, arrays: dict[str, Any]) -> Any:
 
 
 def _table_of_arrays(arrays: dict[str, Any]) -> ArrowStream:
-    """Arrays with a buffer as a table: uncopied where they lie in one piece."""
+    """Arrays with a buffer, or what gives numpy arrays (columns of frames), as a table: uncopied where they lie in one
+    piece."""
     pairs = []
     for name, array in arrays.items():
-        view = memoryview(array)
+        try:
+            view = memoryview(array.__array__() if hasattr(array, "__array__") else array)
+        except TypeError as error:
+            raise TypeError(f"{name}: an array with a buffer (numpy, array.array) is wanted, not {type(array).__name__}") from error
         pairs.append((name, view if view.c_contiguous else memoryview(view.tobytes()).cast(view.format)))  # type: ignore[call-overload]
     return _ext.table_of_buffers(pairs)
 
@@ -130,7 +134,12 @@ def _run(
         # A table is looked at before, so that only the indexes of its places are fetched; a stream is read once.
         again = source if framed or _is_table(table) else _source(table, arrays) if arrays or isinstance(table, dict) else None
         indexes = tuple(_indexes(index, again, given))
-    stream = _ext.add_columns(door, source, given, indexes)
+    try:
+        stream = _ext.add_columns(door, source, given, indexes)
+    except UCIDDataError:
+        if framed:  # only what is needed was looked at; what is missing is told beside all that is there
+            _ext.add_columns(door, _frames().plain_columns(table.head(0)), given, indexes)
+        raise
     if errors == "raise":
         stream = _raise_bad_rows(stream, _FINE)
     if framed:
