@@ -400,7 +400,7 @@ static void contexts_are_as_documented(void **state)
         assert_true(part < PARTS);
         assert_string_equal(key, fifteen_context.part_key[part]);
         assert_true(batch_same(weight, fifteen_context.part_weight[part]));
-        assert_true(batch_same(full * 4, fifteen_full(part)));
+        assert_true(batch_same(full * 4, fifteen_full[part]));
         part++;
     }
     fclose(file);

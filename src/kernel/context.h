@@ -12,6 +12,8 @@ typedef struct context_row {
     const ucid_context *context;
     /* Score a group of places, 1..SNAP_GROUP, that stand on the streets named by feet, and write their rows. */
     void (*score)(const struct score_job *job, int64_t first_row, const place *places, const snap_foot *feet, int n);
+    /* Write the row of a place without a street in reach. */
+    void (*off_network)(const struct score_job *job, int64_t row);
 } context_row;
 
 /* The row of a context, NULL where there is none. */

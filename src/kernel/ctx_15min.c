@@ -26,13 +26,10 @@ const ucid_context fifteen_context = {
     .part_weight = {0.20, 0.20, 0.20, 0.15, 0.15, 0.10},
 };
 
-/* Quarters that fill a part; what one is worth in hundredths: 10000 * weight / full, which is whole. */
-static const uint32_t full[FIFTEEN_PARTS] = {8, 8, 8, 4, 12, 8};
-static const uint32_t worth[FIFTEEN_PARTS] = {250, 250, 250, 375, 125, 125};
+const uint16_t fifteen_full[8] = {8, 8, 8, 4, 12, 8};
+const uint16_t fifteen_worth[8] = {250, 250, 250, 375, 125, 125};
 
 enum { HOURS_A_WEEK = 168 };
-
-uint32_t fifteen_full(int part) { return full[part]; }
 
 /* Weight in percent of the parts whose bits are set. */
 #define WEIGHT(m)                                                                                                      \
@@ -44,10 +41,14 @@ static const uint8_t weights[1 << FIFTEEN_PARTS] = {WEIGHTS_16(0), WEIGHTS_16(16
 
 static uint32_t weight_of(uint32_t parts) { return weights[parts & ((1 << FIFTEEN_PARTS) - 1)]; }
 
-fifteen_setup fifteen_prepare(const ucid_index *index, uint32_t hour)
+fifteen_setup fifteen_prepare(const ucid_index *index, uint32_t hour, const ucid_scores *out)
 {
     uint32_t data = index->summary->data_hour;
     fifteen_setup setup = {.coverage = weight_of(index->summary->flags)};
+    setup.has_detail = out->flags != NULL || out->snap_m != NULL;
+    for (int p = 0; p < FIFTEEN_PARTS; p++) {
+        if (out->part[p] != NULL || out->nearest_m[p] != NULL) setup.has_detail = 1;
+    }
     if (data != 0) {
         uint32_t apart = hour == UINT32_MAX ? 0 : hour > data ? hour - data : data - hour;
         uint32_t valid = (uint32_t)fifteen_context.validity_weeks * HOURS_A_WEEK;
@@ -83,6 +84,7 @@ void fifteen_reach_scalar(const ucid_index *index, const fifteen_stand *stands, 
             r.in_reach = (uint8_t)(r.in_reach | in_reach << lane);
             r.named = (uint8_t)(r.named | (in_reach & (named[lane] == r.nearest[lane])) << lane);
         }
+        r.score = fifteen_sum(r.quality);
         reached[i] = r;
     }
 }
@@ -100,32 +102,17 @@ static uint8_t grade_of(uint32_t score)
     return (uint8_t)((score >= 4000) + (score >= 5500) + (score >= 7000) + (score >= 8500) + (score >= 9500));
 }
 
-void fifteen_write(const fifteen_setup *setup, const fifteen_reached *r, uint32_t gap, int island,
-                   const ucid_scores *out, int64_t row)
+static void write_detail(const fifteen_setup *setup, const fifteen_reached *r, uint32_t gap, uint32_t coverage,
+                         const ucid_scores *out, int64_t row)
 {
-    uint32_t filled[FIFTEEN_PARTS], score = 0;
-    for (int p = 0; p < FIFTEEN_PARTS; p++) {
-        filled[p] = r->quality[p] < full[p] ? r->quality[p] : full[p];
-        score += filled[p] * worth[p];
-    }
-    int near_boundary = r->in_reach >> UCIDX_PART_END & 1;
-    uint32_t coverage = near_boundary ? setup->coverage : 2 * setup->coverage;
-    if (out->score != NULL) out->score[row] = (double)score / 100.0;
-    if (out->grade != NULL) out->grade[row] = grade_of(score);
-    if (out->confidence != NULL) {
-        uint32_t hundredths = confidence_of(coverage, weight_of(r->named), weight_of(r->in_reach), setup->recency);
-        out->confidence[row] = (double)hundredths / 100.0;
-    }
-    if (out->status != NULL) {
-        out->status[row] = (uint8_t)(island ? UCID_ISLAND : near_boundary ? UCID_NEAR_BOUNDARY : UCID_OK);
-    }
     if (out->flags != NULL) {
         out->flags[row] =
             (uint8_t)((coverage < 200 ? UCID_FLAG_ESTIMATED : 0) | (setup->recency == 0 ? UCID_FLAG_OUTDATED : 0));
     }
     if (out->snap_m != NULL) out->snap_m[row] = (double)gap / UCIDX_UNITS_PER_M;
     for (int p = 0; p < FIFTEEN_PARTS; p++) {
-        if (out->part[p] != NULL) out->part[p][row] = (double)((filled[p] * 20000 + full[p]) / (2 * full[p])) / 100.0;
+        uint32_t full = fifteen_full[p], filled = r->quality[p] < full ? r->quality[p] : full;
+        if (out->part[p] != NULL) out->part[p][row] = (double)((filled * 20000 + full) / (2 * full)) / 100.0;
         if (out->nearest_m[p] != NULL) {
             out->nearest_m[p][row] =
                 r->nearest[p] != UCIDX_FAR ? (double)r->nearest[p] / UCIDX_UNITS_PER_M : (double)NAN;
@@ -133,12 +120,31 @@ void fifteen_write(const fifteen_setup *setup, const fifteen_reached *r, uint32_
     }
 }
 
-void fifteen_write_off_network(const ucid_scores *out, int64_t row)
+void fifteen_write(const fifteen_setup *setup, const fifteen_reached *r, uint32_t gap, int island,
+                   const ucid_scores *out, int64_t row)
 {
+    int near_boundary = r->in_reach >> UCIDX_PART_END & 1;
+    uint32_t coverage = near_boundary ? setup->coverage : 2 * setup->coverage;
+    if (out->score != NULL) out->score[row] = (double)r->score / 100.0;
+    if (out->grade != NULL) out->grade[row] = grade_of(r->score);
+    if (out->confidence != NULL) {
+        uint32_t hundredths = confidence_of(coverage, weight_of(r->named), weight_of(r->in_reach), setup->recency);
+        out->confidence[row] = (double)hundredths / 100.0;
+    }
+    if (out->status != NULL) {
+        out->status[row] = (uint8_t)(island ? UCID_ISLAND : near_boundary ? UCID_NEAR_BOUNDARY : UCID_OK);
+    }
+    if (setup->has_detail) write_detail(setup, r, gap, coverage, out, row);
+}
+
+void fifteen_off_network(const score_job *job, int64_t row)
+{
+    const ucid_scores *out = &job->out;
     if (out->score != NULL) out->score[row] = 0.0;
     if (out->grade != NULL) out->grade[row] = UCID_GRADE_F;
     if (out->confidence != NULL) out->confidence[row] = 0.10;
     if (out->status != NULL) out->status[row] = UCID_OFF_NETWORK;
+    if (!job->setup.has_detail) return;
     if (out->flags != NULL) out->flags[row] = 0;
     if (out->snap_m != NULL) out->snap_m[row] = (double)NAN;
     for (int p = 0; p < FIFTEEN_PARTS; p++) {
@@ -169,7 +175,7 @@ void fifteen_score(const score_job *job, int64_t first_row, const place *places,
     for (int i = 0; i < n; i++) {
         int64_t row = first_row + places[i].row;
         if (feet[i].segment == UCIDX_NONE) {
-            fifteen_write_off_network(&job->out, row);
+            fifteen_off_network(job, row);
         } else {
             fifteen_write(&job->setup, &reached[i], feet[i].gap, feet[i].island != 0, &job->out, row);
         }

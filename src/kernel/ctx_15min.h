@@ -12,8 +12,9 @@ extern const ucid_context fifteen_context;
 typedef struct fifteen_setup {
     uint32_t coverage; /* 0..100: weight of the parts that the data know about */
     uint32_t recency;  /* 0..10000 */
+    int has_detail;    /* more is written than score, grade, confidence and status */
 } fifteen_setup;
-fifteen_setup fifteen_prepare(const ucid_index *index, uint32_t hour);
+fifteen_setup fifteen_prepare(const ucid_index *index, uint32_t hour, const ucid_scores *out);
 
 /* A place on its edge: metres to walk to both ends, gap included, and the edge's entry blocks. */
 typedef struct fifteen_stand {
@@ -25,6 +26,7 @@ typedef struct fifteen_stand {
 typedef struct fifteen_reached {
     uint16_t quality[8]; /* quarters, not yet capped */
     uint16_t nearest[8]; /* 1/32 m; 0xFFFF: none in reach */
+    uint16_t score;      /* hundredths */
     uint8_t in_reach;    /* bits */
     uint8_t named;       /* bits: a nearest one has a name */
 } fifteen_reached;
@@ -38,14 +40,23 @@ static inline uint16_t fifteen_cutoff(const ucid_index *index)
     return (uint16_t)(index->summary->cutoff < UCIDX_FAR ? index->summary->cutoff : UCIDX_FAR - 1u);
 }
 
-/* Write row `row` of the outputs: a scored place, and a place without a street. */
+/* Write row `row` of the outputs. */
 void fifteen_write(const fifteen_setup *setup, const fifteen_reached *reached, uint32_t gap, int island,
                    const ucid_scores *out, int64_t row);
-void fifteen_write_off_network(const ucid_scores *out, int64_t row);
-/* Quarters at which a part is full. */
-uint32_t fifteen_full(int part);
+/* Quarters at which a lane is full, and what one is worth in hundredths: 10000 * weight / full, which is whole. */
+extern const uint16_t fifteen_full[8], fifteen_worth[8];
+
+static inline uint16_t fifteen_sum(const uint16_t quality[8])
+{
+    uint32_t sum = 0;
+    for (int p = 0; p < FIFTEEN_PARTS; p++) {
+        sum += fifteen_worth[p] * (quality[p] < fifteen_full[p] ? (uint32_t)quality[p] : fifteen_full[p]);
+    }
+    return (uint16_t)sum;
+}
 
 struct score_job;
 void fifteen_score(const struct score_job *job, int64_t first_row, const place *places, const snap_foot *feet, int n);
+void fifteen_off_network(const struct score_job *job, int64_t row);
 
 #endif

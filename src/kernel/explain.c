@@ -194,7 +194,7 @@ static void mark_counted(ucid_explanation *e)
     for (size_t i = 0; i < e->count; i++) {
         ucid_reason *r = &e->reasons[i];
         if (i == 0 || r->part != e->reasons[i - 1].part) sum = 0.0;
-        r->counted = sum < fifteen_full(r->part) / 4.0;
+        r->counted = sum < fifteen_full[r->part] / 4.0;
         sum += r->quality;
     }
 }
@@ -238,9 +238,10 @@ static ucid_status explain_foot(const ucid_index *index, const snap_foot *foot, 
     if (!complete) return ucid_fail_memory(error, "the streets in reach", bytes);
     if (e->count > 0) qsort(e->reasons, e->count, sizeof *e->reasons, by_part_and_distance);
     mark_counted(e);
-    fifteen_setup setup = fifteen_prepare(index, hour);
+    sums.score = fifteen_sum(sums.quality);
     ucid_scores out;
     ucid_explanation_scores_get(e, &out);
+    fifteen_setup setup = fifteen_prepare(index, hour, &out);
     fifteen_write(&setup, &sums, foot->gap, foot->island != 0, &out, 0);
     return UCID_OK;
 }

@@ -43,7 +43,7 @@ const score_kernels *score_kernels_find(const char *name)
 
 typedef struct score_scratch {
     place *found, *sorted; /* [chunk] */
-    uint32_t *tile;        /* [chunk] */
+    uint16_t *tile;        /* [chunk] of each place found */
     uint32_t *count;       /* [TILES + 1] */
 } score_scratch;
 
@@ -90,7 +90,8 @@ static void write_error(const ucid_scores *out, int64_t row, ucid_status status)
     }
 }
 
-/* Places of rows [first, first + n) that stand on the grid; the others are written at once. Returns their number. */
+/* Places of rows [first, first + n) that may have a street in reach; the others are written at once. Returns their
+ * number. */
 static uint32_t locate(const score_job *job, int64_t first, uint32_t n, place *found)
 {
     uint32_t count = 0;
@@ -102,15 +103,17 @@ static uint32_t locate(const score_job *job, int64_t first, uint32_t n, place *f
         }
         place *p = &found[count];
         ucid_status status = place_locate(job->index, job->lat_deg[row], job->lon_deg[row], p);
-        if (status == UCID_OK &&
+        if (status == UCID_OK && job->index->boundary_count > 0 &&
             !boundary_inside(&job->inside, place_grid_row(job->index, p->y_e7), p->x_e7, p->y_e7)) {
             status = UCID_OUTSIDE_INDEX;
         }
         p->row = i & (CHUNK - 1);
-        if (status == UCID_OK) {
-            count++;
-        } else {
+        if (status != UCID_OK) {
             write_error(&job->out, row, status);
+        } else if (p->cell == UCIDX_NONE) {
+            job->context->off_network(job, row);
+        } else {
+            count++;
         }
     }
     return count;
@@ -122,7 +125,7 @@ static const place *sort_by_tile(const ucid_index *index, uint32_t n, score_scra
     tiling t = tiling_make(index->summary);
     memset(s->count, 0, (TILES + 1) * sizeof *s->count);
     for (uint32_t i = 0; i < n; i++) {
-        s->tile[i] = tile_of(&t, &s->found[i]);
+        s->tile[i] = (uint16_t)tile_of(&t, &s->found[i]);
         s->count[s->tile[i] + 1]++;
     }
     for (uint32_t i = 0; i < TILES; i++) s->count[i + 1] += s->count[i];
@@ -171,7 +174,7 @@ static void score_chunk(void *ctx, int64_t task, int worker)
     for (uint32_t i = 0; i < n; i += SNAP_GROUP) {
         uint32_t ahead = i + SNAP_GROUP;
         for (uint32_t next = ahead; next < n && next < ahead + SNAP_GROUP; next++) {
-            if (places[next].cell != UCIDX_NONE) __builtin_prefetch(&job->index->cells[places[next].cell]);
+            __builtin_prefetch(&job->index->cells[places[next].cell]);
         }
         score_group(job, first, &places[i], (int)(n - i < SNAP_GROUP ? n - i : SNAP_GROUP));
     }
@@ -182,7 +185,7 @@ static void scratch_close(const ucid_allocator *allocator, score_scratch *scratc
     for (int i = 0; scratch != NULL && i < threads; i++) {
         ucid_release(allocator, scratch[i].found, chunk, sizeof(place));
         ucid_release(allocator, scratch[i].sorted, chunk, sizeof(place));
-        ucid_release(allocator, scratch[i].tile, chunk, sizeof(uint32_t));
+        ucid_release(allocator, scratch[i].tile, chunk, sizeof(uint16_t));
         ucid_release(allocator, scratch[i].count, TILES + 1, sizeof(uint32_t));
     }
     ucid_release(allocator, scratch, (size_t)threads, sizeof *scratch);
@@ -197,7 +200,7 @@ static ucid_status scratch_open(const ucid_allocator *allocator, int threads, si
         scratch[i].found = ucid_allocate(allocator, chunk, sizeof(place));
         if (chunk >= SORT_FROM) {
             scratch[i].sorted = ucid_allocate(allocator, chunk, sizeof(place));
-            scratch[i].tile = ucid_allocate(allocator, chunk, sizeof(uint32_t));
+            scratch[i].tile = ucid_allocate(allocator, chunk, sizeof(uint16_t));
             scratch[i].count = ucid_allocate(allocator, TILES + 1, sizeof(uint32_t));
             complete = scratch[i].sorted != NULL && scratch[i].tile != NULL && scratch[i].count != NULL;
         }
@@ -250,7 +253,7 @@ ucid_status score_with(const score_kernels *kernel, const ucid_index *index, int
                      .lon_deg = lon_deg,
                      .validity = validity,
                      .out = *scores,
-                     .setup = fifteen_prepare(index, options->hour)};
+                     .setup = fifteen_prepare(index, options->hour, scores)};
     ucid_status status = boundary_open(index, n, &allocator, &job.inside, error);
     if (status == UCID_OK && n <= SNAP_GROUP) { /* no memory, no threads */
         place found[SNAP_GROUP];

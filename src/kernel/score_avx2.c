@@ -64,8 +64,9 @@ void snap_avx2(const ucid_index *index, const place *places, const place_range *
 {
     for (int i = 0; i < n; i++) {
         place_range main = ranges[i];
-        while (main.end > main.first && index->candidates[main.end - 1] >> 31) main.end--;
         feet[i] = (snap_foot){.segment = UCIDX_NONE, .edge = UCIDX_NONE};
+        if (main.first == main.end) continue;
+        while (main.end > main.first && index->candidates[main.end - 1] >> 31) main.end--;
         if (main.end - main.first > 0 && main.end + 3 <= index->candidate_count && index->segment_count > 0) {
             double x_m_per_e7 = index->rows[place_grid_row(index, places[i].y_e7)].x_m_per_e7;
             snap_nearest nearest = nearest_main(index, &places[i], x_m_per_e7, main);
@@ -79,6 +80,8 @@ void fifteen_reach_avx2(const ucid_index *index, const fifteen_stand *stands, in
 {
     const __m128i far = _mm_set1_epi16(-1), cutoff = _mm_set1_epi16((int16_t)fifteen_cutoff(index));
     const __m128i named_bit = _mm_set1_epi16(UCIDX_NAMED);
+    const __m128i full = _mm_loadu_si128((const __m128i *)fifteen_full);
+    const __m128i worth = _mm_loadu_si128((const __m128i *)fifteen_worth);
     for (int i = 0; i < n; i++) {
         const __m128i to_a = _mm_set1_epi16((int16_t)stands[i].to_a), to_b = _mm_set1_epi16((int16_t)stands[i].to_b);
         __m128i quality = _mm_setzero_si128(), nearest = far, named = far;
@@ -97,6 +100,9 @@ void fifteen_reach_avx2(const ucid_index *index, const fifteen_stand *stands, in
         }
         _mm_storeu_si128((__m128i *)reached[i].quality, quality);
         _mm_storeu_si128((__m128i *)reached[i].nearest, nearest);
+        __m128i score = _mm_madd_epi16(_mm_min_epu16(quality, full), worth); /* by pairs of lanes */
+        score = _mm_add_epi32(score, _mm_unpackhi_epi64(score, score));
+        reached[i].score = (uint16_t)(_mm_cvtsi128_si32(score) + _mm_extract_epi32(score, 1));
         __m128i none = _mm_cmpeq_epi16(nearest, far);
         __m128i same = _mm_andnot_si128(none, _mm_cmpeq_epi16(nearest, named));
         uint32_t bits = (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(none, same));
