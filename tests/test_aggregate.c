@@ -335,6 +335,45 @@ static void texts_are_keys(void **state)
     ucid_aggregate_free(NULL);
 }
 
+/* Many rows in no order are sorted into parts; the same rows in small pieces are not. Some have no cell or no value. */
+static void shuffled_rows_give_the_bytes_of_pieces(void **state)
+{
+    (void)state;
+    enum { MANY = 600000 };
+    uint64_t *keys = malloc(MANY * sizeof *keys), random = 7;
+    double *scores = malloc(MANY * sizeof *scores), *confidences = malloc(MANY * sizeof *confidences);
+    uint8_t *grades = malloc(MANY), *valid = malloc(MANY / 8 + 1);
+    for (int i = 0; i < MANY; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        double lat = (double)(random >> 40) / (1 << 24) * 4 + 40,
+               lon = (double)(random >> 16 & 0xFFFFFF) / (1 << 24) * 4;
+        keys[i] = i % 1000 == 0 ? random : ucid_cell_at(lat, lon, 9);
+        scores[i] = i % 777 == 0 ? 101 : (double)(random >> 50) / 163.84;
+        confidences[i] = (double)(random >> 30 & 127) / 127;
+        grades[i] = (uint8_t)(random >> 5 & 7);
+        valid[i >> 3] = (uint8_t)(random >> 20 | 0x11);
+    }
+    for (int graded = 0; graded < 2; graded++) {
+        ucid_aggregate_rows rows = {scores, confidences, graded ? grades : NULL, NULL, graded ? valid : NULL};
+        ucid_aggregate *pieces = aggregate_of(1, 6);
+        for (int i = 0; i < MANY; i += 1000) {
+            ucid_aggregate_rows piece = {scores + i, confidences + i, graded ? grades + i : NULL, NULL,
+                                         graded ? valid + i / 8 : NULL};
+            assert_int_equal(ucid_aggregate_add_cells(pieces, 1000, keys + i, &piece, NULL), UCID_OK);
+        }
+        states expected = states_of(pieces);
+        for (int threads = 1; threads < 4; threads += 2) {
+            ucid_aggregate *whole = aggregate_of(threads, 6);
+            assert_int_equal(ucid_aggregate_add_cells(whole, MANY, keys, &rows, NULL), UCID_OK);
+            assert_same_states(whole, &expected);
+            ucid_aggregate_free(whole);
+        }
+        states_free(&expected);
+        ucid_aggregate_free(pieces);
+    }
+    free(keys), free(scores), free(confidences), free(grades), free(valid);
+}
+
 static int allocations_left;
 static void *failing_allocator(void *ctx, void *ptr, size_t old_size, size_t new_size)
 {
@@ -365,8 +404,11 @@ static void memory_that_runs_out_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parents_by_bits_are_parents),      cmocka_unit_test(groups_equal_naive_sums),
-        cmocka_unit_test(every_split_gives_the_same_bytes), cmocka_unit_test(texts_are_keys),
+        cmocka_unit_test(parents_by_bits_are_parents),
+        cmocka_unit_test(groups_equal_naive_sums),
+        cmocka_unit_test(every_split_gives_the_same_bytes),
+        cmocka_unit_test(texts_are_keys),
+        cmocka_unit_test(shuffled_rows_give_the_bytes_of_pieces),
         cmocka_unit_test(memory_that_runs_out_is_an_error),
     };
     return cmocka_run_group_tests(tests, make_rows, NULL);
