@@ -53,9 +53,10 @@ static void tell(const char *path, const ucid_index *index)
     char date[UCID_TIME_LENGTH + 1] = "unknown";
     if (info.data_hour != 0) ucid_time_format((int32_t)info.data_hour, date);
     const ucid_context *context = ucid_context_get("15MIN");
-    json_t *places = json_object();
+    json_t *places = json_object(), *too_few = json_array();
     for (int p = 0; p < context->part_count; p++) {
         json_object_set_new(places, context->part_key[p], json_integer((json_int_t)info.opportunity_count[p]));
+        if (!(info.parts_known >> p & 1)) json_array_append_new(too_few, json_string(context->part_key[p]));
     }
     json_t *report = cli_report();
     json_object_set_new(report, "path", json_string(path));
@@ -78,6 +79,7 @@ static void tell(const char *path, const ucid_index *index)
     json_object_set_new(report, "island_edges", json_integer((json_int_t)info.island_edge_count));
     json_object_set_new(report, "largest_component", json_real(info.largest_component));
     json_object_set_new(report, "places", places);
+    json_object_set_new(report, "too_few", too_few);
     json_t *about = json_loads(info.json, 0, NULL);
     if (about != NULL) json_object_set_new(report, "about", about);
     if (cli_json()) {
@@ -97,7 +99,8 @@ static void tell(const char *path, const ucid_index *index)
            (unsigned long long)info.component_count, 100.0 * info.largest_component,
            (unsigned long long)info.island_edge_count);
     for (int p = 0; p < context->part_count; p++) {
-        printf("  %-13s %llu\n", context->part_key[p], (unsigned long long)info.opportunity_count[p]);
+        printf("  %-13s %llu%s\n", context->part_key[p], (unsigned long long)info.opportunity_count[p],
+               info.parts_known >> p & 1 ? "" : ", too few to tell where none is: confidence is lower");
     }
     tell_ends(about);
 }

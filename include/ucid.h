@@ -673,6 +673,7 @@ typedef struct ucid_index_info {
     uint64_t opportunity_count[UCID_PARTS_MAX]; /* of each part of 15MIN */
     double area_km2;  /* of the boundary where there is one, else of the snap grid's covered cells */
     const char *json; /* all of this and more: inputs with sha256, options, versions, rules applied */
+    uint32_t parts_known; /* bit p: enough places of part p of 15MIN were mapped, so that where none is near none is */
 } ucid_index_info;
 UCID_API void ucid_index_info_get(const ucid_index *index, ucid_index_info *info);
 /* Cells of resolution 7 that hold network, ascending; borrowed. Returns their number.                    since 0.1 */

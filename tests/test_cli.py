@@ -326,6 +326,16 @@ def test_an_extract_that_does_not_tell_where_it_ends_is_told(folder, index):
     assert part.stderr == ""
 
 
+def test_an_extract_of_streets_alone_knows_no_parts(folder, index):
+    assert json.loads(ucid("index", "info", index, "--json").stdout)["too_few"] == []
+    ucid("index", "build", data("sao-paulo/sao-paulo.osm.pbf"), "-o", folder / "streets.ucidx", "--quiet")
+    report = json.loads(ucid("index", "info", folder / "streets.ucidx", "--json", "--quiet").stdout)
+    assert {"grocery", "healthcare", "education", "cultural"} <= set(report["too_few"])
+    assert ucid("index", "info", folder / "streets.ucidx", "--quiet").stdout.count("too few") == len(report["too_few"])
+    scored = score(folder, folder / "streets.ucidx", pa.table({"lat": [-23.53], "lon": [-46.64]}), "--time", "2020W39T12").to_pylist()[0]
+    assert scored["confidence"] < 0.7 and scored["ucid"].endswith("ESTIMATED")
+
+
 # ------------------------------------------------------------------------------------------------- grid, explain, ... --
 
 

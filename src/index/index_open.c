@@ -205,7 +205,8 @@ void ucid_index_info_get(const ucid_index *index, ucid_index_info *info)
                               .component_count = s->component_count,
                               .island_edge_count = s->island_edge_count,
                               .area_km2 = (double)s->area_m2 / 1e6,
-                              .json = index->about};
+                              .json = index->about,
+                              .parts_known = s->flags};
     if (s->street_length > 0) info->largest_component = (double)s->main_length / (double)s->street_length;
     for (int part = 0; part < UCID_PARTS_MAX; part++) info->opportunity_count[part] = s->opportunity_count[part];
     ucid_sha256_hex(index->header->id, info->id);
