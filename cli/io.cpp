@@ -226,7 +226,7 @@ bool holds(const vector<string> &list, const string &name)
 struct read_plan {
     const char *format = nullptr;
     bool all_columns = true;
-    vector<string> columns, latitudes, longitudes, texts;
+    vector<string> columns, latitudes, longitudes, texts, more_texts;
     int64_t batch_rows = UCID_IO_BATCH_ROWS;
     bool text = false;
 };
@@ -265,25 +265,76 @@ Result<shared_ptr<arrow::Array>> numbers_of(const arrow::Array &array)
     return builder.Finish();
 }
 
+struct csv_options {
+    arrow::csv::ReadOptions read = arrow::csv::ReadOptions::Defaults();
+    arrow::csv::ParseOptions parse = arrow::csv::ParseOptions::Defaults();
+    arrow::csv::ConvertOptions convert = arrow::csv::ConvertOptions::Defaults();
+
+    Result<shared_ptr<arrow::csv::StreamingReader>> open(const shared_ptr<arrow::io::InputStream> &input) const
+    {
+        return arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), input, read, parse, convert);
+    }
+};
+
+// The text between two marks; empty where they are not there.
+string between(const string &text, const string &from, const string &to)
+{
+    size_t first = text.find(from);
+    if (first == string::npos) return "";
+    first += from.size();
+    size_t last = to.empty() ? text.size() : text.find(to, first);
+    return last == string::npos ? "" : text.substr(first, last - first);
+}
+
+// Types are inferred from the first block; a value further on that is of another type ends the reading. Arrow tells the
+// number of its row only where one thread reads, so a file is read once more, up to there.
+Status csv_failure(Status status, const std::optional<place> &where, csv_options options, const arrow::Schema &schema)
+{
+    if (where.has_value()) {
+        options.read.use_threads = false;
+        ARROW_ASSIGN_OR_RAISE(shared_ptr<arrow::io::InputStream> input, where->fs->OpenInputStream(where->path));
+        ARROW_ASSIGN_OR_RAISE(auto again, options.open(input));
+        shared_ptr<arrow::RecordBatch> batch;
+        do {
+            Status read = again->ReadNext(&batch);
+            if (!read.ok()) {
+                status = read;
+                break;
+            }
+        } while (batch != nullptr);
+    }
+    const string text = status.message();
+    string row = between(text, "Row #", ":"), column = between(text, "In CSV column #", ":");
+    string value = between(text, "invalid value '", "");
+    if (!row.empty()) row = "row " + row + " (the header is row 1)";
+    if (column.empty() || value.empty()) {
+        size_t at = text.find("Row #");
+        return row.empty() ? status : status.WithMessage(row, text.substr(text.find(':', at)));
+    }
+    const auto &field = schema.field(std::stoi(column));
+    if (!row.empty()) row += ", ";
+    return status.WithMessage(row, "column '", field->name(), "': '", value, " is not ", field->type()->ToString(),
+                              ", as the first megabytes are; --text ", field->name(), " reads the column as text");
+}
+
 class csv_reader final : public arrow::RecordBatchReader
 {
   public:
+    // where: what the input is read from, where that can be read again
     static Result<shared_ptr<arrow::RecordBatchReader>> open(const shared_ptr<arrow::io::InputStream> &input,
-                                                             const read_plan &plan)
+                                                             const read_plan &plan, const std::optional<place> &where)
     {
-        auto read = arrow::csv::ReadOptions::Defaults();
-        auto parse = arrow::csv::ParseOptions::Defaults();
-        auto convert = arrow::csv::ConvertOptions::Defaults();
-        read.block_size = csv_block_bytes;
-        parse.newlines_in_values = true;
-        if (plan.text) convert.default_column_type = arrow::utf8();
-        for (const auto &list : {plan.latitudes, plan.longitudes, plan.texts}) {
-            for (const string &name : list) convert.column_types[name] = arrow::utf8();
-        }
         auto reader = std::make_shared<csv_reader>();
+        csv_options &options = reader->options_;
+        options.read.block_size = csv_block_bytes;
+        options.parse.newlines_in_values = true;
+        if (plan.text || holds(plan.more_texts, "*")) options.convert.default_column_type = arrow::utf8();
+        for (const auto &list : {plan.latitudes, plan.longitudes, plan.texts, plan.more_texts}) {
+            for (const string &name : list) options.convert.column_types[name] = arrow::utf8();
+        }
         reader->text_ = plan.text;
-        ARROW_ASSIGN_OR_RAISE(reader->inner_, arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), input,
-                                                                                read, parse, convert));
+        reader->where_ = where;
+        ARROW_ASSIGN_OR_RAISE(reader->inner_, options.open(input));
         arrow::FieldVector fields;
         const arrow::Schema &schema = *reader->inner_->schema();
         reader->chosen_ = wanted(schema, plan);
@@ -314,7 +365,8 @@ class csv_reader final : public arrow::RecordBatchReader
     Status ReadNext(shared_ptr<arrow::RecordBatch> *batch) override
     {
         shared_ptr<arrow::RecordBatch> read;
-        ARROW_RETURN_NOT_OK(inner_->ReadNext(&read));
+        Status status = inner_->ReadNext(&read);
+        if (!status.ok()) return csv_failure(status, where_, options_, *inner_->schema());
         batch->reset();
         if (read == nullptr) return Status::OK();
         arrow::ArrayVector columns;
@@ -332,6 +384,8 @@ class csv_reader final : public arrow::RecordBatchReader
     }
 
   private:
+    csv_options options_;
+    std::optional<place> where_;
     shared_ptr<arrow::csv::StreamingReader> inner_;
     shared_ptr<arrow::Schema> schema_;
     vector<int> chosen_;
@@ -491,29 +545,56 @@ class plain_reader final : public arrow::RecordBatchReader
     shared_ptr<arrow::Schema> schema_;
 };
 
-Result<shared_ptr<arrow::RecordBatchReader>> open_stream(const shared_ptr<arrow::io::InputStream> &input,
-                                                         const read_plan &plan)
+// What goes wrong in a file names it.
+class named_reader final : public arrow::RecordBatchReader
 {
-    if (strcmp(plan.format, "csv") == 0) return csv_reader::open(input, plan);
+  public:
+    named_reader(shared_ptr<arrow::RecordBatchReader> inner, string name)
+        : inner_(std::move(inner)), name_(std::move(name))
+    {
+    }
+
+    shared_ptr<arrow::Schema> schema() const override { return inner_->schema(); }
+    Status ReadNext(shared_ptr<arrow::RecordBatch> *batch) override
+    {
+        Status status = inner_->ReadNext(batch);
+        return status.ok() ? status : status.WithMessage(name_, ": ", status.message());
+    }
+
+  private:
+    shared_ptr<arrow::RecordBatchReader> inner_;
+    string name_;
+};
+
+Result<shared_ptr<arrow::RecordBatchReader>> open_stream(const shared_ptr<arrow::io::InputStream> &input,
+                                                         const read_plan &plan, const std::optional<place> &where)
+{
+    if (strcmp(plan.format, "csv") == 0) return csv_reader::open(input, plan, where);
     ARROW_ASSIGN_OR_RAISE(shared_ptr<arrow::RecordBatchReader> reader,
                           arrow::ipc::RecordBatchStreamReader::Open(input));
     if (plan.all_columns) return reader;
     return std::make_shared<chosen_reader>(reader, wanted(*reader->schema(), plan));
 }
 
-Result<shared_ptr<arrow::RecordBatchReader>> open_file(const place &where, const read_plan &plan, int64_t *rows)
+Result<shared_ptr<arrow::RecordBatchReader>> open_unnamed(const place &where, const read_plan &plan, int64_t *rows)
 {
     *rows = -1;
     bool parquet = strcmp(plan.format, "parquet") == 0;
     if (!parquet && strcmp(plan.format, "arrow") != 0) {
         ARROW_ASSIGN_OR_RAISE(shared_ptr<arrow::io::InputStream> input, where.fs->OpenInputStream(where.path));
-        return open_stream(input, plan);
+        return open_stream(input, plan, where);
     }
     ARROW_ASSIGN_OR_RAISE(auto input, where.fs->OpenInputFile(where.path));
     if (parquet) return parquet_reader::open(input, plan, rows);
     ARROW_ASSIGN_OR_RAISE(auto reader, ipc_file_reader::open(input, rows));
     if (plan.all_columns) return reader;
     return std::make_shared<chosen_reader>(reader, wanted(*reader->schema(), plan));
+}
+
+Result<shared_ptr<arrow::RecordBatchReader>> open_file(const place &where, const read_plan &plan, int64_t *rows)
+{
+    ARROW_ASSIGN_OR_RAISE(auto reader, open_unnamed(where, plan, rows));
+    return std::make_shared<named_reader>(std::move(reader), where.path);
 }
 
 // Files of one schema, one after the other.
@@ -624,7 +705,8 @@ Result<shared_ptr<arrow::RecordBatchReader>> open_standard_input(read_plan &plan
     } else if (strcmp(plan.format, "csv") != 0 && strcmp(plan.format, "arrows") != 0) {
         return Status::NotImplemented(plan.format, " cannot be read from a pipe; csv and arrows can");
     }
-    return open_stream(input, plan);
+    ARROW_ASSIGN_OR_RAISE(auto reader, open_stream(input, plan, std::nullopt));
+    return std::make_shared<named_reader>(std::move(reader), "standard input");
 }
 
 Status open_source(const string &uri, const ucid_io_read_options &options, ucid_io_source *source)
@@ -635,6 +717,7 @@ Status open_source(const string &uri, const ucid_io_read_options &options, ucid_
     plan.latitudes = list_of(options.latitudes);
     plan.longitudes = list_of(options.longitudes);
     plan.texts = list_of(options.texts);
+    plan.more_texts = list_of(options.more_texts);
     plan.text = options.text != 0;
     if (options.batch_rows > 0) plan.batch_rows = options.batch_rows;
     if (options.threads > 0) ARROW_RETURN_NOT_OK(arrow::SetCpuThreadPoolCapacity(options.threads));

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define UCID_IO_ABI 2u
+#define UCID_IO_ABI 3u
 #define UCID_IO_BATCH_ROWS 131072
 
 /* Ends the name of a column that is read for the kernels but never written. */
@@ -28,9 +28,10 @@ typedef struct ucid_io_read_options {
      * texts; otherwise types are inferred from the first megabytes. The first of `latitudes` that is there, and
      * likewise of `longitudes`, is read as numbers, where what is no number is NaN and what is empty null: a bad row,
      * not a bad file. They become doubles, or with `text` are followed, at the end of the table, by doubles of the same
-     * name and UCID_IO_HIDDEN. Columns of all three lists are never inferred. Lists end with NULL; NULL: none. */
+     * name and UCID_IO_HIDDEN. Columns of the lists are never inferred. Lists end with NULL; NULL: none. */
     int text;
     const char *const *latitudes, *const *longitudes, *const *texts;
+    const char *const *more_texts; /* likewise; "*" is every column */
 } ucid_io_read_options;
 
 typedef struct ucid_io_source {

@@ -282,7 +282,7 @@ static void help_topics(FILE *out)
             separator = "|";
         }
         int at = fprintf(out, "  %-24s ", words);
-        if (at > 27) at = fprintf(out, "\n%*s", 27, "") - 1;
+        if (at + (int)strlen(topics[i].summary) > HELP_WIDTH) at = fprintf(out, "\n%*s", 27, "") - 1;
         wrapped(out, topics[i].summary, at, 27);
     }
     fputs("\n`ucid COMMAND --help` explains a command; `ucid --version` names this one.\n", out);

@@ -6,14 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static ucid_status stream_fail(struct ArrowArrayStream *stream, const char *path, ucid_error *error)
-{
-    const char *reason = stream->get_last_error(stream);
-    *error = (ucid_error){.status = UCID_DATA_ERROR, .byte = -1, .row = -1};
-    snprintf(error->message, sizeof error->message, "%s: %s", path, reason != NULL ? reason : "cannot be read");
-    return error->status;
-}
-
 ucid_status map_rows_read(map_rows *rows, const char *path, ucid_error *error)
 {
     const ucid_io *io = cli_io(error);
@@ -25,16 +17,18 @@ ucid_status map_rows_read(map_rows *rows, const char *path, ucid_error *error)
     ucid_status status = io->open(path, &options, &source, error);
     if (status != UCID_OK) return status;
     struct ArrowSchema schema;
-    if (source.stream.get_schema(&source.stream, &schema) != 0) {
-        status = stream_fail(&source.stream, path, error);
+    int failed = source.stream.get_schema(&source.stream, &schema);
+    if (failed != 0) {
+        status = cli_stream_error(failed, &source.stream, error);
         source.stream.release(&source.stream);
         return status;
     }
     status = map_rows_begin(rows, &schema, error);
     while (status == UCID_OK) {
         struct ArrowArray batch;
-        if (source.stream.get_next(&source.stream, &batch) != 0) {
-            status = stream_fail(&source.stream, path, error);
+        failed = source.stream.get_next(&source.stream, &batch);
+        if (failed != 0) {
+            status = cli_stream_error(failed, &source.stream, error);
             break;
         }
         if (batch.release == NULL) break;

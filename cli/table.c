@@ -79,6 +79,7 @@ ucid_status cli_table_open(const cli_tables *tables, const char *in, const ucid_
     ucid_io_read_options given = *options;
     given.format = tables->format;
     given.threads = cli_threads(tables->threads);
+    given.more_texts = (const char *const *)tables->texts;
     ucid_status status = io->open(in, &given, source, error);
     if (status != UCID_OK) return status;
     struct ArrowArrayStream stream = source->stream;
@@ -93,7 +94,7 @@ int64_t cli_column_find(const struct ArrowSchema *schema, const char *name)
     return -1;
 }
 
-int cli_stream_failed(int failed, struct ArrowArrayStream *stream)
+ucid_status cli_stream_error(int failed, struct ArrowArrayStream *stream, ucid_error *error)
 {
     const char *text = stream->get_last_error(stream);
     ucid_status status = failed == ENOMEM      ? UCID_NO_MEMORY
@@ -101,8 +102,22 @@ int cli_stream_failed(int failed, struct ArrowArrayStream *stream)
                          : failed == ENOSYS    ? UCID_UNSUPPORTED_FORMAT
                          : failed == EIO       ? UCID_IO_ERROR
                                                : UCID_DATA_ERROR;
-    int length = text != NULL ? (int)strcspn(text, "\n") : 0;
-    return cli_failf(status, "%.*s", length, text != NULL ? text : "");
+    if (text == NULL) text = strerror(failed);
+    static const char *const kinds[] = {"Invalid: ", "IOError: ", "NotImplemented: ", "Out of memory: ", "TypeError: "};
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) { /* Arrow's own; the status says it */
+        if (strncmp(text, kinds[k], strlen(kinds[k])) == 0) {
+            text += strlen(kinds[k]);
+            break;
+        }
+    }
+    return cli_error(error, status, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+int cli_stream_failed(int failed, struct ArrowArrayStream *stream)
+{
+    ucid_error error;
+    (void)cli_stream_error(failed, stream, &error);
+    return cli_fail(&error);
 }
 
 /* ------------------------------------------------------------------------------------------------- Row statuses -- */

@@ -12,7 +12,7 @@ void cli_io_finish(void);
 
 /* What every command with a table in and a table out has. */
 typedef struct cli_tables {
-    char *out, *format, *out_format, *compression;
+    char *out, *format, *out_format, *compression, **texts;
     int threads;
 } cli_tables;
 #define CLI_TABLE_OPTIONS(tables)                                                                                      \
@@ -24,6 +24,9 @@ typedef struct cli_tables {
          0,                                                                                                            \
          "of the input, where its name does not tell",                                                                 \
          "parquet|csv|arrow|arrows"},                                                                                  \
+        {"text",          '\0', POPT_ARG_ARGV,                                                                         \
+         &(tables).texts, 0,    "column of a CSV file to read as text; may be repeated; * for all",                    \
+         "NAME"},                                                                                                      \
         {"output-format",           '\0', POPT_ARG_STRING, &(tables).out_format, 0, "of the output, likewise",         \
          "parquet|csv|arrow|arrows"},                                                                                  \
         {"compression",                                                                                                \
@@ -69,7 +72,9 @@ extern const char *const cli_lat_names[], *const cli_lon_names[];
 /* Position of a column; -1 where there is none. */
 int64_t cli_column_find(const struct ArrowSchema *schema, const char *name);
 
-/* "ucid: score: ..." of a failed stream; returns the exit code. */
+/* What a failed stream says, and its status; it names the file. */
+ucid_status cli_stream_error(int failed, struct ArrowArrayStream *stream, ucid_error *error);
+/* "ucid: score: ..." of it; returns the exit code. */
 int cli_stream_failed(int failed, struct ArrowArrayStream *stream);
 
 #endif

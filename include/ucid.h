@@ -671,8 +671,8 @@ typedef struct ucid_index_info {
     uint64_t component_count, island_edge_count;
     double largest_component;                   /* share of the network's length, 0..1 */
     uint64_t opportunity_count[UCID_PARTS_MAX]; /* of each part of 15MIN */
-    double area_km2;  /* of the boundary where there is one, else of the snap grid's covered cells */
-    const char *json; /* all of this and more: inputs with sha256, options, versions, rules applied */
+    double area_km2;      /* of the boundary where there is one, else of the snap grid's covered cells */
+    const char *json;     /* all of this and more: inputs with sha256, options, versions, rules applied */
     uint32_t parts_known; /* bit p: enough places of part p of 15MIN were mapped, so that where none is near none is */
 } ucid_index_info;
 UCID_API void ucid_index_info_get(const ucid_index *index, ucid_index_info *info);

@@ -344,7 +344,7 @@ static void band_draw(const scene *s, const digest *d, int i, double x, double y
     cairo_stroke(s->cr);
     double bar = 78 * u * (double)b->count / (double)most;
     ink(s, s->theme->track, 1);
-    rounded(s, x + width - 44 * u - bar, y - 13 * u, fmax(bar, 2 * u), 17 * u, fmin(3 * u, fmax(bar, 2 * u) / 2));
+    rounded(s, x + width - 122 * u, y - 13 * u, fmax(bar, 2 * u), 17 * u, fmin(3 * u, fmax(bar, 2 * u) / 2));
     cairo_fill(s->cr);
     ink(s, s->theme->ink, 1);
     font(s, 14, 1);

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,10 @@ def run(*command, check=True, **options):
 
 
 def ucid(*arguments, **options):
-    """Run build/ucid."""
-    return run(BUILD / "ucid", *arguments, **options)
+    """Run build/ucid. Its `distributed` finds the package where the tests do, or that of the release."""
+    package = next((path for path in (BUILD / "python", SOURCE / "build" / "python") if path.exists()), BUILD / "python")
+    python = {"UCID_PYTHON": sys.executable, "PYTHONPATH": str(package)}
+    return run(BUILD / "ucid", *arguments, **{**options, "env": {**python, **options.get("env", os.environ)}})
 
 
 def data(path):

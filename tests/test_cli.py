@@ -214,6 +214,28 @@ def test_csv_keeps_its_texts_and_no_bad_cell_stops_it(folder, index):
     assert typed.schema.field("lat").type == pa.float64() and typed["status"].to_pylist()[1:3] == ["invalid_coordinates", "null_input"]
 
 
+def test_a_value_of_another_type_is_named_with_its_remedy(folder):
+    path = folder / "late.csv"
+    with path.open("w") as out:
+        out.write("id,zip\n")
+        out.writelines(f"{i},{10_000 + i % 80_000}\n" for i in range(500_000))  # more than types are inferred from
+        out.write("500000,2A004\n")
+    old = folder / "late.parquet"
+    old.write_bytes(b"the old file")
+    for source, words in [(path, f"{path}: row 500002 (the header is row 1), column 'zip': '2A004' is not int64"), ("-", "standard input: ")]:
+        with path.open() as piped:
+            result = ucid("copy", source, "-o", old, "--format", "csv", check=False, stdin=piped)
+        assert result.returncode == 3 and words in result.stderr and "--text zip" in result.stderr and result.stderr.count("\n") == 1
+    assert old.read_bytes() == b"the old file"
+    for name in ("zip", "*"):
+        ucid("copy", path, "-o", old, "--text", name)
+        assert pq.read_table(old)["zip"].to_pylist()[-1] == "2A004"
+    with path.open("a") as out:
+        out.write("1,2,3\n")
+    result = ucid("copy", path, "-o", old, "--text", "*", check=False)
+    assert result.returncode == 3 and "row 500003" in result.stderr and "Expected 2 columns, got 3" in result.stderr
+
+
 def test_pipes_carry_arrow(folder, index):
     table = pa.table(places(1000))
     sink = pa.BufferOutputStream()
