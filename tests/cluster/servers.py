@@ -9,7 +9,9 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -100,7 +102,7 @@ def s3(folder, host="127.0.0.1", port=None, before=()):
     url = f"http://{host}:{port}"
     with process(command, folder / "s3.log", env=environment) as child:
         if before:
-            probe = [*before, "curl", "-sf", "-o", "/dev/null", f"{url}/health"]
+            probe = [*before, sys.executable, "-c", f"import urllib.request as it; it.urlopen('{url}/health', timeout=2)"]
             wait_until(lambda: run(*probe, check=False).returncode == 0, "versitygw", child)
         else:
             wait_until(lambda: answers(f"{url}/health"), "versitygw", child)

@@ -1,5 +1,6 @@
 """Jobs end with the same bytes on every engine and every store, however often they are broken off on the way."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -54,59 +55,57 @@ def undisturbed(files, town, tmp_path_factory):
     return digests(output)
 
 
-@pytest.fixture(scope="module")
-def pools():
-    """Engines, each started when it is first asked for."""
-    made = {}
+@contextlib.contextmanager
+def spark():
+    from pyspark.sql import SparkSession
 
-    def start(engine):
-        if engine not in made:
-            if engine == "ray":
-                import ray
-
-                ray.init(**RAY_OPTIONS)
-            elif engine == "spark":
-                from pyspark.sql import SparkSession
-
-                builder = SparkSession.builder.master("local[2]")
-                for name, value in SPARK_CONF.items():
-                    builder = builder.config(name, value)
-                builder.getOrCreate()
-            made[engine] = tasks.open_pool(engine, workers=2)
-        return made[engine]
-
-    yield start
-    for engine, pool in made.items():
-        pool.close()
-        if engine == "ray":
-            import ray
-
-            ray.shutdown()
-        elif engine == "spark":
-            from pyspark.sql import SparkSession
-
-            SparkSession.getActiveSession().stop()
+    builder = SparkSession.builder.master("local[2]")
+    for name, value in SPARK_CONF.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    yield
+    gateway = session.sparkContext._gateway
+    session.stop()
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait(30)
 
 
-@pytest.mark.parametrize("engine", ["local", "dask", "ray", "spark"])
-def test_every_engine_gives_the_same_bytes(engine, pools, files, town, expected, undisturbed, tmp_path):
-    report = scoring(files, town, tmp_path / "scores").run(pool=pools(engine))
+@contextlib.contextmanager
+def ray():
+    import ray
+
+    ray.init(**RAY_OPTIONS)
+    yield
+    ray.shutdown()
+
+
+ENGINES = {"local": contextlib.nullcontext, "dask": contextlib.nullcontext, "ray": ray, "spark": spark}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_gives_the_same_bytes(engine, files, town, expected, undisturbed, tmp_path):
+    with ENGINES[engine](), contextlib.closing(tasks.open_pool(engine, workers=2)) as pool:
+        _on(pool, files, town, expected, undisturbed, tmp_path)
+
+
+def _on(pool, files, town, expected, undisturbed, tmp_path):
+    report = scoring(files, town, tmp_path / "scores").run(pool=pool)
     assert digests(tmp_path / "scores") == undisturbed
     assert same(table(tmp_path / "scores")) == expected["score"]
     assert report["rows_in"] == report["rows"] == sum(report["status"].values())
     sums = jobs.aggregate([str(tmp_path / "scores")], str(tmp_path / "sums"), ["r7", "r5", "city", "country"], chunk_bytes=CHUNK)
-    sums.run(pool=pools(engine))
+    sums.run(pool=pool)
     for level in ("r7", "r5", "city", "country"):
         here = ucid.aggregate(table(tmp_path / "scores"), level)
         assert pq.read_table(tmp_path / "sums" / f"{level}.parquet").replace_schema_metadata(None).equals(here)
 
 
-def test_every_store_gives_the_same_bytes(store, files, town, undisturbed, pools):
+def test_every_store_gives_the_same_bytes(store, files, town, undisturbed):
     prefix = f"{store.uri}/{uuid.uuid4().hex}"
     for file in files.iterdir():
         with fsspec.open(f"{prefix}/in/{file.name}", "wb") as out:
             out.write(file.read_bytes())
-    # workers began before the store was there: a pool of its own
     scoring(f"{prefix}/in/*.parquet", town, f"{prefix}/scores").run(workers=2)
     assert digests(f"{prefix}/scores") == undisturbed
     again = scoring(f"{prefix}/in/*.parquet", town, f"{prefix}/scores")
@@ -130,7 +129,8 @@ def test_a_broken_off_job_goes_on(files, town, undisturbed, tmp_path):
             if done.exists() and len(list(done.glob("*.json"))) > before + attempt % 2:
                 break
             time.sleep(0.01)
-        os.killpg(child.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         for file in (tmp_path / "scores").glob("part-*"):
             pq.read_table(file)  # whole

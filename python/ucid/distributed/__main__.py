@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--resume", action="store_true", help="do only what is missing")
     how.add_argument("--overwrite", action="store_true", help="remove an earlier job of this checkpoint first")
     how.add_argument("--chunk", type=_size, default=jobs.CHUNK_BYTES, metavar="SIZE", help="rows of a task, unpacked; 64M")
-    how.add_argument("--deadline", type=float, default=600.0, metavar="SECONDS", help="of a task, then it is given out again; 600")
+    how.add_argument("--deadline", type=float, default=600.0, metavar="SECONDS", help="of a task; 600")
     how.add_argument("--attempts", type=int, default=6, metavar="N", help="of a task; 6")
     how.add_argument("--patience", type=float, default=120.0, metavar="SECONDS", help="without any worker; 120")
     how.add_argument("--json", action="store_true", help="print one report object")
@@ -51,10 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     keys.add_argument("--time", metavar="KEY", help="2026W01T12 for all rows")
     keys.add_argument("--city", metavar="CODE", help="IST for all rows")
     keys.add_argument("--res", type=int, default=9, metavar="0..15", help="H3 resolution; 9")
-    keys.add_argument("--replace", action="store_true", help="replace columns that are there already")
+    replace = argparse.ArgumentParser(add_help=False)
+    replace.add_argument("--replace", action="store_true", help="replace columns that are there already")
 
-    commands.add_parser("score", parents=[files, scored, keys, common], help="score the places of tables")
-    create = commands.add_parser("create", parents=[files, keys, common], help="make identifiers of places")
+    commands.add_parser("score", parents=[files, scored, keys, replace, common], help="score the places of tables")
+    create = commands.add_parser("create", parents=[files, keys, replace, common], help="make identifiers of places")
     create.add_argument("--context", metavar="CONTEXT", help="of all rows; else the column context")
     grid = commands.add_parser("grid", parents=[scored, keys, common], help="cells of cities, with a context also scored")
     grid.add_argument("--cities", metavar="FILE", help="city codes, one a line")
@@ -88,14 +89,15 @@ def _index(given: argparse.Namespace) -> Any:
 
 
 def _job(given: argparse.Namespace) -> jobs.Job:
-    options = {}
-    if given.command != "aggregate":
-        options = {"timestamp": given.time, "city": given.city}
+    # only what is given: a default that is spelt out would be another plan
+    asked = {"timestamp": "time", "city": "city", "detail": "detail", "replace": "replace"}
+    options = {name: getattr(given, of) for name, of in asked.items() if getattr(given, of, None)}
+    if getattr(given, "res", 9) != 9:
+        options["resolution"] = given.res
     if given.command == "score":
-        options |= {"detail": given.detail, "resolution": given.res, "replace": given.replace}
         plan = Plan.score(given.context or "15MIN", index=_index(given), **options)
     elif given.command == "create":
-        plan = Plan.create(context=given.context, resolution=given.res, replace=given.replace, **options)
+        plan = Plan.create(context=given.context, **options)
     elif given.command == "grid":
         areas = list(given.bbox or [])
         if given.cities:
@@ -103,12 +105,9 @@ def _job(given: argparse.Namespace) -> jobs.Job:
                 areas += [line.strip().upper() for line in lines if line.strip() and not line.startswith("#")]
         if not areas:
             raise UCIDConfigError("--cities FILE or --bbox S,W,N,E is missing")
-        if given.context:
-            options["detail"] = given.detail
-        else:
-            options = {}
         index = _index(given) if given.context else None
-        return jobs.grid(areas, given.output, given.context, index=index, resolution=given.res, checkpoint=given.checkpoint, **options)
+        options["checkpoint"] = given.checkpoint
+        return jobs.grid(areas, given.output, given.context, index=index, **options)
     else:
         return jobs.aggregate(given.input, given.output, given.to.split(","), checkpoint=given.checkpoint,
                               chunk_bytes=given.chunk, weight=given.weight)  # fmt: skip

@@ -146,7 +146,8 @@ def _footer(found: storage.Found) -> tuple[pa.Schema, list[tuple[int, int, int]]
             file = pq.ParquetFile(raw)
             groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
             packed = [sum(one.column(c).total_compressed_size for c in range(one.num_columns)) for one in groups]
-            return file.schema_arrow, [(one.num_rows, one.total_byte_size, size) for one, size in zip(groups, packed, strict=True)]
+            sizes = [(one.num_rows, one.total_byte_size, size) for one, size in zip(groups, packed, strict=True)]
+            return file.schema_arrow, sizes
 
     for attempt in range(1, READS + 1):
         try:
@@ -239,9 +240,8 @@ class Job:
                 def told(position: int, reason: str) -> None:
                     again[reason] += 1
 
-                for n, one in enumerate(
-                    tasks.run(opened, run_task, todo, deadline_s=deadline_s, attempts=attempts, patience_s=patience_s, again=told), 1
-                ):
+                limits: dict[str, Any] = {"deadline_s": deadline_s, "attempts": attempts, "patience_s": patience_s}
+                for n, one in enumerate(tasks.run(opened, run_task, todo, again=told, **limits), 1):
                     said = one.result
                     if "error" in said:
                         source = todo[one.position].get("input", said["name"])
@@ -257,18 +257,22 @@ class Job:
 
             parts = [{**part, "plan": self.plan} for part in manifest.parts]
             done = round_of(parts, True)
-            if self.levels:
-                self._merge([part for part in parts if part["name"] in done], round_of)
+            finished = self._merge([part for part in parts if part["name"] in done], round_of) if self.levels else done
         finally:
             if own:
                 opened.close()
-        report = self._report(done, failed, again, resumed, time.monotonic() - begun_s)
+        report = self._report(done, finished, failed, again, resumed, time.monotonic() - begun_s)
+        folders = {uri.rpartition("/")[0] for part in manifest.parts for uri in part["files"]}
+        for folder in sorted({*folders, f"{manifest.checkpoint}/done"}):
+            storage.remove_parts(folder)
         if not failed:
             storage.put(f"{manifest.checkpoint}/report.json", json.dumps(report, indent=2, sort_keys=True).encode())
         return report
 
-    def _merge(self, parts: list[dict[str, Any]], round_of: Callable[[list[dict[str, Any]], bool], Any]) -> None:
-        """States of parts to states of all, BRANCHES at a time; then a file of each level."""
+    def _merge(
+        self, parts: list[dict[str, Any]], round_of: Callable[[list[dict[str, Any]], bool], dict[str, dict[str, Any]]]
+    ) -> dict[str, dict[str, Any]]:
+        """States of parts to states of all, BRANCHES at a time; then a file of each level, and its record."""
         states = f"{self.manifest.checkpoint}/states"
         levels = list(self.levels)
         sources = [part["files"][0] for part in parts]
@@ -282,20 +286,22 @@ class Job:
             ]  # fmt: skip
             round_of(merged, False)
             sources = [one["files"][0] for one in merged]
-        if sources:
-            finish = Plan.aggregate(levels, "finish")
-            files = list(self.levels.values())
-            round_of([{"name": "finish", "files": files, "sources": sources, "levels": levels, "plan": finish}], False)
+        if not sources:
+            return {}
+        finish = Plan.aggregate(levels, "finish")
+        files = list(self.levels.values())
+        return round_of([{"name": "finish", "files": files, "sources": sources, "levels": levels, "plan": finish}], False)
 
     def _report(
-        self, done: dict[str, dict[str, Any]], failed: dict[str, str], again: Counter[str], resumed: int, seconds: float
-    ) -> dict[str, Any]:
+        self, done: dict[str, dict[str, Any]], finished: dict[str, dict[str, Any]], failed: dict[str, str], again: Counter[str],
+        resumed: int, seconds: float,
+    ) -> dict[str, Any]:  # fmt: skip
         manifest = self.manifest
         statuses: Counter[str] = Counter()
         for said in done.values():
             statuses.update(said["status"])
         rows = sum(said["rows_in"] for said in done.values())
-        written = [one for said in done.values() for one in said["files"].values()]
+        written = [one for said in finished.values() for one in said["files"].values()]
         return {
             "command": manifest.command,
             "output": manifest.output,
@@ -306,7 +312,7 @@ class Job:
             "parts_done": len(done),
             "parts_resumed": resumed,
             "rows_in": rows,
-            "rows": sum(said["rows"] for said in done.values()),
+            "rows": sum(said["rows"] for said in finished.values()),
             "bytes_in": sum(part.get("bytes", 0) for part in manifest.parts),
             "bytes_out": sum(one["bytes"] for one in written),
             "status": dict(sorted(statuses.items())),

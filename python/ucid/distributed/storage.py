@@ -65,6 +65,7 @@ def _answer_of(error: BaseException) -> int | None:
     return int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdigit()) else None
 
 
+_CLIENTS = ("aiohttp", "botocore", "aiobotocore", "urllib3", "requests", "hdfs_native")
 _LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
 
 
@@ -76,9 +77,9 @@ def is_transient(error: BaseException) -> bool:
     if answer is not None:
         return answer >= 500 or answer in (408, 429)
     if isinstance(error, (OSError, TimeoutError, MemoryError, EOFError)):
-        # Arrow tells of bad Parquet by OSError without a number
-        return not (type(error) is OSError and error.errno is None and "arquet" in str(error))
-    return type(error).__module__.partition(".")[0] in ("aiohttp", "botocore", "aiobotocore", "urllib3", "requests", "hdfs_native")
+        # Arrow tells of bad bytes by an OSError without a number
+        return type(error) is not OSError or error.errno is not None
+    return type(error).__module__.partition(".")[0] in _CLIENTS
 
 
 def retry(call: Callable[[], _Result], what: str) -> _Result:
@@ -99,8 +100,11 @@ def retry(call: Callable[[], _Result], what: str) -> _Result:
             pause = min(2 * pause, 8.0)
 
 
+_TAGS = ("ETag", "etag", "generation", "mtime", "modification_time")
+
+
 def _found(files: Any, name: str, entry: dict[str, Any]) -> Found:
-    tag = entry.get("ETag") or entry.get("etag") or entry.get("generation") or entry.get("mtime") or entry.get("modification_time")
+    tag = next((entry[name] for name in _TAGS if entry.get(name)), None)
     return Found(files.unstrip_protocol(name), int(entry["size"] or 0), str(tag))
 
 

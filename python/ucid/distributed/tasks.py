@@ -14,6 +14,7 @@ import itertools
 import multiprocessing
 import os
 import pickle
+import random
 import signal
 import threading
 import time
@@ -40,7 +41,8 @@ class Pool(Protocol):
     def slots(self) -> int:
         """Tasks that it runs at once; 0 while it has no worker."""
 
-    def submit(self, function: Function, value: Any) -> Any: ...
+    def submit(self, function: Function, value: Any, attempt: int) -> Any:
+        """Give a task out; from its second attempt on, to another worker where the engine lets that be said."""
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
         """Those of the handles that have ended; waits for the first."""
@@ -126,7 +128,7 @@ def run(
                 if earliest_s > now:
                     waiting.append((position, attempt, earliest_s))
                     continue
-                flying[pool.submit(function, values[position])] = _Run(position, attempt, now)
+                flying[pool.submit(function, values[position], attempt)] = _Run(position, attempt, now)
             handles = [*flying, *late]
             if handles:
                 found = pool.ended(handles, 0.5)
@@ -218,7 +220,7 @@ class LocalPool:
             with contextlib.suppress(OSError):  # a process that is gone is found when it does not answer
                 pipe.send(task.work)
 
-    def submit(self, function: Function, value: Any) -> Any:
+    def submit(self, function: Function, value: Any, attempt: int) -> Any:
         task = _Task(function, value)
         self._queue.append(task)
         self._fill()
@@ -262,6 +264,9 @@ class LocalPool:
         self._idle, self._busy = [], {}
 
 
+_SLOTS_S = 2.0
+
+
 class DaskPool:
     """A Dask scheduler by its address, or a LocalCluster."""
 
@@ -272,17 +277,30 @@ class DaskPool:
         options = {"address": cluster} if cluster else {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
         self._client = Client(**options, set_as_default=False, timeout="60s")
         self._count = itertools.count()
+        self._workers: list[str] = []
+        self._slots = (0, -_SLOTS_S)  # and when they were asked for: an answer grows with the cluster
 
     def slots(self) -> int:
-        workers = self._client.scheduler_info(n_workers=-1)["workers"]
-        return sum(one["nthreads"] for one in workers.values())
+        count, asked_s = self._slots
+        if count == 0 or time.monotonic() - asked_s > _SLOTS_S:
+            try:
+                workers = self._client.scheduler_info(n_workers=-1)["workers"]
+                self._workers = list(workers)
+                count = sum(one["nthreads"] for one in workers.values())
+            except (OSError, TimeoutError, AttributeError):  # cut off: the deadline of tasks decides
+                pass
+            self._slots = (count, time.monotonic())
+        return count
 
-    def submit(self, function: Function, value: Any) -> Any:
+    def submit(self, function: Function, value: Any, attempt: int) -> Any:
         if self._client.status == "closed" and self._address:  # its connection was cut for longer than it waits
             from distributed import Client
 
             self._client = Client(self._address, set_as_default=False, timeout="60s")
-        return self._client.submit(function, value, key=f"ucid-{id(self)}-{next(self._count)}", pure=False)
+        where: dict[str, Any] = {}
+        if attempt > 1 and self._workers:  # a host that fails at once is always idle, and would get every task again
+            where = {"workers": [random.choice(self._workers)], "allow_other_workers": True}  # noqa: S311
+        return self._client.submit(function, value, key=f"ucid-{id(self)}-{next(self._count)}", pure=False, **where)
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
         end = time.monotonic() + timeout_s
@@ -305,6 +323,9 @@ class DaskPool:
             self._client.cluster.close()
 
 
+_RAY_START_S = 120.0
+
+
 class RayPool:
     """A Ray cluster that this host belongs to, or one that is started here."""
 
@@ -315,13 +336,21 @@ class RayPool:
         self._own = not ray.is_initialized()
         if self._own:
             options: dict[str, Any] = {"address": cluster} if cluster else {"num_cpus": workers, "include_dashboard": False}
-            ray.init(**options, log_to_driver=False, logging_level="ERROR")
+            end_s = time.monotonic() + _RAY_START_S
+            while True:
+                try:
+                    ray.init(**options, log_to_driver=False, logging_level="ERROR")
+                    break
+                except (ConnectionError, RuntimeError, TimeoutError):  # its head may be on the way up
+                    if not cluster or time.monotonic() > end_s:
+                        raise
+                    time.sleep(2)
         self._remote = ray.remote(num_cpus=1, max_retries=0)(_call)
 
     def slots(self) -> int:
         return int(self._ray.cluster_resources().get("CPU", 0))
 
-    def submit(self, function: Function, value: Any) -> Any:
+    def submit(self, function: Function, value: Any, attempt: int) -> Any:
         return self._remote.remote(function, value)
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
@@ -367,7 +396,7 @@ class SparkPool:
         per_executor = int(self._context.getConf().get("spark.executor.cores", "1"))
         return max(0, (status - 1) * per_executor)
 
-    def submit(self, function: Function, value: Any) -> Any:
+    def submit(self, function: Function, value: Any, attempt: int) -> Any:
         tag = f"ucid-{id(self)}-{next(self._count)}"
 
         def job() -> Any:
