@@ -35,6 +35,22 @@ DASK_OPTIONS = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "1GB", 
 RAY_OPTIONS = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 300_000_000, "log_to_driver": False}
 
 
+def start_ray():
+    """A Ray of this process. It gives its own agent half a minute to start, whatever the load, so it is asked thrice."""
+    import ray
+    import ray.data
+
+    for attempt in range(3):
+        try:
+            ray.init(**RAY_OPTIONS)
+            break
+        except Exception:
+            ray.shutdown()
+            if attempt == 2:
+                raise
+    ray.data.DataContext.get_current().enable_progress_bars = False
+
+
 @pytest.fixture(scope="session")
 def town(tmp_path_factory):
     """Path of an index of a town that does not exist."""

@@ -19,7 +19,7 @@ import pytest
 import ray
 import s3fs
 from clusters import *  # noqa: F403
-from clusters import RAY_OPTIONS
+from clusters import start_ray
 from servers import *  # noqa: F403
 
 from conftest import SOURCE
@@ -147,7 +147,7 @@ def test_ray(bucket, town, tmp_path, monkeypatch):
     folder, environment = bucket
     for name, value in {**environment, "UCID_CATALOG": town}.items():
         monkeypatch.setenv(name, value)
-    ray.init(**RAY_OPTIONS)
+    start_ray()
     try:
         address = {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
         steps(tmp_path, address,

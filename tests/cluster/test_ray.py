@@ -8,7 +8,7 @@ import pytest
 import ray
 import ray.data
 from clusters import *  # noqa: F403
-from clusters import LEVELS, RAY_OPTIONS, TIME, same
+from clusters import LEVELS, TIME, same, start_ray
 
 import ucid
 import ucid.distributed as distributed
@@ -16,8 +16,7 @@ import ucid.distributed as distributed
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    ray.init(**RAY_OPTIONS)
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    start_ray()
     yield
     ray.shutdown()
 
