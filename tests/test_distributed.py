@@ -3,6 +3,7 @@
 import pickle
 import random
 import shutil
+import struct
 import sys
 import types
 
@@ -169,3 +170,21 @@ def test_roll_ups_are_what_duckdb_says(places, town):
     assert distributed.aggregate(scored, 7, weight="weight").equals(ucid.aggregate(scored, "r7", weight="weight"))
     with pytest.raises(ucid.UCIDConfigError, match="no groups 'r16'"):
         distributed.aggregate(scored, "r16")
+
+
+def test_zones_travel_as_a_file(places, town, tmp_path):
+    south, west, north, east = ucid.open_index(town).bounds
+    lat, lon = (south + north) / 2, (west + east) / 2
+    ring = [(west, south), (lon, south), (lon, lat), (west, lat), (west, south)]
+    square = struct.pack("<BIIi", 1, 3, 1, 5) + b"".join(struct.pack("<dd", *corner) for corner in ring)
+    zones = tmp_path / "zones.parquet"
+    pq.write_table(pa.table({"name": ["corner"], "people": [7], "geometry": [square]}), zones)
+    wanted = ucid.join(places, zones)
+    assert 0 < wanted.column("name").null_count < len(places)
+    assert distributed.join(places, zones).equals(wanted.replace_schema_metadata(places.schema.metadata))
+    frame = Plan.join(zones, columns=["people"]).frame(places.slice(0, 50).to_pandas())
+    assert frame.people.dtype == frame.zone.dtype == "float64"
+    plan = pickle.loads(pickle.dumps(Plan.join(zones, columns=["name"])))  # not opened in this process yet
+    pq.write_table(pa.table({"name": ["other"], "people": [8], "geometry": [square]}), zones)
+    with pytest.raises(ucid.UCIDDataError, match="its sha256 is .*the plan was made for"):
+        plan.table(places)

@@ -69,11 +69,11 @@ def _read_remote(uri: str) -> Any:
         raise UCIDDataError(f"{uri}: {error}", code="FILE_NOT_FOUND") from error
 
 
-def fetch(uri: str, sha256: str) -> Path:
+def fetch(uri: str, sha256: str, suffix: str = ".ucidx") -> Path:
     """The file of a URI in the host's cache, fetched by one process where it is not there yet."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{sha256}.ucidx"
+    path = folder / f"{sha256}{suffix}"
     if path.exists():
         return path
     with _locked(folder / f"{sha256}.lock"):

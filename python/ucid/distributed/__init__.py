@@ -38,6 +38,7 @@ __all__ = [
     "create",
     "grid",
     "indexes_at",
+    "join",
     "parse",
     "repartition",
     "score",
@@ -95,6 +96,18 @@ def score(data: Any, context: str = "15MIN", *, index: Any = None, engine: str =
     """
     adapter, data = _on(data, engine)
     return adapter.apply(data, Plan.score(context, index=index, **options))
+
+
+def join(data: Any, zones: str | os.PathLike[str], *, engine: str = "auto", **options: Any) -> Any:
+    """The zone of each place; options of :func:`ucid.join`.
+
+    Parameters
+    ----------
+    zones : path or URI
+        A file of zones, small beside the places: each worker opens it once, fetched once a host, checked by its sha256.
+    """
+    adapter, data = _on(data, engine)
+    return adapter.apply(data, Plan.join(zones, **options))
 
 
 def grid(

@@ -81,6 +81,46 @@ def _verified(path: Path, at: IndexAt) -> Index:
     return index
 
 
+@dataclass(frozen=True)
+class ZonesAt:
+    """A file of zones by its address and sha256, and the columns that places get."""
+
+    uri: str
+    sha256: str
+    columns: tuple[str, ...] | None = None
+
+    def open(self) -> Any:
+        """The zones, compiled when this process first asks for them.
+
+        Raises
+        ------
+        UCIDDataError
+            ``FILE_NOT_FOUND``, or another file than the plan was made for.
+        """
+        return _compiled(self)
+
+
+@cache
+def _compiled(at: ZonesAt) -> Any:
+    from ucid.joins import Zones
+
+    if "://" in at.uri:
+        return Zones(indexes.fetch(at.uri, at.sha256, Path(at.uri).suffix), columns=at.columns, threads=1)
+    if (found := _file_sha256(at.uri)) != at.sha256:
+        message = f"{at.uri} on {socket.gethostname()}: its sha256 is {found}, the plan was made for {at.sha256}"
+        raise UCIDDataError(message)
+    return Zones(at.uri, columns=at.columns, threads=1)
+
+
+def _file_sha256(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        message = f"{path} on {socket.gethostname()}: {error.strerror}; a file on an object store reaches every worker"
+        raise UCIDDataError(message, code="FILE_NOT_FOUND") from error
+
+
 def indexes_at(index: Any = None) -> tuple[IndexAt, ...]:
     """Addresses of what ``index`` says: an Index, a path or URI of one or of a catalog, a sequence of these, or None for
     the choice of this process."""
@@ -154,7 +194,16 @@ class Plan:
     @property
     def keeps_rows(self) -> bool:
         """Whether a row goes in for a row that comes out."""
-        return self.door in ("create", "parse", "score", "parent")
+        return self.door in ("create", "parse", "score", "join", "parent")
+
+    @classmethod
+    def join(cls, zones: str | os.PathLike[str], *, columns: Sequence[str] | None = None, **options: Any) -> Plan:
+        """Zones of rows, of a file that workers open; options of :func:`ucid.join`."""
+        uri = os.fspath(zones)
+        local = "://" not in uri
+        uri = os.path.abspath(uri) if local else uri
+        sha256 = _file_sha256(uri) if local else indexes.remote_sha256(uri)
+        return cls("join", {**options, "zones": ZonesAt(uri, sha256, None if columns is None else tuple(columns))})
 
     @classmethod
     def aggregate(cls, to: Any = "r7", stage: str = "part", **options: Any) -> Plan:
@@ -174,6 +223,8 @@ class Plan:
     def digest(self) -> str:
         """sha256 of what decides the result: version, door, options but for threads, ids of indexes."""
         options = {name: value for name, value in self.options.items() if name != "threads" and value is not None}
+        if "zones" in options:
+            options["zones"] = [options["zones"].sha256, options["zones"].columns]
         said = [ucid.__version__, self.door, options, [at.id for at in self.indexes]]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
@@ -184,6 +235,8 @@ class Plan:
             return columns.parse(table, **self.options)
         if self.door == "score":
             return columns.score(table, index=[one.open() for one in at], **self.options)
+        if self.door == "join":
+            return ucid.join(table, **{**self.options, "zones": self.options["zones"].open()})
         if self.door == "parent":
             whole = pa.table(table)
             return whole.append_column("h3_parent", cells_of(whole, self.options["resolution"]))
@@ -240,7 +293,8 @@ class Plan:
             return made.to_pandas(types_mapper={pa.string(): pandas.StringDtype("pyarrow")}.get)
         made = self._run(given, self.indexes)
         # an integer that may be null is a double in pandas, in a part without nulls as in one with them
-        return made.astype({"h3_resolution": "float64"}) if self.door == "parse" else made
+        new = [name for name in made.columns if name not in given.columns] if self.door in ("parse", "join") else []
+        return made.astype({name: "float64" for name in new if made[name].dtype.kind in "iu"})
 
 
 def _grid_schema(plan: Plan, given: pa.Schema) -> pa.Schema:
