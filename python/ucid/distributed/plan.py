@@ -236,7 +236,9 @@ class Plan:
         if self.door == "score":
             return columns.score(table, index=[one.open() for one in at], **self.options)
         if self.door == "join":
-            return ucid.join(table, **{**self.options, "zones": self.options["zones"].open()})
+            from ucid.joins import join
+
+            return join(table, **{**self.options, "zones": self.options["zones"].open()})
         if self.door == "parent":
             whole = pa.table(table)
             return whole.append_column("h3_parent", cells_of(whole, self.options["resolution"]))
