@@ -94,7 +94,7 @@ def main() -> None:
     commands = programs(build)
     if unknown := [name for name in wanted if name not in commands]:
         sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(commands)}")
-    environment = {**os.environ, "PYTHONPATH": str(build / "python")}
+    environment = {**os.environ, "PYTHONPATH": str(build / "python"), "UCID_BUILD": str(build)}
     results, left_out, failed = [], {}, {}
     for name in wanted or commands:
         if name.startswith("rivals/") and not commands[name][0]:
@@ -110,7 +110,8 @@ def main() -> None:
                 results.append({"bench": name, "on": shown, **row})
                 print("   ", "  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
             if run.returncode != 0:
-                (left_out if "ModuleNotFoundError" in run.stderr else failed)[name] = cause(run)
+                is_missing = "ModuleNotFoundError" in run.stderr or " are missing: " in run.stderr
+                (left_out if is_missing else failed)[name] = cause(run)
     for name, reason in left_out.items():
         print(f"--- left out: {name}: {reason}")
     for name, reason in failed.items():
