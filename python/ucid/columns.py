@@ -138,7 +138,7 @@ def _run(
         stream = _ext.add_columns(door, source, given, indexes)
     except UCIDDataError:
         if framed:  # only what is needed was looked at; what is missing is told beside all that is there
-            _ext.add_columns(door, _frames().plain_columns(table.head(0)), given, indexes)
+            _ext.add_columns(door, _frames().plain_columns(table[:0]), given, indexes)
         raise
     if errors == "raise":
         stream = _raise_bad_rows(stream, _FINE)

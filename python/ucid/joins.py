@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ucid import _ext
-from ucid.columns import _is_frame, _processors, _sink, _source
+from ucid.columns import _frames, _is_frame, _processors, _sink, _source
 from ucid.errors import UCIDConfigError, UCIDDataError
 
 __all__ = ["Zones", "join"]
@@ -212,9 +212,7 @@ def join(
         raise UCIDConfigError("columns are chosen when zones are compiled")
     framed = _is_frame(table)
     if framed:
-        from ucid import frames
-
-        source = frames.needed_columns(table, "score", (lat, lon, h3))
+        source = _frames().needed_columns(table, "score", (lat, lon, h3))
     else:
         source = _source(table, {})
     given: dict[str, object] = {"threads": threads or _processors(), "replace": int(replace or framed)}
@@ -226,4 +224,4 @@ def join(
 
     names = [*zones.columns, *(["zone"] if "zone" not in zones.columns else []), "status"]
     names[-1:-1] = [] if distance is None else ["distance_m"]
-    return frames.with_columns(table, pyarrow.table(stream).select(names), replace)
+    return _frames().with_columns(table, pyarrow.table(stream).select(names), replace)

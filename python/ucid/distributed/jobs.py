@@ -280,7 +280,7 @@ class Job:
         while len(sources) > 1:
             depth += 1
             names = [f"merge-{depth}-{i:06d}" for i in range(-(-len(sources) // BRANCHES))]
-            merged = [
+            merged: list[dict[str, Any]] = [
                 {"name": name, "files": [f"{states}/{name}.parquet"], "sources": sources[i * BRANCHES : (i + 1) * BRANCHES],
                  "plan": Plan.aggregate(levels, "merge")} for i, name in enumerate(names)
             ]  # fmt: skip

@@ -233,8 +233,9 @@ class LocalPool:
             return found
         for pipe in connection.wait(list(self._busy), timeout_s):
             process, task = self._busy.pop(pipe)
+            value: Any
             try:
-                good, value = pipe.recv()  # type: ignore[union-attr]
+                good, value = pipe.recv()  # type: ignore[union-attr, call-arg]
                 self._idle.append((pipe, process))
             except (EOFError, OSError):
                 process.join()
@@ -394,7 +395,7 @@ class SparkPool:
         if self._context.master.startswith("local"):
             return int(self._context.defaultParallelism)
         per_executor = int(self._context.getConf().get("spark.executor.cores", "1"))
-        return max(0, (status - 1) * per_executor)
+        return max(0, (int(status) - 1) * per_executor)
 
     def submit(self, function: Function, value: Any, attempt: int) -> Any:
         tag = f"ucid-{id(self)}-{next(self._count)}"
