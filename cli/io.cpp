@@ -498,53 +498,6 @@ class chosen_reader final : public arrow::RecordBatchReader
     shared_ptr<arrow::Schema> schema_;
 };
 
-// Columns in the few types that the program itself reads.
-class plain_reader final : public arrow::RecordBatchReader
-{
-  public:
-    explicit plain_reader(shared_ptr<arrow::RecordBatchReader> inner) : inner_(std::move(inner))
-    {
-        arrow::FieldVector fields;
-        for (const auto &field : inner_->schema()->fields())
-            fields.push_back(field->WithType(plain_type(field->type())));
-        schema_ = arrow::schema(fields, inner_->schema()->metadata());
-    }
-
-    shared_ptr<arrow::Schema> schema() const override { return schema_; }
-    Status ReadNext(shared_ptr<arrow::RecordBatch> *batch) override
-    {
-        ARROW_RETURN_NOT_OK(inner_->ReadNext(batch));
-        if (*batch == nullptr) return Status::OK();
-        arrow::ArrayVector columns = (*batch)->columns();
-        for (size_t i = 0; i < columns.size(); i++) {
-            const auto &type = schema_->field(static_cast<int>(i))->type();
-            if (columns[i]->type()->Equals(*type)) continue;
-            if (columns[i]->type_id() == arrow::Type::DICTIONARY) {
-                const auto &values = static_cast<const arrow::DictionaryType &>(*columns[i]->type()).value_type();
-                ARROW_ASSIGN_OR_RAISE(columns[i], arrow::compute::Cast(*columns[i], values));
-            }
-            ARROW_ASSIGN_OR_RAISE(columns[i], arrow::compute::Cast(*columns[i], type));
-        }
-        *batch = arrow::RecordBatch::Make(schema_, (*batch)->num_rows(), columns);
-        return Status::OK();
-    }
-
-  private:
-    static shared_ptr<arrow::DataType> plain_type(const shared_ptr<arrow::DataType> &type)
-    {
-        auto id = type->id();
-        if (id == arrow::Type::DICTIONARY)
-            return plain_type(static_cast<const arrow::DictionaryType &>(*type).value_type());
-        if (id == arrow::Type::LARGE_STRING || id == arrow::Type::STRING_VIEW) return arrow::utf8();
-        if (id == arrow::Type::INT64 || id == arrow::Type::UINT64) return type;
-        if (arrow::is_integer(id) || arrow::is_floating(id) || arrow::is_decimal(id)) return arrow::float64();
-        return type;
-    }
-
-    shared_ptr<arrow::RecordBatchReader> inner_;
-    shared_ptr<arrow::Schema> schema_;
-};
-
 // What goes wrong in a file names it.
 class named_reader final : public arrow::RecordBatchReader
 {
@@ -749,7 +702,6 @@ Status open_source(const string &uri, const ucid_io_read_options &options, ucid_
             ARROW_ASSIGN_OR_RAISE(reader, open_file(where, plan, &rows));
         }
     }
-    if (options.plain != 0) reader = std::make_shared<plain_reader>(reader);
     source->row_count = rows;
     source->format = plan.format;
     return arrow::ExportRecordBatchReader(reader, &source->stream);

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define UCID_IO_ABI 3u
+#define UCID_IO_ABI 4u
 #define UCID_IO_BATCH_ROWS 131072
 
 /* Ends the name of a column that is read for the kernels but never written. */
@@ -21,7 +21,6 @@ extern "C" {
 typedef struct ucid_io_read_options {
     const char *format;         /* or NULL */
     const char *const *columns; /* names, ends with NULL: only these that exist; NULL: all */
-    int plain;                  /* 1: texts come as utf8, numbers as double or 64-bit integers, no dictionaries */
     int64_t batch_rows;         /* at most; fewer where rows are wide */
     int threads;
     /* CSV only. With `text` every column is given as it is written, so that a CSV file written from it holds the same

@@ -939,7 +939,8 @@ UCID_API void ucid_aggregate_finish(const ucid_aggregate *aggregate, const ucid_
 typedef struct ucid_zones ucid_zones;
 typedef struct ucid_zones_builder ucid_zones_builder;
 
-/* An empty set of zones. allocator may be NULL; it serves the zones too. err NO_MEMORY
+/* An empty set of zones. allocator may be NULL; it serves the zones too.
+ * err   NO_MEMORY
  * safe  one thread at a time          since 0.1 */
 UCID_API ucid_status ucid_zones_builder_new(const ucid_allocator *allocator, ucid_zones_builder **builder,
                                             ucid_error *error);
@@ -954,8 +955,8 @@ UCID_API ucid_status ucid_zones_builder_add(ucid_zones_builder *builder, int64_t
                                             const int64_t *ring_corners, const double *lat_deg, const double *lon_deg,
                                             ucid_error *error);
 /* Add a zone of a geometry in well-known binary: (multi)polygons, alone or in collections, of either byte order, with
- * or without Z, M and SRID; x is the longitude. length 0, and any empty geometry: a zone that holds nothing. err
- * DATA_ERROR: damaged, or points or lines; as above          since 0.1 */
+ * or without Z, M and SRID; x is the longitude. length 0, and any empty geometry: a zone that holds nothing.
+ * err   DATA_ERROR: damaged, or points or lines; as above          since 0.1 */
 UCID_API ucid_status ucid_zones_builder_add_wkb(ucid_zones_builder *builder, const void *wkb, size_t length,
                                                 ucid_error *error);
 
@@ -995,8 +996,9 @@ UCID_API ucid_status ucid_zones_within_all(const ucid_zones *zones, int64_t n, c
 /* The nearest zone of each place, within a distance.
  * in    limit_m 0..1000000
  * out   zone [n], -1 for none; of equally near ones the first. dist_m [n]: 0 within the zone, else great-circle metres
- * to the nearest point of its border, NaN for none; may be NULL. status as above cost  as within where the place is in
- * a zone, else the cells of the grid within the distance err   INVALID_ARGUMENT          since 0.1 */
+ *       to the nearest point of its border, NaN for none; may be NULL. status as above
+ * cost  as within where the place is in a zone, else the cells of the grid within the distance
+ * err   INVALID_ARGUMENT          since 0.1 */
 UCID_API ucid_status ucid_zones_nearest(const ucid_zones *zones, int64_t n, const double *lat_deg,
                                         const double *lon_deg, const uint8_t *validity, double limit_m, int threads,
                                         int32_t *zone, double *dist_m, uint8_t *status, ucid_error *error);

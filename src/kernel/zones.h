@@ -14,9 +14,16 @@
  * Offsets count 16 bytes in the words of the cell's row of the grid, its band: bands are built by different threads and
  * need not know of each other.
  *
- * Words of a TABLE:  edge count << 3 | groups; where groups but the last end; 2^groups codes (0, ZONE, SET), of
- * parities whose bit g is group g; up to the next 16 bytes; edges Words of a LIST:   count; per zone: number, inside <<
- * 31 | where its edges end; up to the next 16 bytes; edges
+ * Words of a TABLE:
+ *     edge count << 3 | groups
+ *     where groups but the last end
+ *     2^groups codes (0, ZONE, SET), of parities whose bit g is group g
+ *     up to the next 16 bytes; edges
+ *
+ * Words of a LIST:
+ *     count
+ *     per zone: number, inside << 31 | where its edges end
+ *     up to the next 16 bytes; edges
  *
  * An edge is (ax, ay, bx, by) relative to its cell's south west corner, a below b. A place (x, y) of the cell crosses
  * it if ay <= y < by and the place is left of it: so a place on an edge counts as east of it, one at the height of an
@@ -106,6 +113,21 @@ static inline const zones_edge *zones_list_edges(const uint32_t *words)
 {
     return (const zones_edge *)(words + ((1 + 2 * (size_t)words[0] + 3) & ~(size_t)3));
 }
+
+/* The front of a file. */
+#define ZONES_MAGIC "UCIDZNS\n"
+typedef struct zones_header {
+    char magic[8];
+    uint32_t format, shift, first_col, first_row, cols, rows;
+    int64_t zone_count, vertex_count;
+    uint64_t byte_length, checksum; /* of all that follows the header */
+    uint64_t zero;
+} zones_header;
+
+/* After it, one a row. */
+typedef struct zones_band_place {
+    uint64_t offset, count; /* bytes from the file's start; words */
+} zones_band_place;
 
 /* Degrees times 1e7, rounded; |degrees| <= 540. Both terms are made positive, so that truncation rounds down. */
 static inline int64_t zones_e7(double degrees) { return (int64_t)(degrees * 1e7 + 6000000000.5) - 6000000000; }

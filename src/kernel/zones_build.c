@@ -7,12 +7,16 @@
  * Within a cell the ray is bent. It runs east to the cell's last column and from there south to the cell's last place,
  * its foot, whose zones are known:
  *
- *      +---------------+         An edge that the ray meets within the cell is met all the same. One that goes out
- *      | place -----+  |         through the wall, the way south, is met by the straight ray for lo <= y < hi and by
- * the |            |  |         bent one for y above where it crosses the wall and, left of it, below. These two differ
- *      |            |  |         exactly for the places above the edge's eastern end. So the test of a straight ray,
- * with
- *      +-------- foot -+         one more edge that rises from that height beyond the wall, answers for the bent one.
+ *      +---------------+
+ *      | place -----+  |
+ *      |            |  |
+ *      |            |  |
+ *      +-------- foot -+
+ *
+ * An edge that the ray meets within the cell is met all the same. One that goes out through the wall, the way south, is
+ * met by the straight ray for lo <= y < hi and by the bent one for y above where it crosses the wall and, left of it,
+ * below. These two differ exactly for the places above the edge's eastern end. So the test of a straight ray, with one
+ * more edge that rises from that height beyond the wall, answers for the bent one.
  *
  * Hence a cell needs only the edges that enter it, none beyond. Its foot's zones are those of the next foot to the
  * east, changed by the edges that cross the line between; east of the whole grid there are none.

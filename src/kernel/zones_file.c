@@ -17,20 +17,7 @@
 #error "zones are mapped as they are: little-endian machines only"
 #endif
 
-#define MAGIC "UCIDZNS\n"
 enum { FORMAT = 1, ALIGN = 64 };
-
-typedef struct header {
-    char magic[8];
-    uint32_t format, shift, first_col, first_row, cols, rows;
-    int64_t zone_count, vertex_count;
-    uint64_t byte_length, checksum; /* of all that follows the header */
-    uint64_t zero;
-} header;
-
-typedef struct band_place {
-    uint64_t offset, count; /* bytes from the file's start; words */
-} band_place;
 
 static uint64_t aligned(uint64_t bytes) { return (bytes + ALIGN - 1) & ~(uint64_t)(ALIGN - 1); }
 
@@ -46,7 +33,7 @@ static ucid_status write_padded(ucid_file_writer *file, const void *bytes, size_
     return status;
 }
 
-static ucid_status write_body(const ucid_zones *zones, const band_place *places, ucid_file_writer *file,
+static ucid_status write_body(const ucid_zones *zones, const zones_band_place *places, ucid_file_writer *file,
                               ucid_error *error)
 {
     size_t codes = (size_t)zones->cols * zones->rows;
@@ -59,7 +46,7 @@ static ucid_status write_body(const ucid_zones *zones, const band_place *places,
 }
 
 /* The checksum is of the bytes as they lie in the file, so it is taken from there. */
-static ucid_status seal(ucid_file_writer *file, header *head, ucid_error *error)
+static ucid_status seal(ucid_file_writer *file, zones_header *head, ucid_error *error)
 {
     ucid_file_map map;
     ucid_status status = ucid_file_map_open(file->temporary, &map, error);
@@ -73,21 +60,21 @@ static ucid_status seal(ucid_file_writer *file, header *head, ucid_error *error)
 ucid_status ucid_zones_write(const ucid_zones *zones, const char *path, ucid_error *error)
 {
     if (zones == NULL || path == NULL) return ucid_fail(error, UCID_INVALID_ARGUMENT, "no zones, or no path");
-    header head = {.magic = MAGIC,
-                   .format = FORMAT,
-                   .shift = (uint32_t)zones->shift,
-                   .first_col = zones->first_col,
-                   .first_row = zones->first_row,
-                   .cols = zones->cols,
-                   .rows = zones->rows,
-                   .zone_count = zones->zone_count,
-                   .vertex_count = zones->vertex_count};
-    band_place *places = ucid_allocate(&zones->allocator, zones->rows, sizeof *places);
+    zones_header head = {.magic = ZONES_MAGIC,
+                         .format = FORMAT,
+                         .shift = (uint32_t)zones->shift,
+                         .first_col = zones->first_col,
+                         .first_row = zones->first_row,
+                         .cols = zones->cols,
+                         .rows = zones->rows,
+                         .zone_count = zones->zone_count,
+                         .vertex_count = zones->vertex_count};
+    zones_band_place *places = ucid_allocate(&zones->allocator, zones->rows, sizeof *places);
     if (places == NULL) return ucid_fail_memory(error, "a table of bands", zones->rows * sizeof *places);
     uint64_t offset = aligned(sizeof head + zones->rows * sizeof *places);
     offset = aligned(offset + (uint64_t)zones->cols * zones->rows * 4);
     for (uint32_t row = 0; row < zones->rows; row++) {
-        places[row] = (band_place){offset, zones->bands[row].count};
+        places[row] = (zones_band_place){offset, zones->bands[row].count};
         offset = aligned(offset + zones->bands[row].count * 4);
     }
     ucid_file_writer file;
@@ -219,9 +206,9 @@ static ucid_status corrupt(const char *path, const char *what, ucid_error *error
     return ucid_fail(error, UCID_INDEX_CORRUPT, "%s: %s", path, what);
 }
 
-static ucid_status check_header(const ucid_file_map *map, const char *path, header *head, ucid_error *error)
+static ucid_status check_header(const ucid_file_map *map, const char *path, zones_header *head, ucid_error *error)
 {
-    if (map->length < sizeof *head || memcmp(map->bytes, MAGIC, sizeof head->magic) != 0) {
+    if (map->length < sizeof *head || memcmp(map->bytes, ZONES_MAGIC, sizeof head->magic) != 0) {
         return ucid_fail(error, UCID_INDEX_FORMAT, "%s: not a file of compiled zones", path);
     }
     memcpy(head, map->bytes, sizeof *head);
@@ -231,7 +218,7 @@ static ucid_status check_header(const ucid_file_map *map, const char *path, head
     }
     if (head->byte_length != map->length) return corrupt(path, "the file is cut off, or too long", error);
     uint64_t codes = (uint64_t)head->cols * head->rows * 4;
-    uint64_t front = aligned(aligned(sizeof *head + (uint64_t)head->rows * sizeof(band_place)) + codes);
+    uint64_t front = aligned(aligned(sizeof *head + (uint64_t)head->rows * sizeof(zones_band_place)) + codes);
     if (head->shift < 1 || head->shift > ZONES_SHIFT_MAX || head->cols == 0 || head->rows == 0 ||
         head->rows > ZONES_HEIGHT || head->cols > ZONES_WIDTH || codes / 4 / head->rows != head->cols ||
         front > map->length || head->zone_count < 0 || head->zone_count > ZONES_MAX) {
@@ -245,7 +232,7 @@ static ucid_status check_header(const ucid_file_map *map, const char *path, head
 
 static ucid_status take_bands(ucid_zones *zones, zones_band *bands, const char *path, ucid_error *error)
 {
-    const band_place *places = (const band_place *)(zones->map.bytes + sizeof(header));
+    const zones_band_place *places = (const zones_band_place *)(zones->map.bytes + sizeof(zones_header));
     size_t most = 0;
     for (uint32_t row = 0; row < zones->rows; row++) {
         uint64_t offset = places[row].offset, count = places[row].count;
@@ -269,7 +256,7 @@ static ucid_status take_bands(ucid_zones *zones, zones_band *bands, const char *
 ucid_status ucid_zones_open(const char *path, const ucid_allocator *allocator, ucid_zones **zones, ucid_error *error)
 {
     ucid_file_map map;
-    header head;
+    zones_header head;
     if (path == NULL || zones == NULL) return ucid_fail(error, UCID_INVALID_ARGUMENT, "no path");
     ucid_status status = ucid_file_map_open(path, &map, error);
     if (status != UCID_OK) return status;
@@ -287,7 +274,7 @@ ucid_status ucid_zones_open(const char *path, const ucid_allocator *allocator, u
         ucid_file_map_close(&map);
         return ucid_fail_memory(error, "zones", head.rows * sizeof *bands);
     }
-    size_t codes = (size_t)aligned(sizeof head + head.rows * sizeof(band_place));
+    size_t codes = (size_t)aligned(sizeof head + head.rows * sizeof(zones_band_place));
     *made = (ucid_zones){.allocator = memory,
                          .zone_count = head.zone_count,
                          .vertex_count = head.vertex_count,
