@@ -45,8 +45,28 @@ static void tell_ends(const json_t *about)
     }
 }
 
-/* Put an index's facts into the report, and a summary for people on stdout. */
-static void tell(const char *path, const ucid_index *index)
+static void tell_people(const char *path, const ucid_index_info *info, const char *date)
+{
+    const ucid_context *context = ucid_context_get("15MIN");
+    printf("%s\n", path);
+    printf("  id            %s, format %u, %.2f MB\n", info->id, info->format, (double)info->byte_length / 1e6);
+    printf("  data          week %.7s, (c) OpenStreetMap contributors\n", date);
+    printf("  box           %.5f %.5f to %.5f %.5f (lat lon), %.2f km2\n", info->min_lat_deg, info->min_lon_deg,
+           info->max_lat_deg, info->max_lon_deg, info->area_km2);
+    printf("  streets       %.1f km in %llu edges, %llu junctions; reach %.0f m, snap limit %.0f m\n",
+           (double)info->street_m / 1000.0, (unsigned long long)info->edge_count, (unsigned long long)info->node_count,
+           info->cutoff_m, info->snap_limit_m);
+    printf("  components    %llu, the largest holds %.1f %%; %llu edges on islands\n",
+           (unsigned long long)info->component_count, 100.0 * info->largest_component,
+           (unsigned long long)info->island_edge_count);
+    for (int p = 0; p < context->part_count; p++) {
+        printf("  %-13s %llu%s\n", context->part_key[p], (unsigned long long)info->opportunity_count[p],
+               info->parts_known >> p & 1 ? "" : ", too few to tell where none is: confidence is lower");
+    }
+}
+
+/* Put an index's facts into the report, and a summary for people on stdout. Returns the exit code. */
+static int tell(const char *path, const ucid_index *index)
 {
     ucid_index_info info;
     ucid_index_info_get(index, &info);
@@ -80,29 +100,17 @@ static void tell(const char *path, const ucid_index *index)
     json_object_set_new(report, "largest_component", json_real(info.largest_component));
     json_object_set_new(report, "places", places);
     json_object_set_new(report, "too_few", too_few);
-    json_t *about = json_loads(info.json, 0, NULL);
-    if (about != NULL) json_object_set_new(report, "about", about);
-    if (cli_json()) {
-        tell_ends(about);
-        return;
+    json_error_t problem;
+    json_t *about = json_loads(info.json, 0, &problem);
+    if (about == NULL && json_error_code(&problem) != json_error_out_of_memory) {
+        return cli_failf(UCID_INDEX_CORRUPT, "%s: what it tells of itself is no JSON: %s", path, problem.text);
     }
-
-    printf("%s\n", path);
-    printf("  id            %s, format %u, %.2f MB\n", info.id, info.format, (double)info.byte_length / 1e6);
-    printf("  data          week %.7s, (c) OpenStreetMap contributors\n", date);
-    printf("  box           %.5f %.5f to %.5f %.5f (lat lon), %.2f km2\n", info.min_lat_deg, info.min_lon_deg,
-           info.max_lat_deg, info.max_lon_deg, info.area_km2);
-    printf("  streets       %.1f km in %llu edges, %llu junctions; reach %.0f m, snap limit %.0f m\n",
-           (double)info.street_m / 1000.0, (unsigned long long)info.edge_count, (unsigned long long)info.node_count,
-           info.cutoff_m, info.snap_limit_m);
-    printf("  components    %llu, the largest holds %.1f %%; %llu edges on islands\n",
-           (unsigned long long)info.component_count, 100.0 * info.largest_component,
-           (unsigned long long)info.island_edge_count);
-    for (int p = 0; p < context->part_count; p++) {
-        printf("  %-13s %llu%s\n", context->part_key[p], (unsigned long long)info.opportunity_count[p],
-               info.parts_known >> p & 1 ? "" : ", too few to tell where none is: confidence is lower");
-    }
+    if (about == NULL) return cli_failf(UCID_NO_MEMORY, "no memory for what %s tells of itself", path);
+    json_object_set(report, "about", about);
+    if (!cli_json()) tell_people(path, &info, date);
     tell_ends(about);
+    json_decref(about);
+    return CLI_DONE;
 }
 
 static int run_build(int argc, const char **argv)
@@ -130,10 +138,10 @@ static int run_build(int argc, const char **argv)
     cli_progress_end();
     double seconds = cli_clock_s() - begun_s;
     json_object_set_new(cli_report(), "seconds", json_real(seconds));
-    tell(build.out, index);
-    if (!cli_json()) printf("  built in      %.2f s\n", seconds);
+    int code = tell(build.out, index);
+    if (code == CLI_DONE && !cli_json()) printf("  built in      %.2f s\n", seconds);
     ucid_index_close(index);
-    return CLI_DONE;
+    return code;
 }
 
 const cli_command cli_index_build = {
@@ -158,9 +166,9 @@ static int run_info(int argc, const char **argv)
     ucid_error error;
     ucid_index *index;
     if (ucid_index_open(argv[0], NULL, &index, &error) != UCID_OK) return cli_fail(&error);
-    tell(argv[0], index);
+    int code = tell(argv[0], index);
     ucid_index_close(index);
-    return CLI_DONE;
+    return code;
 }
 
 const cli_command cli_index_info = {

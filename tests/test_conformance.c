@@ -429,6 +429,7 @@ static void case_score_15min(const json_t *test, const json_t *in)
         const json_t *quality = json_object_get(accessible, fifteen_context.part_key[part]);
         reached.quality[part] = (uint16_t)(4 * json_number_value(quality));
     }
+    reached.score = fifteen_sum(reached.quality);
     ucid_scores scores = {.score = &score, .grade = &grade};
     fifteen_write(&setup, &reached, 0, 0, &scores, 0);
     expect_number(test, json_object_get(out, "score"), score);

@@ -61,6 +61,7 @@ def test_failing_allocations_are_errors(folder, words, most_runs):
             failed += 1
             assert result.returncode in (1, 2, 5), told  # 1 is popt's own way to end, 2 an option that popt lost
             assert result.stderr.strip(), told
-            assert new.read_bytes() == b"old", told
+            # the old file; or the new one, whole, where memory lacked only for telling about it
+            assert new.read_bytes() in (b"old", built or b"old"), told
             assert not [name for name in os.listdir(folder) if name.startswith("new.ucidx.")], told
     assert failed >= 2
