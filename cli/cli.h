@@ -41,8 +41,9 @@ enum { CLI_DONE = 0, CLI_ROWS_INVALID = 1, CLI_USAGE = 2, CLI_RESOURCES = 5 };
 
 /* The report that --json prints when the command has ended: fill it in any case. */
 json_t *cli_report(void);
-int cli_json(void);  /* --json was given: print no text for people on stdout */
-int cli_quiet(void); /* --quiet was given */
+int cli_json(void);         /* --json was given: print no text for people on stdout */
+int cli_json_starved(void); /* jansson lacked memory: what it made or read is not whole */
+int cli_quiet(void);        /* --quiet was given */
 /* The command writes data to stdout, so the report goes to stderr. */
 void cli_stdout_taken(void);
 

@@ -100,12 +100,10 @@ static int tell(const char *path, const ucid_index *index)
     json_object_set_new(report, "largest_component", json_real(info.largest_component));
     json_object_set_new(report, "places", places);
     json_object_set_new(report, "too_few", too_few);
-    json_error_t problem; /* jansson says nothing at all where it lacks memory to begin */
+    json_error_t problem;
     json_t *about = json_loads(info.json, 0, &problem);
-    if (about == NULL && problem.text[0] != '\0' && json_error_code(&problem) != json_error_out_of_memory) {
-        return cli_failf(UCID_INDEX_CORRUPT, "%s: what it tells of itself is no JSON: %s", path, problem.text);
-    }
-    if (about == NULL) return cli_failf(UCID_NO_MEMORY, "no memory for what %s tells of itself", path);
+    if (about == NULL && cli_json_starved()) return cli_failf(UCID_NO_MEMORY, "no memory for what %s tells", path);
+    if (about == NULL) return cli_failf(UCID_INDEX_CORRUPT, "%s: what it tells is no JSON: %s", path, problem.text);
     json_object_set(report, "about", about);
     if (!cli_json()) tell_people(path, &info, date);
     tell_ends(about);

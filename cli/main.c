@@ -53,6 +53,7 @@ static void *json_allocate(size_t size)
 
 json_t *cli_report(void) { return call.report; }
 int cli_json(void) { return call.json; }
+int cli_json_starved(void) { return json_starved; }
 int cli_quiet(void) { return call.quiet; }
 void cli_stdout_taken(void) { call.stdout_taken = 1; }
 
