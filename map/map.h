@@ -1,6 +1,6 @@
 /* map.h: what a map shows, and the two ways to show it. Used by the program and by the Python package.
  *
- *     map_style.c   colours and words of both
+ *     map_style.c   colours, words and errors of both
  *     map_rows.c    table -> map_rows: one row a place, in the small integers that the page holds
  *     map_streets.c index -> polylines within the view, simplified and packed
  *     map_scene.c   rows, index -> what stands around the rows: texts, streets, what is coloured
@@ -57,6 +57,10 @@ extern const double map_grade_breaks[MAP_GRADES]; /* of the grades from the best
 extern const char map_attribution[];
 extern const char *const map_status_codes[]; /* "OFF_NETWORK": map_rows.status is a position in this list */
 extern const int map_status_count;
+
+/* Say what went wrong; returns the status. error may be NULL. */
+ucid_status map_fail(ucid_error *error, ucid_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Whether a row is a place to be counted: it has a score, and a street is near. */
 int map_is_place(const map_rows *rows, int64_t row);

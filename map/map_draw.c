@@ -4,7 +4,6 @@
 
 #include <cairo.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -461,18 +460,6 @@ static void frame_draw(const scene *s, const digest *d, double width, double hei
     if (s->rows->count > 0) scale_bar(s, width - margin, height - 38 * u);
 }
 
-static ucid_status fail(ucid_error *error, ucid_status status, const char *format, ...)
-{
-    if (error != NULL) {
-        *error = (ucid_error){.status = status, .byte = -1, .row = -1};
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(error->message, sizeof error->message, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
-
 static cairo_status_t put(void *out, const unsigned char *bytes, unsigned length)
 {
     return fwrite(bytes, 1, length, out) == length ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
@@ -513,8 +500,8 @@ ucid_status ucid_map_draw(const map_picture *picture, FILE *out, ucid_error *err
     cairo_destroy(s.cr);
     if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_write_to_png_stream(surface, put, out);
     cairo_surface_destroy(surface);
-    if (status == CAIRO_STATUS_NO_MEMORY) return fail(error, UCID_NO_MEMORY, "no memory for the picture");
+    if (status == CAIRO_STATUS_NO_MEMORY) return map_fail(error, UCID_NO_MEMORY, "no memory for the picture");
     if (status != CAIRO_STATUS_SUCCESS && status != CAIRO_STATUS_WRITE_ERROR)
-        return fail(error, UCID_INTERNAL_ERROR, "the picture: %s", cairo_status_to_string(status));
+        return map_fail(error, UCID_INTERNAL_ERROR, "the picture: %s", cairo_status_to_string(status));
     return UCID_OK;
 }

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,18 +12,6 @@
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "columns are written as they lie in memory, which must be little-endian"
 #endif
-
-static ucid_status fail(ucid_error *error, ucid_status status, const char *format, ...)
-{
-    if (error != NULL) {
-        *error = (ucid_error){.status = status, .byte = -1, .row = -1};
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(error->message, sizeof error->message, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
 
 /* ------------------------------------------------------------------------------------------------------- Columns -- */
 
@@ -213,14 +200,14 @@ static char *file_read(const char *path, ucid_error *error)
 {
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
-        fail(error, UCID_FILE_NOT_FOUND, "%s: %s", path, strerror(errno));
+        map_fail(error, UCID_FILE_NOT_FOUND, "%s: %s", path, strerror(errno));
         return NULL;
     }
     struct stat about;
     char *text = fstat(fileno(file), &about) == 0 ? malloc((size_t)about.st_size + 1) : NULL;
     if (text != NULL) text[fread(text, 1, (size_t)about.st_size, file)] = '\0';
     fclose(file);
-    if (text == NULL) fail(error, UCID_NO_MEMORY, "no memory for the page");
+    if (text == NULL) map_fail(error, UCID_NO_MEMORY, "no memory for the page");
     return text;
 }
 
@@ -235,7 +222,7 @@ ucid_status map_page_write(const map_rows *rows, const map_streets *streets, con
     char *data = title != NULL ? strstr(title, data_mark) : NULL;
     if (data == NULL) {
         free(page);
-        return fail(error, UCID_DATA_ERROR, "%s is not the page of this program", template_path);
+        return map_fail(error, UCID_DATA_ERROR, "%s is not the page of this program", template_path);
     }
     fwrite(page, 1, (size_t)(title - page), out);
     title_put(out, texts->title);
@@ -244,5 +231,5 @@ ucid_status map_page_write(const map_rows *rows, const map_streets *streets, con
     int complete = data_put(out, rows, streets, texts, measure);
     fputs(data + sizeof data_mark - 1, out);
     free(page);
-    return complete ? UCID_OK : fail(error, UCID_INVALID_ARGUMENT, "the title is not UTF-8");
+    return complete ? UCID_OK : map_fail(error, UCID_INVALID_ARGUMENT, "the title is not UTF-8");
 }

@@ -3,24 +3,11 @@
 #include "map_rows.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { FRAMES_MAX = 512, ROWS_MAX = 2000000 };
-
-static ucid_status fail(ucid_error *error, ucid_status status, const char *format, ...)
-{
-    if (error != NULL) {
-        *error = (ucid_error){.status = status, .byte = -1, .row = -1};
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(error->message, sizeof error->message, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
 
 /* ------------------------------------------------------------------------------------------------------- Columns -- */
 
@@ -326,11 +313,11 @@ ucid_status map_rows_begin(map_rows *rows, const struct ArrowSchema *schema, uci
     rows->has_cell = c.cell.type != 0;
     rows->has_point = c.lat.type != 0 && c.lon.type != 0;
     if (c.score.type == 0)
-        return fail(error, UCID_DATA_ERROR, "there is no column score; `ucid score` and `ucid grid` write it");
-    if (is_text(&c.score)) return fail(error, UCID_DATA_ERROR, "column score is text, not a number");
-    if (!rows->cells && !rows->has_point) return fail(error, UCID_DATA_ERROR, "points need columns lat and lon");
+        return map_fail(error, UCID_DATA_ERROR, "there is no column score; `ucid score` and `ucid grid` write it");
+    if (is_text(&c.score)) return map_fail(error, UCID_DATA_ERROR, "column score is text, not a number");
+    if (!rows->cells && !rows->has_point) return map_fail(error, UCID_DATA_ERROR, "points need columns lat and lon");
     if (!rows->has_cell && !rows->has_point && !rows->has_ucid)
-        return fail(error, UCID_DATA_ERROR, "rows have no place: no column h3, ucid, or lat and lon");
+        return map_fail(error, UCID_DATA_ERROR, "rows have no place: no column h3, ucid, or lat and lon");
     rows->cells = rows->cells && (rows->has_cell || !rows->has_point);
     return UCID_OK;
 }
@@ -372,15 +359,15 @@ ucid_status map_rows_add(map_rows *rows, const struct ArrowSchema *schema, const
     batch_columns c;
     columns_find(rows, schema, batch, &c);
     if (rows->count + batch->length > ROWS_MAX)
-        return fail(error, UCID_DATA_ERROR, "a map shows at most %d rows; `ucid aggregate` makes fewer of them",
-                    ROWS_MAX);
+        return map_fail(error, UCID_DATA_ERROR, "a map shows at most %d rows; `ucid aggregate` makes fewer of them",
+                        ROWS_MAX);
     if (!rows_reserve(rows, rows->count + batch->length + 1))
-        return fail(error, UCID_NO_MEMORY, "no memory for the rows");
+        return map_fail(error, UCID_NO_MEMORY, "no memory for the rows");
     for (int64_t row = 0; row < batch->length; row++) {
         double score = column_number(&c.score, row);
         if (score < 0 || score > 100.005)
-            return fail(error, UCID_DATA_ERROR, "row %lld: score %g is not within 0..100",
-                        (long long)(rows->seen + row), score);
+            return map_fail(error, UCID_DATA_ERROR, "row %lld: score %g is not within 0..100",
+                            (long long)(rows->seen + row), score);
         if (row_take(rows, &c, row)) {
             rows->count++;
         } else {
@@ -437,16 +424,16 @@ static void bounds_set(map_rows *rows)
 
 ucid_status map_rows_finish(map_rows *rows, ucid_error *error)
 {
-    if (!rows_reserve(rows, 1)) return fail(error, UCID_NO_MEMORY, "no memory for the rows");
+    if (!rows_reserve(rows, 1)) return map_fail(error, UCID_NO_MEMORY, "no memory for the rows");
     if (rows->cells) {
         uint64_t repeated = repeated_cell(rows);
-        if (repeated == UINT64_MAX) return fail(error, UCID_NO_MEMORY, "no memory for the rows");
+        if (repeated == UINT64_MAX) return map_fail(error, UCID_NO_MEMORY, "no memory for the rows");
         if (repeated != 0) {
             char text[16];
             ucid_cell_format(repeated, text);
-            return fail(error, UCID_DATA_ERROR,
-                        "cell %s is there more than once; a map of cells needs one row a cell%s", text,
-                        rows->has_point ? ", or --points" : "");
+            return map_fail(error, UCID_DATA_ERROR,
+                            "cell %s is there more than once; a map of cells needs one row a cell%s", text,
+                            rows->has_point ? ", or --points" : "");
         }
     }
     bounds_set(rows);

@@ -7,16 +7,6 @@
 
 enum { STREET_BYTES_MAX = 12000000 };
 
-static ucid_status fail(ucid_error *error, ucid_status status, const char *show, const char *reason, const char *name)
-{
-    if (error != NULL) {
-        *error = (ucid_error){.status = status, .byte = -1, .row = -1};
-        snprintf(error->message, sizeof error->message, "%s%.60s%s%s", show != NULL ? "show " : "",
-                 show != NULL ? show : "", reason, name);
-    }
-    return status;
-}
-
 static ucid_status find_measure(const map_rows *rows, const char *show, int *measure, ucid_error *error)
 {
     *measure = MAP_SCORE;
@@ -24,16 +14,17 @@ static ucid_status find_measure(const map_rows *rows, const char *show, int *mea
     if (strcmp(show, "confidence") == 0) {
         *measure = MAP_CONFIDENCE;
         if (rows->has_confidence) return UCID_OK;
-        return fail(error, UCID_INVALID_ARGUMENT, show, ": the table has no such column", "");
+        return map_fail(error, UCID_INVALID_ARGUMENT, "show %.60s: the table has no such column", show);
     }
     for (int p = 0; p < rows->context->part_count; p++) {
         if (strcmp(show, rows->context->part_key[p]) != 0) continue;
         *measure = p;
         if (rows->has_part[p]) return UCID_OK;
-        return fail(error, UCID_INVALID_ARGUMENT, show, ": the table has no such column; scores with detail have it",
-                    "");
+        return map_fail(error, UCID_INVALID_ARGUMENT,
+                        "show %.60s: the table has no such column; scores with detail have it", show);
     }
-    return fail(error, UCID_INVALID_ARGUMENT, show, ": not score, confidence or a part of ", rows->context->id);
+    return map_fail(error, UCID_INVALID_ARGUMENT, "show %.60s: not score, confidence or a part of %s", show,
+                    rows->context->id);
 }
 
 /* Field `number` of all frames of the identifiers, where they agree; else "". */
@@ -95,7 +86,7 @@ ucid_status map_scene_init(map_scene *scene, const map_rows *rows, const ucid_in
     set_texts(rows, index, title, &scene->texts, scene->title);
     if (index == NULL || rows->count == 0 || pack_streets(rows, index, scene)) return UCID_OK;
     map_scene_free(scene);
-    return fail(error, UCID_NO_MEMORY, NULL, "no memory for the streets", "");
+    return map_fail(error, UCID_NO_MEMORY, "no memory for the streets");
 }
 
 void map_scene_free(map_scene *scene) { map_streets_free(&scene->streets); }

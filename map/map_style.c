@@ -1,6 +1,8 @@
-/* What the page and the picture have in common: colours, grades, words, and what counts as a place. */
+/* What the page and the picture have in common: colours, grades, words, errors, and what counts as a place. */
 #include "map.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Evenly spaced in OKLab (0.023 apart, lightness falling from 0.955 to 0.29), from the yellow of paper to ink. */
@@ -24,4 +26,16 @@ int map_is_place(const map_rows *rows, int64_t row)
     if (rows->status[row] == MAP_NULL8) return 1;
     const char *code = map_status_codes[rows->status[row]];
     return strcmp(code, "OFF_NETWORK") != 0 && strcmp(code, "OUTSIDE_INDEX") != 0;
+}
+
+ucid_status map_fail(ucid_error *error, ucid_status status, const char *format, ...)
+{
+    if (error != NULL) {
+        *error = (ucid_error){.status = status, .byte = -1, .row = -1};
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(error->message, sizeof error->message, format, arguments);
+        va_end(arguments);
+    }
+    return status;
 }
