@@ -2,9 +2,17 @@
  *
  * Let far(s) be the largest distance from a place of a box to segment s (distance to a segment is convex, so a corner
  * has it), near(s) the smallest. No place of the box is farther than U = min far(s) from its nearest street, so s can
- * be nearest only if near(s) <= U. What cannot be nearest in a box cannot be in a part of it either, so lists are
- * narrowed on the way down: block -> cell -> quarters, until a list is short or the box as small as a leaf may be. The
- * work at a box is linear in the list above it, and it stays in the cache.
+ * be nearest only if near(s) <= U. That leaves thrice as many as are nearest somewhere: a street behind another one is
+ * ruled out by neither bound, but by the two together. Distance being convex, d(s) lies above the plane that touches it
+ * in the middle of the box; that plane less d(s') is concave, so where it is positive at the four corners s' is nearer
+ * than s in all of the box.
+ *
+ *          corner +-----------+ corner
+ *                 |     . s'  |  -----  s: behind s' from every corner
+ *          corner +-----------+ corner
+ *
+ * What cannot be nearest in a box cannot be in a part of it either, so lists are narrowed on the way down: block
+ * -> cell -> quarters, until a list is short or the box as small as a leaf may be. It all stays in the cache.
  *
  * Distances are floats, in metres from the middle of the block, and near(s) is bounded from below by the gaps along the
  * axes and along the segment's normal; a list may hold a segment too many by that and by the slack, none too few. The
@@ -23,9 +31,9 @@
 #include <string.h>
 
 enum { ROWS_AT_ONCE = 64, COVERAGE_RESOLUTION = 7 };
-enum { LIST_SHORT = 12 }; /* a longer list is worth the room of four, which bench_score decides */
-#define SLACK_M 0.05f     /* floats err by millimetres within 100 km */
-#define FAR_AWAY 1e15f    /* metres; its square is a float */
+enum { LIST_SHORT = 8 }; /* a longer list is worth the room of four: the lanes that are tried at once */
+#define SLACK_M 0.05f    /* floats err by millimetres within 100 km */
+#define FAR_AWAY 1e15f   /* metres; its square is a float */
 
 /* What a row has become. Leaves and candidates are numbered from the row's first. */
 typedef struct row_work {
@@ -55,8 +63,9 @@ typedef struct surroundings {
 } surroundings;
 
 enum { LANES = 8 };
-/* Planes of surroundings: end a, the way to end b, 1 / length squared, a squared distance. */
-enum { AX, AY, DX, DY, INVERSE, SQUARE, PLANES };
+/* Planes of surroundings: end a, the way to end b, 1 / length squared, a squared distance; distances from the corners
+ * of a box, and what these are at least by the plane that touches in the middle. */
+enum { AX, AY, DX, DY, INVERSE, SQUARE, CORNER, BELOW = CORNER + 4, PLANES = BELOW + 4 };
 
 typedef struct worker_scratch {
     uint32_t *seen; /* [segments] stamp of the window that met the segment */
@@ -65,7 +74,7 @@ typedef struct worker_scratch {
     size_t wanted_capacity;
     uint32_t *kept; /* places in surroundings, main network first, of what goes down */
     size_t kept_capacity;
-    surroundings around[UCIDX_DEPTH_MAX + 2];       /* of the block, the cell, its quarters, theirs, ... */
+    surroundings around[2 * UCIDX_DEPTH_MAX + 3];   /* of the block, the cell, what is in reach, a quarter, ... */
     ucidx_leaf pieces[UCIDX_PIECES * UCIDX_PIECES]; /* of a cell: the list of each of the finest leaves */
 } worker_scratch;
 
@@ -270,7 +279,69 @@ static int narrow(const build *b, const worker_scratch *w, const surroundings *f
     return 1;
 }
 
-/* List a box by what is around it, or its quarters. around[1] is narrowed further for the quarters. */
+/* Distances from the corners of a box, and the planes below them. */
+static void measure_corners(const surroundings *around, const box *at)
+{
+    const float *restrict ax = plane_of(around, AX), *restrict ay = plane_of(around, AY);
+    const float *restrict dx = plane_of(around, DX), *restrict dy = plane_of(around, DY);
+    const float *restrict inverse = plane_of(around, INVERSE);
+    const float half_x = at->half_x, half_y = at->half_y;
+    for (int k = 0; k < 5; k++) { /* the corners, then the middle */
+        float x = k == 4 ? at->x : k & 1 ? at->x + half_x : at->x - half_x;
+        float y = k == 4 ? at->y : k & 2 ? at->y + half_y : at->y - half_y;
+        float *restrict distance = plane_of(around, k < 4 ? CORNER + k : SQUARE);
+        float *restrict east = plane_of(around, BELOW), *restrict north = plane_of(around, BELOW + 1);
+        for (size_t i = 0; i < around->count; i++) {
+            float px = x - ax[i], py = y - ay[i];
+            float t = (px * dx[i] + py * dy[i]) * inverse[i];
+            t = t > 0.0f ? t : 0.0f;
+            t = t < 1.0f ? t : 1.0f;
+            float ex = px - t * dx[i], ey = py - t * dy[i];
+            distance[i] = sqrtf(ex * ex + ey * ey);
+            east[i] = ex;
+            north[i] = ey;
+        }
+    }
+    const float *restrict middle = plane_of(around, SQUARE);
+    float *restrict below[4];
+    for (int k = 0; k < 4; k++) below[k] = plane_of(around, BELOW + k);
+    for (size_t i = 0; i < around->count; i++) {
+        float steep = 1.0f / (middle[i] + 1e-6f); /* on the street itself: as good as level */
+        float east = below[0][i] * steep * half_x, north = below[1][i] * steep * half_y;
+        below[0][i] = middle[i] - east - north;
+        below[1][i] = middle[i] + east - north;
+        below[2][i] = middle[i] - east + north;
+        below[3][i] = middle[i] + east + north;
+    }
+}
+
+/* Append to w->kept what of one network no other of it is nearer than in all of the box. */
+static size_t rule_out(worker_scratch *w, const surroundings *around, int island, size_t count)
+{
+    size_t start = island ? around->first_island : 0, end = island ? around->count : around->first_island;
+    const float *below[4], *corner[4];
+    for (int k = 0; k < 4; k++) {
+        below[k] = plane_of(around, BELOW + k);
+        corner[k] = plane_of(around, CORNER + k);
+    }
+    float *restrict behind = plane_of(around, SQUARE); /* metres, at the corner where it is least */
+    for (size_t i = start; i < end; i++) behind[i] = 0.0f;
+    for (size_t j = start; j < end; j++) {
+        const float c0 = corner[0][j], c1 = corner[1][j], c2 = corner[2][j], c3 = corner[3][j];
+        for (size_t i = start; i < end; i++) {
+            float m0 = below[0][i] - c0, m1 = below[1][i] - c1, m2 = below[2][i] - c2, m3 = below[3][i] - c3;
+            float south = m0 < m1 ? m0 : m1, north = m2 < m3 ? m2 : m3, least = south < north ? south : north;
+            behind[i] = behind[i] > least ? behind[i] : least;
+        }
+    }
+    for (size_t i = start; i < end; i++) {
+        w->kept[count] = (uint32_t)i;
+        count += around->segments[i] != UINT32_MAX && behind[i] <= SLACK_M;
+    }
+    return count;
+}
+
+/* List a box by what is around it, or its quarters. What is in reach is around[1]; what a quarter needs, around[2]. */
 static int list_box(gridding *g, worker_scratch *w, row_work *work, surroundings *around, const box *at)
 {
     const build *b = g->b;
@@ -281,6 +352,13 @@ static int list_box(gridding *g, worker_scratch *w, row_work *work, surroundings
     size_t main_count = pick(w, around, 0, (reach[0] < limit ? reach[0] : limit) + SLACK_M, 0), count = main_count;
     if (reach[0] > limit - 2.0f / UCIDX_UNITS_PER_M) { /* some place here may need an island */
         count = pick(w, around, 1, (reach[1] < limit ? reach[1] : limit) + SLACK_M, count);
+    }
+    if (count > 2) {
+        if (!narrow(b, w, around, main_count, count, around + 1)) return 0;
+        around++;
+        measure_corners(around, at);
+        main_count = rule_out(w, around, 0, 0);
+        count = rule_out(w, around, 1, main_count);
     }
     if (count > LIST_SHORT && at->pieces > 1) {
         if (!narrow(b, w, around, main_count, count, around + 1)) return 0;
