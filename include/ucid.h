@@ -611,6 +611,34 @@ UCID_API const ucid_context *ucid_context_get(const char *id);
 /* Contexts in table order; NULL past the end.                                                            since 0.1 */
 UCID_API const ucid_context *ucid_context_at(int position);
 
+/* A component of a score that is a function of one number: 0 up to `zero`, 100 from `full` on, straight between them;
+ * zero is above full where less is better. These are formulas of the standard for contexts that the library does not
+ * compute by itself; who has the numbers, a plug-in for example, gets the standard's scores. Borrowed, static. */
+typedef struct ucid_component {
+    const char *context; /* "TRANSIT" */
+    const char *key;     /* "accessibility" */
+    const char *input;   /* what the number is, and its unit: "stop_m" */
+    double weight;       /* in the context's score */
+    double zero, full;   /* 500, 300 */
+} ucid_component;
+
+/* Component of a context by key; NULL where there is none.                                               since 0.1 */
+UCID_API const ucid_component *ucid_component_get(const char *context, const char *key);
+/* Components in table order; NULL past the end.                                                          since 0.1 */
+UCID_API const ucid_component *ucid_component_at(int position);
+/* Scores of a column of numbers.
+ * in    values [n], in the unit of the component's input; NaN gives NaN
+ * out   scores [n], 0..100, not rounded; may be values
+ * ref   docs/contexts.md          since 0.1 */
+UCID_API void ucid_component_scores(const ucid_component *component, int64_t n, const double *values, double *scores);
+/* The same of a number with limits of one's own: 0 at min, 100 at max, or the other way round; 50 where min is max; NaN
+ * where one of them is.                                                                                   since 0.1 */
+UCID_API double ucid_normalize(double value, double min, double max, int invert);
+/* 100 (1 - G) of n >= 1 values, none negative; G is the Gini coefficient, the sum of |x_i - x_j| over all i and j
+ * divided by 2 n^2 times the mean: 100 where all are equal. Of access to services by terciles of income it is EQUITY's
+ * income_equity. NaN where a value is negative, infinite or NaN, or n < 1. cost O(n^2)                     since 0.1 */
+UCID_API double ucid_equality(int64_t n, const double *values);
+
 /* ----------------------------------------------------------------------------------------------------- 7. Index -- */
 
 typedef struct ucid_index ucid_index;

@@ -410,9 +410,60 @@ static void contexts_are_as_documented(void **state)
     assert_string_equal(ucid_grade_text(200), "F");
 }
 
+static void components_are_as_documented(void **state)
+{
+    (void)state;
+    FILE *file = fopen(SOURCE_DIR "/docs/contexts.md", "r");
+    assert_non_null(file);
+    char line[400], context[32], key[32], input[32];
+    double weight, zero, full, sum = 0;
+    int n = 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "| %31[A-Z] | %31[a-z_] | %lf | %31[a-z_0-9] | %lf | %lf |", context, key, &weight, input,
+                   &zero, &full) != 6) {
+            continue;
+        }
+        const ucid_component *c = ucid_component_at(n++);
+        assert_non_null(c);
+        assert_ptr_equal(c, ucid_component_get(context, key));
+        assert_string_equal(c->input, input);
+        assert_true(batch_same(c->weight, weight) && batch_same(c->zero, zero) && batch_same(c->full, full));
+        sum += weight;
+    }
+    fclose(file);
+    assert_true(n == 12 && fabs(sum - (1.0 + 0.4 + 0.8 + 0.25)) < 1e-12);
+    assert_null(ucid_component_at(n));
+    assert_null(ucid_component_at(-1));
+    assert_null(ucid_component_get("TRANSIT", "block_size"));
+    assert_null(ucid_component_get(NULL, NULL));
+}
+
+/* Values that the conformance cases do not have. */
+static void components_of_odd_numbers(void **state)
+{
+    (void)state;
+    for (int i = 0; ucid_component_at(i) != NULL; i++) {
+        const ucid_component *c = ucid_component_at(i);
+        double up = c->full > c->zero ? INFINITY : -INFINITY;
+        double values[6] = {NAN, up, -up, c->zero, c->full, (c->zero + c->full) / 2}, scores[6];
+        ucid_component_scores(c, 6, values, scores);
+        assert_true(isnan(scores[0]) && batch_same(scores[1], 100) && batch_same(scores[2], 0));
+        assert_true(batch_same(scores[3], 0) && batch_same(scores[4], 100) && fabs(scores[5] - 50) < 1e-12);
+        ucid_component_scores(c, 0, NULL, NULL);
+    }
+    assert_true(isnan(ucid_normalize(NAN, 0, 1, 0)) && isnan(ucid_normalize(0, NAN, 1, 0)));
+    assert_true(batch_same(ucid_normalize(9, 10, 0, 0), 10) && batch_same(ucid_normalize(9, 10, 0, 1), 90));
+    const double equal[3] = {7, 7, 7}, none[2] = {0, 0}, one_has_all[4] = {0, 0, 0, 8}, wrong[2] = {1, -1},
+                 endless[2] = {1, INFINITY};
+    assert_true(batch_same(ucid_equality(3, equal), 100) && batch_same(ucid_equality(2, none), 100));
+    assert_true(batch_same(ucid_equality(4, one_has_all), 25)); /* G = (n - 1) / n */
+    assert_true(isnan(ucid_equality(0, NULL)) && isnan(ucid_equality(2, wrong)) && isnan(ucid_equality(2, endless)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(components_are_as_documented),       cmocka_unit_test(components_of_odd_numbers),
         cmocka_unit_test(kernels_equal_brute_force),          cmocka_unit_test(explanations_equal_scores),
         cmocka_unit_test(every_way_gives_the_same_bytes),     cmocka_unit_test(nulls_and_missing_outputs),
         cmocka_unit_test(coordinates_at_the_edges_of_floats), cmocka_unit_test(damaged_numbers_do_no_harm),

@@ -760,11 +760,85 @@ static PyObject *context_ids(PyObject *module, PyObject *ignored)
     return list;
 }
 
+/* ---------------------------------------------------------------------------------------------------- components -- */
+
+static PyObject *components(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    PyObject *list = PyList_New(0);
+    const ucid_component *c;
+    for (int i = 0; list != NULL && (c = ucid_component_at(i)) != NULL; i++) {
+        PyObject *row = Py_BuildValue("(sssddd)", c->context, c->key, c->input, c->weight, c->zero, c->full);
+        if (row == NULL || PyList_Append(list, row) != 0) Py_CLEAR(list);
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
+/* A buffer of doubles; 0 on success. */
+static int take_doubles(PyObject *object, int flags, Py_buffer *view)
+{
+    if (PyObject_GetBuffer(object, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | flags) != 0) return -1;
+    if (view->format != NULL && strcmp(view->format, "d") == 0) return 0;
+    PyBuffer_Release(view);
+    PyErr_SetString(PyExc_TypeError, "values are not a buffer of doubles");
+    return -1;
+}
+
+static PyObject *component_scores(PyObject *module, PyObject *args)
+{
+    (void)module;
+    const char *context, *key;
+    PyObject *values;
+    Py_buffer view;
+    if (!PyArg_ParseTuple(args, "ssO:component_scores", &context, &key, &values)) return NULL;
+    const ucid_component *component = ucid_component_get(context, key);
+    if (component == NULL) Py_RETURN_FALSE;
+    if (take_doubles(values, PyBUF_WRITABLE, &view) != 0) return NULL;
+    Py_BEGIN_ALLOW_THREADS;
+    ucid_component_scores(component, (int64_t)(view.len / 8), view.buf, view.buf);
+    Py_END_ALLOW_THREADS;
+    PyBuffer_Release(&view);
+    Py_RETURN_TRUE;
+}
+
+static PyObject *normalize(PyObject *module, PyObject *args)
+{
+    (void)module;
+    double value, min, max;
+    int invert;
+    if (!PyArg_ParseTuple(args, "dddp:normalize", &value, &min, &max, &invert)) return NULL;
+    return PyFloat_FromDouble(ucid_normalize(value, min, max, invert));
+}
+
+static PyObject *equality(PyObject *module, PyObject *values)
+{
+    (void)module;
+    Py_buffer view;
+    if (take_doubles(values, 0, &view) != 0) return NULL;
+    double result;
+    Py_BEGIN_ALLOW_THREADS;
+    result = ucid_equality((int64_t)(view.len / 8), view.buf);
+    Py_END_ALLOW_THREADS;
+    PyBuffer_Release(&view);
+    return PyFloat_FromDouble(result);
+}
+
 PyMethodDef ext_places_methods[] = {
     {"build_index", build_index, METH_VARARGS,
      "build_index($module, extract, path, threads, progress, boundary, cutoff_m, snap_limit_m, buffer_m, /)\n--\n\nSee "
      "ucid.build_index."},
     {"context_ids", context_ids, METH_NOARGS, "context_ids($module, /)\n--\n\nIds of the built-in contexts."},
+    {"components", components, METH_NOARGS,
+     "components($module, /)\n--\n\nContext, key, input, weight, zero and full of each; see ucid.list_components."},
+    {"component_scores", component_scores, METH_VARARGS,
+     "component_scores($module, context, component, values, /)\n--\n\nPut scores in the place of a buffer of doubles; "
+     "False where there is no such component."},
+    {"normalize", normalize, METH_VARARGS,
+     "normalize($module, value, min, max, invert, /)\n--\n\nSee ucid.normalize_score."},
+    {"equality", equality, METH_O,
+     "equality($module, values, /)\n--\n\nSee ucid.equality; values are a buffer of doubles."},
     {"restore_result", restore_result, METH_VARARGS, "The ContextResult that gave these values to pickle."},
     {NULL, NULL, 0, NULL},
 };

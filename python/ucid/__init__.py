@@ -30,6 +30,7 @@ from ucid.identifiers import canonicalize, canonicalize_ucid, validate_ucid
 if TYPE_CHECKING:
     from ucid.cities import City, CityRegistry, get_city, get_city_bbox, list_cities, search_cities
     from ucid.columns import ArrowStream, aggregate, create, grid, parse, score
+    from ucid.components import Component, component_scores, equality, list_components, normalize_score
     from ucid.contexts import get_context, list_contexts, register_context
     from ucid.grids import (
         cell_to_boundary,
@@ -60,6 +61,7 @@ _HOMES = {
     "cities": "City CityRegistry get_cities_by_coordinates get_city get_city_bbox get_registry_info list_cities"
     " list_countries search_cities",
     "columns": "ArrowStream aggregate create grid parse score",
+    "components": "Component component_scores equality list_components normalize_score",
     "contexts": "get_context list_contexts register_context",
     "grids": "cell_area cell_to_boundary cell_to_latlng cell_to_parent generate_grid_h3 get_resolution k_ring"
     " latlng_to_cell scan_city_grid",
