@@ -87,7 +87,7 @@ static int run(int argc, const char **argv)
         if (error.status == UCID_INVALID_ARGUMENT) return cli_usage("%s", error.message);
         return cli_fail(&error);
     }
-    int code = cli_table_write(&tables, source.format, &groups, -1, NULL, NULL);
+    int code = cli_table_write(&tables, source.format, &groups, -1, NULL);
     json_object_set_new(cli_report(), "rows_read", json_integer((json_int_t)rows));
     return code;
 }

@@ -123,7 +123,9 @@ const cli_command cli_catalog_add = {
     "catalog add",
     "Add indexes to a catalog",
     "Commands and workers ask a catalog for the index that covers a place. Its paths\n"
-    "are relative, so a folder with a catalog may be moved whole.\n\n"
+    "are relative, so a folder with a catalog may be moved whole, to an object store\n"
+    "too: an index there is fetched when a place first needs it, once a host, into\n"
+    "$UCID_CACHE/indexes (~/.cache/ucid/indexes), and refused if its sha256 is another.\n\n"
     "  ucid catalog add indexes/ indexes/*.ucidx\n"
     "  ucid score places.parquet -o scores.parquet --catalog indexes/\n",
     options,

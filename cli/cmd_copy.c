@@ -18,7 +18,7 @@ static int run(int argc, const char **argv)
     ucid_io_source source;
     ucid_error error;
     if (cli_table_open(&tables, argv[0], &read, &source, &error) != UCID_OK) return cli_fail(&error);
-    return cli_table_write(&tables, source.format, &source.stream, source.row_count, NULL, NULL);
+    return cli_table_write(&tables, source.format, &source.stream, source.row_count, NULL);
 }
 
 const cli_command cli_copy = {

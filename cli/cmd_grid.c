@@ -60,12 +60,11 @@ static int open_grid(const cli_indexes *indexes, ucid_grid **grid)
         box[2] = city.max_lat_deg;
         box[3] = city.max_lon_deg;
     } else if (indexes->count == 1) {
-        ucid_index_info info;
-        ucid_index_info_get(indexes->index[0], &info);
-        box[0] = info.min_lat_deg;
-        box[1] = info.min_lon_deg;
-        box[2] = info.max_lat_deg;
-        box[3] = info.max_lon_deg;
+        const ucid_catalog_entry *only = &indexes->entry[0];
+        box[0] = only->min_lat_deg;
+        box[1] = only->min_lon_deg;
+        box[2] = only->max_lat_deg;
+        box[3] = only->max_lon_deg;
     } else {
         return cli_usage("with several indexes one of --bbox, --city, --boundary is needed");
     }
@@ -111,7 +110,7 @@ static int run(int argc, const char **argv)
         cells.release(&cells);
         code = cli_fail(&error);
     } else {
-        code = cli_table_write(&tables, NULL, &scored, -1, NULL, NULL);
+        code = cli_table_write(&tables, NULL, &scored, -1, &indexes.failed);
         /* Cells in the sea are no fault of the input. */
         if (code == CLI_ROWS_INVALID) code = CLI_DONE;
     }

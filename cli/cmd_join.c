@@ -129,7 +129,7 @@ static int join_table(const char *in, const ucid_zone_table *zones, const ucid_j
         source.stream.release(&source.stream);
         code = cli_fail(&error);
     } else {
-        code = cli_table_write(&tables, source.format, &joined, source.row_count, NULL, NULL);
+        code = cli_table_write(&tables, source.format, &joined, source.row_count, NULL);
     }
     free(hidden_lat);
     free(hidden_lon);

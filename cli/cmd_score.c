@@ -3,7 +3,6 @@
 #include "indexes.h"
 #include "table.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,49 +56,15 @@ static char *hidden_name(const struct ArrowSchema *schema, const char *const *na
     return NULL;
 }
 
-/* Places that lie outside every index, but would not if their coordinates were swapped. */
-typedef struct swapped {
-    const ucid_catalog *catalog;
-    char lat[256], lon[256];
-    int64_t rows, outside;
-} swapped;
+/* Columns whose values are exchanged, most likely. */
+typedef struct exchanged {
+    int64_t outside, rows; /* 0: they are not */
+} exchanged;
 
-enum { SWAPPED_ROWS = 1 << 18 };
-
-static double coordinate(const struct ArrowSchema *schema, const struct ArrowArray *column, int64_t row)
+static int tell_exchanged(void *ctx, int64_t outside, int64_t rows)
 {
-    int64_t at = row + column->offset;
-    const uint8_t *valid = column->buffers[0];
-    if (column->null_count != 0 && valid != NULL && (valid[at >> 3] >> (at & 7) & 1) == 0) return NAN;
-    return schema->format[0] == 'g' ? ((const double *)column->buffers[1])[at]
-                                    : (double)((const float *)column->buffers[1])[at];
-}
-
-static void look(void *ctx, const struct ArrowSchema *schema, const struct ArrowArray *batch)
-{
-    swapped *self = ctx;
-    int64_t lat = cli_column_find(schema, self->lat), lon = cli_column_find(schema, self->lon);
-    if (lat < 0 || lon < 0 || self->rows >= SWAPPED_ROWS) return;
-    const struct ArrowSchema *lat_schema = schema->children[lat], *lon_schema = schema->children[lon];
-    if (strspn(lat_schema->format, "gf") != 1 || strspn(lon_schema->format, "gf") != 1) return;
-    for (int64_t i = 0; i < batch->length && self->rows < SWAPPED_ROWS; i++) {
-        double lat_deg = coordinate(lat_schema, batch->children[lat], i);
-        double lon_deg = coordinate(lon_schema, batch->children[lon], i);
-        self->rows++;
-        if (!(fabs(lat_deg) <= 180.0 && fabs(lon_deg) <= 90.0)) continue;
-        int here = fabs(lat_deg) <= 90.0 && ucid_catalog_find(self->catalog, lat_deg, lon_deg) >= 0;
-        self->outside += !here && ucid_catalog_find(self->catalog, lon_deg, lat_deg) >= 0;
-    }
-}
-
-/* The name that a column has where none was given. */
-static void column_name(char out[256], const char *wanted, const struct ArrowSchema *schema, const char *const *names)
-{
-    out[0] = '\0';
-    if (wanted != NULL) snprintf(out, 256, "%s", wanted);
-    for (; out[0] == '\0' && *names != NULL; names++) {
-        if (cli_column_find(schema, *names) >= 0) snprintf(out, 256, "%s", *names);
-    }
+    *(exchanged *)ctx = (exchanged){outside, rows};
+    return 0;
 }
 
 static int run(int argc, const char **argv)
@@ -158,9 +123,9 @@ static int run(int argc, const char **argv)
     stream_options.resolution = given.resolution;
     stream_options.detail = given.detail;
     stream_options.replace = given.replace;
-    swapped swap = {.catalog = indexes.catalog};
-    column_name(swap.lat, stream_options.lat_column, &schema, lat_names);
-    column_name(swap.lon, stream_options.lon_column, &schema, lon_names);
+    exchanged swapped = {0, 0};
+    stream_options.exchanged = tell_exchanged;
+    stream_options.exchanged_ctx = &swapped;
     int64_t keys = cli_column_find(&schema, given.time_column != NULL ? given.time_column : "timestamp");
     int dated = given.time != NULL || keys >= 0 || cli_indexes_dated(&indexes);
     schema.release(&schema);
@@ -173,10 +138,11 @@ static int run(int argc, const char **argv)
         source.stream.release(&source.stream);
         code = cli_fail(&error);
     } else {
-        code = cli_table_write(&tables, source.format, &scored, source.row_count, look, &swap);
-        if (code <= CLI_ROWS_INVALID && swap.outside * 2 > swap.rows) {
-            cli_warn("most places are outside the index, but inside when latitude and longitude change places; "
-                     "see --lat and --lon");
+        code = cli_table_write(&tables, source.format, &scored, source.row_count, &indexes.failed);
+        if (code <= CLI_ROWS_INVALID && swapped.rows > 0) {
+            cli_warn("%lld of %lld places are outside the index, but inside when latitude and longitude change places; "
+                     "see --lat and --lon",
+                     (long long)swapped.outside, (long long)swapped.rows);
         }
     }
     free(hidden_lat);

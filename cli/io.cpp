@@ -1119,6 +1119,22 @@ ucid_status io_read_bytes(const char *uri, char **bytes, size_t *length, ucid_er
 
 void io_release_bytes(char *bytes) { delete[] bytes; }
 
+ucid_status io_read_pieces(const char *uri, int (*take)(void *, const void *, size_t), void *ctx, int *stopped,
+                           ucid_error *error)
+{
+    constexpr int64_t piece = 4 << 20;
+    return guarded(uri, error, [&]() -> Status {
+        ARROW_ASSIGN_OR_RAISE(place where, place_of(uri));
+        ARROW_ASSIGN_OR_RAISE(auto file, where.fs->OpenInputStream(where.path));
+        for (;;) {
+            ARROW_ASSIGN_OR_RAISE(auto buffer, file->Read(piece));
+            if (buffer->size() == 0) return Status::OK();
+            *stopped = take(ctx, buffer->data(), static_cast<size_t>(buffer->size()));
+            if (*stopped != 0) return Status::OK();
+        }
+    });
+}
+
 void io_finish()
 {
 #if ARROW_VERSION_MAJOR >= 20
@@ -1130,8 +1146,8 @@ void io_finish()
 
 extern "C" const ucid_io *ucid_io_get(void)
 {
-    static const ucid_io io = {UCID_IO_ABI, io_open,       io_create,        io_write, io_commit,
-                               io_abort,    io_read_bytes, io_release_bytes, io_finish};
+    static const ucid_io io = {UCID_IO_ABI, io_open,       io_create,        io_write,       io_commit,
+                               io_abort,    io_read_bytes, io_release_bytes, io_read_pieces, io_finish};
 #if ARROW_VERSION_MAJOR >= 21
     static const bool ready = arrow::compute::Initialize().ok();
     if (!ready) return nullptr;

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define UCID_IO_ABI 4u
+#define UCID_IO_ABI 5u
 #define UCID_IO_BATCH_ROWS 131072
 
 /* Ends the name of a column that is read for the kernels but never written. */
@@ -62,6 +62,10 @@ typedef struct ucid_io {
     /* Bytes of a small file of any scheme, with a NUL behind; to be given to release_bytes. */
     ucid_status (*read_bytes)(const char *uri, char **bytes, size_t *length, ucid_error *error);
     void (*release_bytes)(char *bytes);
+    /* Bytes of a file of any scheme and size, piece by piece. What take returns, where it is not 0, ends the reading
+     * and is in *stopped. */
+    ucid_status (*read_pieces)(const char *uri, int (*take)(void *ctx, const void *bytes, size_t count), void *ctx,
+                               int *stopped, ucid_error *error);
     /* Once, before the program ends. */
     void (*finish)(void);
 } ucid_io;

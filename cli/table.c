@@ -197,25 +197,25 @@ static void tally_report(const tally *self, const char *out, double seconds, int
 /* ------------------------------------------------------------------------------------------------------- Writing -- */
 
 /* Rows of a stream into a writer; 0, or the exit code of what failed. */
-static int pump(const ucid_io *io, struct ArrowArrayStream *stream, const struct ArrowSchema *schema,
-                ucid_io_writer *writer, tally *counted, cli_look_fn look, void *look_ctx)
+static int pump(const ucid_io *io, struct ArrowArrayStream *stream, ucid_io_writer *writer, tally *counted,
+                const ucid_error *cause)
 {
     ucid_error error;
     for (;;) {
         if (cli_interrupted()) return cli_failf(UCID_CANCELLED, "interrupted");
         struct ArrowArray batch;
         int failed = stream->get_next(stream, &batch);
+        if (failed != 0 && cause != NULL && cause->status != UCID_OK) return cli_fail(cause);
         if (failed != 0) return cli_stream_failed(failed, stream);
         if (batch.release == NULL) return CLI_DONE;
         tally_add(counted, &batch);
-        if (look != NULL) look(look_ctx, schema, &batch);
         if (io->write(writer, &batch, &error) != UCID_OK) return cli_fail(&error);
         cli_progress_update((uint64_t)counted->rows);
     }
 }
 
 int cli_table_write(const cli_tables *tables, const char *in_format, struct ArrowArrayStream *stream, int64_t total,
-                    cli_look_fn look, void *look_ctx)
+                    const ucid_error *cause)
 {
     ucid_error error;
     struct ArrowArrayStream ahead = {.release = NULL};
@@ -247,7 +247,7 @@ int cli_table_write(const cli_tables *tables, const char *in_format, struct Arro
         code = cli_fail(&error);
     } else {
         cli_progress_begin("rows", "", total > 0 ? (uint64_t)total : 0);
-        code = pump(io, &ahead, &schema, writer, &counted, look, look_ctx);
+        code = pump(io, &ahead, writer, &counted, cause);
         if (code != CLI_DONE) {
             io->abort(writer);
         } else if (io->commit(writer, &error) != UCID_OK) {
@@ -282,5 +282,5 @@ int cli_table_pass(const cli_tables *tables, const char *in, const ucid_io_read_
         source.stream.release(&source.stream);
         return cli_fail(&error);
     }
-    return cli_table_write(tables, source.format, &out, source.row_count, NULL, NULL);
+    return cli_table_write(tables, source.format, &out, source.row_count, NULL);
 }

@@ -49,13 +49,11 @@ int cli_tables_csv(const cli_tables *tables, const char *in);
 ucid_status cli_table_open(const cli_tables *tables, const char *in, const ucid_io_read_options *options,
                            ucid_io_source *source, ucid_error *error);
 
-/* Called for each batch that is written; schema and batch are borrowed. */
-typedef void (*cli_look_fn)(void *ctx, const struct ArrowSchema *schema, const struct ArrowArray *batch);
-
 /* Write a stream, with its batches made ahead by a thread, and count the texts of its column `status`, if it has one,
- * into the report. Takes the stream. total: rows expected, -1 unknown. Returns the exit code. */
+ * into the report. Takes the stream. total: rows expected, -1 unknown. cause: where a function that the stream calls
+ * fills it, a failure is told in its words; or NULL. Returns the exit code. */
 int cli_table_write(const cli_tables *tables, const char *in_format, struct ArrowArrayStream *stream, int64_t total,
-                    cli_look_fn look, void *look_ctx);
+                    const ucid_error *cause);
 
 /* A stream with columns added, as the stream functions of ucid.h make it. */
 typedef ucid_status cli_make_fn(struct ArrowArrayStream *in, const ucid_stream_options *options,

@@ -810,10 +810,32 @@ typedef struct ucid_catalog ucid_catalog;
  * safe  a catalog may be shared by threads          since 0.1 */
 UCID_API ucid_status ucid_catalog_new(int64_t count, const ucid_index *const *indexes, const ucid_allocator *allocator,
                                       ucid_catalog **catalog, ucid_error *error);
+
+/* What a catalog must know of an index that is not there yet: as ucid_index_info and ucid_index_coverage_get tell. */
+typedef struct ucid_catalog_entry {
+    const char *id; /* 64 hexadecimal digits */
+    uint32_t data_hour;
+    double min_lat_deg, min_lon_deg, max_lat_deg, max_lon_deg;
+    const uint64_t *coverage; /* [coverage_count] cells of resolution 7 */
+    int64_t coverage_count;
+} ucid_catalog_entry;
+
+/* Give the index of an entry: fetched, checked and opened. It must outlive the catalog. Called when a place first needs
+ * it, by whatever thread asks, one at a time; not again once it has succeeded. */
+typedef ucid_status (*ucid_catalog_open_fn)(void *ctx, int64_t position, const ucid_index **index, ucid_error *error);
+
+/* The same of indexes that are opened only when a place needs them.
+ * in    entries [count], copied
+ * err   INVALID_ARGUMENT: no entry, or an id that is none; NO_MEMORY
+ * safe  a catalog may be shared by threads          since 0.1 */
+UCID_API ucid_status ucid_catalog_new_lazy(int64_t count, const ucid_catalog_entry *entries, ucid_catalog_open_fn open,
+                                           void *ctx, const ucid_allocator *allocator, ucid_catalog **catalog,
+                                           ucid_error *error);
 UCID_API void ucid_catalog_free(ucid_catalog *catalog); /* NULL is fine */
-/* Index at a position, as given; NULL past the end.                                                      since 0.1 */
+/* Index at a position, as given; NULL past the end, and for one that no place has needed yet.            since 0.1 */
 UCID_API const ucid_index *ucid_catalog_index(const ucid_catalog *catalog, int64_t position);
-/* Position in indexes of the one that answers for a place; -1 where there is none.                       since 0.1 */
+/* Position of the index that answers for a place; -1 where there is none, or where one that must be asked cannot be
+ * opened.          since 0.1 */
 UCID_API int64_t ucid_catalog_find(const ucid_catalog *catalog, double lat_deg, double lon_deg);
 
 /* ucid_score over a catalog, and with a time key a row where wanted.
@@ -821,7 +843,7 @@ UCID_API int64_t ucid_catalog_find(const ucid_catalog *catalog, double lat_deg, 
  *       INVALID_TIME.
  * out   scores as in ucid_score; a place that no index answers for gets OUTSIDE_INDEX
  * cost  as ucid_score; rows of one batch that need several indexes or keys are gathered once
- * err   as ucid_score          since 0.1 */
+ * err   as ucid_score, and what opening an index gives          since 0.1 */
 UCID_API ucid_status ucid_catalog_score(const ucid_catalog *catalog, int64_t n, const double *lat_deg,
                                         const double *lon_deg, const uint8_t *validity, const int32_t *hour,
                                         const ucid_score_options *options, const ucid_scores *scores,
@@ -1095,11 +1117,15 @@ typedef struct ucid_stream_options {
     int detail;                        /* 1: parts and distances of scores too */
     int hexadecimal;                   /* 1: binary forms are written as 62 digits */
     const ucid_registry *registry;     /* cities of strict mode; must outlive the stream; NULL: those built in */
+    /* Scores of coordinates: called at the end of the stream, at most once, where most rows are outside the indexes,
+     * but inside with latitude and longitude exchanged. Not 0: the stream ends as CANCELLED. NULL: nobody is told. */
+    int (*exchanged)(void *ctx, int64_t outside, int64_t rows);
+    void *exchanged_ctx;
 } ucid_stream_options;
 #define UCID_STREAM_OPTIONS_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(ucid_stream_options), NULL, 1, 0, 1 << 18, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,  \
-            NULL, NULL, NULL, 9, UCID_LENIENT, 0, 0, NULL                                                              \
+            NULL, NULL, NULL, 9, UCID_LENIENT, 0, 0, NULL, NULL, NULL                                                  \
     }
 
 /* Add columns to a stream of tables. Each of the functions below
@@ -1159,7 +1185,8 @@ UCID_API ucid_status ucid_cell_parent_stream(struct ArrowArrayStream *in, const 
  * score has nulls; one whose city or time is bad keeps its score, but has no ucid. The schema's metadata tell index,
  * context and attribution.
  *   in    catalog must outlive the stream
- *   err   besides, INVALID_ARGUMENT: the one index has no date, and no time key is given */
+ *   err   besides, INVALID_ARGUMENT: the one index has no date, and no time key is given; batches: what opening an
+ *         index gives */
 UCID_API ucid_status ucid_score_stream(struct ArrowArrayStream *in, const ucid_catalog *catalog,
                                        const ucid_stream_options *options, struct ArrowArrayStream *out,
                                        ucid_error *error);

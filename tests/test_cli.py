@@ -1,6 +1,7 @@
 """The command line: tables in, tables out, whatever they hold; every way to fail; the same bytes however it runs."""
 
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -197,7 +198,7 @@ def test_swapped_coordinates_are_noticed(folder, index):
     lat, lon = places(100).values()
     pq.write_table(pa.table({"lat": lon, "lon": lat}), folder / "swapped.parquet")
     result = ucid("score", folder / "swapped.parquet", "-o", folder / "x.parquet", "--index", index, "--time", WEEK, check=False)
-    assert result.returncode == 1 and "change places" in result.stderr
+    assert result.returncode == 1 and "lat" in result.stderr and "places are outside the index, but inside when latitude and longitude change places" in result.stderr
 
 
 def test_csv_keeps_its_texts_and_no_bad_cell_stops_it(folder, index):
@@ -440,6 +441,106 @@ def test_a_catalog_sends_each_row_to_its_index(folder, index):
     for name in ADDED:
         expected = [alone[0 if here else 1][name][i].as_py() for i, here in enumerate(first)]
         assert both[name].to_pylist() == expected, name
+
+
+@pytest.fixture(scope="session")
+def towns(folder):
+    """A catalog of two towns that lie far apart, addressed as an object store would be: (address, folder, places)."""
+    home = folder / "towns"
+    home.mkdir()
+    for name, corner in (("near", "40,-40"), ("far", "10,20")):
+        run(BUILD / "ucid-town", "-n", 2000, "-c", corner, home / f"{name}.osm.pbf")
+        ucid("index", "build", home / f"{name}.osm.pbf", "-o", home / f"{name}.ucidx")
+    ucid("catalog", "add", home, home / "near.ucidx", home / "far.ucidx")
+    boxes = {entry["path"]: entry["bounds"] for entry in json.loads((home / "catalog.json").read_text())["indexes"]}
+
+    def sample(name, rows=400):
+        south, west, north, east = boxes[f"{name}.ucidx"]
+        random = np.random.default_rng(rows)
+        return pa.table({"lat": random.uniform(south, north, rows), "lon": random.uniform(west, east, rows)})
+
+    return f"file://{home}", home, sample
+
+
+def test_of_a_remote_catalog_only_the_indexes_of_the_places_are_fetched(folder, towns, monkeypatch):
+    address, home, sample = towns
+    cache = folder / "cache"
+    monkeypatch.setenv("UCID_CACHE", str(cache))
+    kept = lambda: {path.stem for path in (cache / "indexes").glob("*.ucidx")}  # noqa: E731
+    sums = {name: hashlib.sha256((home / f"{name}.ucidx").read_bytes()).hexdigest() for name in ("near", "far")}
+    nowhere = pa.table({"lat": [-50.0, None, 99.0], "lon": [0.0, 1.0, 2.0]})
+    pq.write_table(nowhere, folder / "in.parquet")
+    ucid("score", folder / "in.parquet", "-o", folder / "out.parquet", "--catalog", address, check=False)
+    assert pq.read_table(folder / "out.parquet")["status"].to_pylist() == ["outside_index", "null_input", "invalid_coordinates"]
+    assert kept() == set()
+    expected = {}
+    for name, fetched in (("near", {sums["near"]}), ("far", set(sums.values()))):
+        pq.write_table(sample(name), folder / "in.parquet")
+        command = ["score", folder / "in.parquet", "-o", folder / "out.parquet"]
+        ucid(*command, "--catalog", address, check=False)
+        assert kept() == fetched
+        expected[name] = pq.read_table(folder / "out.parquet")
+        ucid(*command, "--index", home / f"{name}.ucidx", check=False)
+        assert pq.read_table(folder / "out.parquet").equals(expected[name]) and expected[name]["score"].null_count < 400
+    both = pa.concat_tables([sample("near"), nowhere, sample("far")])
+    pq.write_table(both, folder / "in.parquet")
+    ucid("score", folder / "in.parquet", "-o", folder / "out.parquet", "--catalog", address, "--batch-rows", 64, check=False)
+    assert pq.read_table(folder / "out.parquet")["ucid"].to_pylist() == expected["near"]["ucid"].to_pylist() + [None] * 3 + expected["far"]["ucid"].to_pylist()
+    assert not [path for path in (cache / "indexes").iterdir() if path.suffix == ".part"]
+    grid = ucid("grid", "--bbox", ",".join(map(str, (39.9, -40.1, 40.1, -39.9))), "--catalog", address, "-o", folder / "g.parquet", "--json")
+    assert json.loads(grid.stdout)["status"]["ok"] > 0
+
+
+def test_processes_that_race_fetch_an_index_once(folder, towns, monkeypatch):
+    address, home, sample = towns
+    cache = folder / "raced"
+    monkeypatch.setenv("UCID_CACHE", str(cache))
+    pq.write_table(sample("near"), folder / "in.parquet")
+    running = []
+    for i in range(3):
+        command = [BUILD / "ucid", "score", folder / "in.parquet", "-o", folder / f"raced{i}.parquet", "--catalog", address, "-q"]
+        running.append(subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True))
+    # The name of a complete file appears once: whoever waited for the lock finds it.
+    seen = set()
+    while any(process.poll() is None for process in running):
+        seen |= {(path.name, path.stat().st_ino) for path in cache.glob("indexes/*.ucidx")}
+    assert [process.communicate()[1] for process in running] == [""] * 3 and len(seen) == 1
+    assert {process.returncode for process in running} <= {0, 1}
+    assert len({(folder / f"raced{i}.parquet").read_bytes() for i in range(3)}) == 1
+
+
+def test_an_index_that_is_not_the_catalog_s_is_refused(folder, towns, monkeypatch):
+    address, home, sample = towns
+    monkeypatch.setenv("UCID_CACHE", str(folder / "refused"))
+    pq.write_table(pa.concat_tables([sample("near"), sample("far")]), folder / "in.parquet")
+    bad = folder / "bad"
+    shutil.copytree(home, bad)
+    with open(bad / "far.ucidx", "r+b") as file:
+        file.seek(-100, os.SEEK_END)
+        file.write(b"\xff" * 8)
+    command = ["score", folder / "in.parquet", "-o", folder / "refused.parquet", "--catalog"]
+    for catalog, message in ((f"file://{bad}", "far.ucidx: its sha256 is"), (bad, None)):
+        failed = ucid(*command, catalog, check=False)
+        if message is not None:  # an index on this host is not hashed; `ucid index check` does that
+            assert failed.returncode == 4 and message in failed.stderr and failed.stderr.count("\n") == 1
+            assert not (folder / "refused.parquet").exists()
+            assert [path.suffix for path in (folder / "refused" / "indexes").iterdir() if path.stem not in ("near",)].count(".part") == 0
+    shutil.copy(bad / "near.ucidx", bad / "far.ucidx")
+    failed = ucid(*command, bad, "--json", check=False)
+    assert failed.returncode == 4 and "not that of the catalog" in failed.stderr and json.loads(failed.stdout)["error"]["code"] == "INDEX_CORRUPT"
+    (bad / "far.ucidx").unlink()
+    assert ucid(*command, bad, check=False).returncode == 3
+    pq.write_table(sample("near"), folder / "in.parquet")
+    assert ucid(*command, bad, check=False).returncode in (0, 1)  # that index is not needed
+    for text in ("{", "[]", '{"format": 9, "indexes": []}', '{"format": 1, "indexes": []}', '{"format": 1, "indexes": [{"path": "x"}]}',
+                 (bad / "catalog.json").read_text().replace('"87', '"x7', 1)):
+        (bad / "catalog.json").write_text(text)
+        failed = ucid(*command, bad, check=False)
+        assert failed.returncode in (3, 4) and failed.stderr.count("\n") == 1 and "bad" in failed.stderr
+    (folder / "file").write_text("")
+    monkeypatch.setenv("UCID_CACHE", str(folder / "file"))
+    failed = ucid(*command, address, check=False)
+    assert failed.returncode == 5 and "no folder to keep it in" in failed.stderr
 
 
 # ------------------------------------------------------------------------------------------------------------ failing --

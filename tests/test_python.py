@@ -624,12 +624,23 @@ def test_geopandas(chosen):
 def test_exchanged_coordinates_are_told(chosen):
     table = places(chosen, 400).rename_columns(["id", "lon", "lat"])
     for kind in (table, table.to_pandas(), pytest.importorskip("polars").from_arrow(table)):
-        with pytest.warns(UserWarning, match="'lat' and 'lon' exchanged"):
+        with pytest.warns(UserWarning, match="[34].. of 400 places .* exchanged") as told:
             ucid.score(kind)
+        assert [one.filename for one in told] == [__file__]
+    stream = ucid.score(table.to_reader(max_chunksize=50))
+    with pytest.warns(UserWarning, match="exchanged") as told:
+        pa.table(stream)
+    assert [one.filename for one in told] == [__file__]
+    with pytest.warns(UserWarning, match="exchanged"):
+        pa.table(ucid.score(lat=table["lat"].to_numpy(), lon=table["lon"].to_numpy()))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ucid.score(places(chosen, 400))
+        pa.table(ucid.score(places(chosen, 400).to_reader()))
+        ucid.score(pa.concat_tables([table.select(["lat", "lon"]), places(chosen, 450).select(["lat", "lon"])]))  # the half is not most
         ucid.score(pa.table({"lat": [1.0, 2.0], "lon": [3.0, 4.0]}))
+        ucid.score(pa.table({"lat": pa.nulls(2, pa.float64()), "lon": [3.0, 4.0]}))
+        with pytest.raises(Exception, match="exchanged"):  # where warnings are errors, a stream is broken off
+            pa.table(ucid.score(table.to_reader()))
 
 
 def test_grids(chosen):
@@ -896,13 +907,13 @@ def test_only_the_indexes_of_the_places_are_fetched(catalog, town, tmp_path, mon
     try:
         assert kept() == 0
         nowhere = ucid.score(pa.table({"lat": [-50.0, None], "lon": [0.0, 1.0]}))
-        assert nowhere.column("status").to_pylist() == ["outside_index", "null_input"] and kept() == 1
+        assert nowhere.column("status").to_pylist() == ["outside_index", "null_input"] and kept() == 0
         for kind in (table, table.to_pandas(), {"lat": table["lat"].to_numpy(), "lon": table["lon"].to_numpy()}):
             scored = pa.table(ucid.score(kind))
             assert scored.column("score").combine_chunks().equals(expected.column("score").combine_chunks())
         assert [path.stem for path in (tmp_path / "cache" / "indexes").glob("*.ucidx")] == [hashlib.sha256(open(town.path, "rb").read()).hexdigest()]
         travels = pickle.dumps(ucid.get_context("15MIN"))
-        held = pickle.dumps(indexes.current().within([ucid.latlng_to_cell(*places_score(town), 7)])[0])
+        held = pickle.dumps(indexes.current().find(ucid.latlng_to_cell(*places_score(town), 7)))
         south, west, north, east = far.bounds
         cells = pa.table({"h3": ucid.generate_grid_h3((south, west, north, east), 9)})
         assert ucid.score(cells).select(ADDED) == ucid.score(cells, index=[town, far]).select(ADDED) and kept() == 2
@@ -910,8 +921,12 @@ def test_only_the_indexes_of_the_places_are_fetched(catalog, town, tmp_path, mon
             path.unlink()
         indexes._reopen.cache_clear()
         assert pickle.loads(held).id == town.id and pickle.loads(travels).compute(*places_score(far)).status == "ok" and kept() == 2
+        for path in (tmp_path / "cache" / "indexes").glob("*.ucidx"):
+            path.unlink()
         indexes.current()._opened.clear()
-        assert pa.table(ucid.score(table.to_reader())).column("score").equals(expected.column("score"))
+        stream = ucid.score(table.to_reader())
+        assert kept() == 0  # nothing is fetched before a row needs it
+        assert pa.table(stream).column("score").equals(expected.column("score")) and kept() == 1
     finally:
         contexts.forget_indexes()
 
@@ -924,7 +939,8 @@ def test_catalogs_in_memory(catalog, town, tmp_path, monkeypatch):
             out.write((catalog / name).read_bytes())
     assert [index.id for index in indexes.Catalog("memory://ucid").all()] == [town.id]
     for text in ("{", "[]", '{"format": 9, "indexes": []}', '{"format": 1}',
-                 '{"format": 1, "indexes": [{"path": "a", "id": "", "sha256": "../a", "data": "", "coverage": []}]}'):
+                 '{"format": 1, "indexes": [{"path": "a", "id": "", "sha256": "../a", "data": "", "coverage": []}]}',
+                 '{"format": 1, "indexes": []}'):
         (tmp_path / "bad.json").write_text(text)
         with pytest.raises(ucid.UCIDDataError, match="bad.json"):
             indexes.Catalog(tmp_path / "bad.json")

@@ -1,7 +1,6 @@
 /* columns.c: the type ArrowStream, and the columnar functions: an Arrow stream goes in, another comes out.
  *
- * Objects are told by the Arrow PyCapsule interface alone; no Arrow library is loaded. What a stream needs (its source,
- * its indexes) lives until whoever imported the stream has released it. */
+ * Objects are told by the Arrow PyCapsule interface alone; no Arrow library is loaded. */
 #include "docs.h"
 #include "ext.h"
 
@@ -10,13 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---------------------------------------------------------------------------------- a stream that holds what it needs
- * -- */
+/* --------------------------------------------------------------------------------- A stream that keeps an object -- */
 
 typedef struct held_stream {
     struct ArrowArrayStream inner;
-    ucid_catalog *catalog; /* or NULL */
-    PyObject *kept;        /* or NULL */
+    PyObject *kept;
 } held_stream;
 
 static int held_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
@@ -41,28 +38,11 @@ static void held_release(struct ArrowArrayStream *stream)
 {
     held_stream *held = stream->private_data;
     if (held->inner.release != NULL) held->inner.release(&held->inner);
-    ucid_catalog_free(held->catalog);
-    if (held->kept != NULL) {
-        PyGILState_STATE gil = PyGILState_Ensure();
-        Py_DECREF(held->kept);
-        PyGILState_Release(gil);
-    }
+    PyGILState_STATE gil = PyGILState_Ensure();
+    Py_DECREF(held->kept);
+    PyGILState_Release(gil);
     free(held);
     stream->release = NULL;
-}
-
-/* Wrap *inner, catalog and kept (a new reference), which are taken over. 0 on success. */
-static int hold(struct ArrowArrayStream *inner, ucid_catalog *catalog, PyObject *kept, struct ArrowArrayStream *out)
-{
-    held_stream *held = malloc(sizeof *held);
-    if (held == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    *held = (held_stream){*inner, catalog, kept};
-    inner->release = NULL;
-    *out = (struct ArrowArrayStream){held_schema, held_next, held_error, held_release, held};
-    return 0;
 }
 
 /* --------------------------------------------------------------------------------------------------- ArrowStream -- */
@@ -195,7 +175,7 @@ static PyType_Spec stream_spec = {
     .slots = stream_slots,
 };
 
-static PyObject *wrap_stream(const ext_state *state, struct ArrowArrayStream *stream)
+PyObject *ext_new_stream(const ext_state *state, struct ArrowArrayStream *stream)
 {
     allocfunc allocate = (allocfunc)PyType_GetSlot(state->stream_type, Py_tp_alloc);
     stream_object *object = (stream_object *)allocate(state->stream_type, 0);
@@ -209,11 +189,15 @@ static PyObject *wrap_stream(const ext_state *state, struct ArrowArrayStream *st
 
 PyObject *ext_wrap_stream(const ext_state *state, struct ArrowArrayStream *stream, PyObject *kept)
 {
-    struct ArrowArrayStream out;
-    if (hold(stream, NULL, kept, &out) == 0) return wrap_stream(state, &out);
-    stream->release(stream);
-    Py_DECREF(kept);
-    return NULL;
+    held_stream *held = malloc(sizeof *held);
+    if (held == NULL) {
+        stream->release(stream);
+        Py_DECREF(kept);
+        return PyErr_NoMemory();
+    }
+    *held = (held_stream){*stream, kept};
+    struct ArrowArrayStream out = {held_schema, held_next, held_error, held_release, held};
+    return ext_new_stream(state, &out);
 }
 
 /* ----------------------------------------------------------------------------------------------------- Functions -- */
@@ -288,74 +272,30 @@ int ext_stream_options(PyObject *given, ucid_stream_options *options)
     return 0;
 }
 
-/* A catalog of a sequence of Index. 0 on success. */
-static int catalog_of(const ext_state *state, PyObject *indexes, ucid_catalog **catalog)
-{
-    Py_ssize_t count = PySequence_Size(indexes);
-    if (count < 0) return -1;
-    const ucid_index **list = PyMem_Malloc((size_t)count * sizeof *list + 1);
-    if (list == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    int failed = 0;
-    for (Py_ssize_t i = 0; i < count && !failed; i++) {
-        PyObject *index = PySequence_GetItem(indexes, i);
-        list[i] = index != NULL ? ext_index_of(state, index) : NULL;
-        failed = list[i] == NULL;
-        Py_XDECREF(index);
-    }
-    ucid_error error;
-    if (!failed && ucid_catalog_new(count, list, NULL, catalog, &error) != UCID_OK) {
-        ext_raise(state, &error);
-        failed = 1;
-    }
-    PyMem_Free(list);
-    return failed ? -1 : 0;
-}
-
-/* add_columns(door, source, options, indexes) -> ArrowStream */
+/* add_columns(door, source, options) -> ArrowStream */
 static PyObject *add_columns(PyObject *module, PyObject *args)
 {
     ext_state *state = ext_state_of_module(module);
     const char *door;
-    PyObject *source, *given, *indexes;
+    PyObject *source, *given;
     ucid_stream_options options = UCID_STREAM_OPTIONS_INIT;
-    struct ArrowArrayStream in = {0}, inner = {0}, out = {0};
-    ucid_catalog *catalog = NULL;
+    struct ArrowArrayStream in = {0}, out = {0};
     ucid_error error;
-    if (!PyArg_ParseTuple(args, "sOO!O:add_columns", &door, &source, &PyDict_Type, &given, &indexes) ||
-        ext_stream_options(given, &options) != 0) {
+    if (!PyArg_ParseTuple(args, "sOO!:add_columns", &door, &source, &PyDict_Type, &given) ||
+        ext_stream_options(given, &options) != 0 || ext_stream_of(source, &in) != 0) {
         return NULL;
     }
-    int scoring = strcmp(door, "score") == 0;
-    if ((scoring && catalog_of(state, indexes, &catalog) != 0) || ext_stream_of(source, &in) != 0) {
-        ucid_catalog_free(catalog);
-        return NULL;
-    }
-    ucid_status status = UCID_INVALID_ARGUMENT;
-    if (scoring) {
-        status = ucid_score_stream(&in, catalog, &options, &inner, &error);
-    } else if (strcmp(door, "create") == 0) {
-        status = ucid_create_stream(&in, &options, &inner, &error);
+    ucid_status status;
+    if (strcmp(door, "create") == 0) {
+        status = ucid_create_stream(&in, &options, &out, &error);
     } else if (strcmp(door, "parse") == 0) {
-        status = ucid_parse_stream(&in, &options, &inner, &error);
+        status = ucid_parse_stream(&in, &options, &out, &error);
     } else {
-        status = ucid_canonicalize_stream(&in, &options, &inner, &error);
+        status = ucid_canonicalize_stream(&in, &options, &out, &error);
     }
-    if (status != UCID_OK) {
-        in.release(&in);
-        ucid_catalog_free(catalog);
-        return ext_raise(state, &error);
-    }
-    if (!scoring) return wrap_stream(state, &inner);
-    if (hold(&inner, catalog, Py_NewRef(indexes), &out) != 0) {
-        inner.release(&inner);
-        ucid_catalog_free(catalog);
-        Py_DECREF(indexes);
-        return NULL;
-    }
-    return wrap_stream(state, &out);
+    if (status == UCID_OK) return ext_new_stream(state, &out);
+    in.release(&in);
+    return ext_raise(state, &error);
 }
 
 /* aggregate_stream(source, to, score, weight, h3, city, states, threads) -> ArrowStream */
@@ -372,7 +312,7 @@ static PyObject *aggregate_stream(PyObject *module, PyObject *args)
         ext_stream_of(source, &in) != 0) {
         return NULL;
     }
-    if (ucid_aggregate_stream(&in, &options, &out, &error) == UCID_OK) return wrap_stream(state, &out);
+    if (ucid_aggregate_stream(&in, &options, &out, &error) == UCID_OK) return ext_new_stream(state, &out);
     in.release(&in);
     return ext_raise(state, &error);
 }
@@ -394,7 +334,7 @@ static PyObject *grid_stream(PyObject *module, PyObject *args)
         ucid_grid_close(grid);
         return ext_raise(state, &error);
     }
-    return wrap_stream(state, &stream);
+    return ext_new_stream(state, &stream);
 }
 
 /* ----------------------------------------------------------------------------------------------- plain buffers -- */
@@ -590,13 +530,13 @@ static PyObject *table_of_buffers(PyObject *module, PyObject *pairs)
         return NULL;
     }
     struct ArrowArrayStream stream = {table_schema, table_next, table_error, table_release, table};
-    return wrap_stream(state, &stream);
+    return ext_new_stream(state, &stream);
 }
 
 PyMethodDef ext_columns_methods[] = {
     {"add_columns", add_columns, METH_VARARGS,
-     "add_columns($module, door, source, options, indexes, /)\n--\n\nAn ArrowStream of a stream: door is create, "
-     "parse, canonicalize or score; options as ucid_stream_options."},
+     "add_columns($module, door, source, options, /)\n--\n\nAn ArrowStream of a stream: door is create, parse or "
+     "canonicalize; options as ucid_stream_options."},
     {"aggregate_stream", aggregate_stream, METH_VARARGS,
      "aggregate_stream($module, source, to, score, weight, h3, city, states, threads, /)\n--\n\nSee ucid.aggregate."},
     {"grid_stream", grid_stream, METH_VARARGS,

@@ -43,13 +43,15 @@ int ext_add_places(PyObject *module, ext_state *state);
 int ext_add_columns(PyObject *module, ext_state *state);
 
 extern PyMethodDef ext_identity_methods[], ext_places_methods[], ext_columns_methods[], ext_maps_methods[],
-    ext_join_methods[];
+    ext_join_methods[], ext_scored_methods[];
 
 /* The stream of an object with __arrow_c_stream__, moved out of its capsule. 0 on success. */
 int ext_stream_of(PyObject *source, struct ArrowArrayStream *stream);
 
 /* Options of a dict: names as in ucid_stream_options. Texts are borrowed from the dict. 0 on success. */
 int ext_stream_options(PyObject *given, ucid_stream_options *options);
+/* An ArrowStream of a stream, which is taken over. */
+PyObject *ext_new_stream(const ext_state *state, struct ArrowArrayStream *stream);
 /* An ArrowStream that keeps an object until it is released; both are taken over, kept being a new reference. */
 PyObject *ext_wrap_stream(const ext_state *state, struct ArrowArrayStream *stream, PyObject *kept);
 

@@ -499,7 +499,7 @@ enum { FOUND = 1024, FOUND_RESOLUTION = 7 };
 
 typedef struct context_object {
     PyObject_HEAD const ucid_context *context;
-    PyObject *resolver; /* resolver(cell) -> Index */
+    PyObject *resolver; /* resolver(cell) -> Index, or a tuple of those that may answer */
     uint64_t cells[FOUND];
     PyObject *indexes[FOUND];
 } context_object;
@@ -554,6 +554,7 @@ static void context_dealloc(PyObject *self)
 }
 
 /* Index of a place, a new reference; NULL with an exception. */
+/* The index of a place's cell, or a tuple of those that may answer, in their order (new reference). */
 static PyObject *find_index(context_object *self, double lat, double lon)
 {
     uint64_t cell = ucid_cell_at(lat, lon, FOUND_RESOLUTION);
@@ -567,6 +568,7 @@ static PyObject *find_index(context_object *self, double lat, double lon)
     ucid_cell_format(cell, text);
     PyObject *index = PyObject_CallFunction(self->resolver, "s", text);
     if (index == NULL) return NULL;
+    if (PyTuple_Check(index)) return index; /* which of them depends on the place */
     if (Py_TYPE(index) != ext_state_of_object((PyObject *)self)->index_type) {
         Py_DECREF(index);
         PyErr_SetString(PyExc_TypeError, "the resolver of a context must return an Index");
@@ -610,8 +612,20 @@ static PyObject *context_compute(PyObject *self, PyObject *const *args, Py_ssize
         scores.part[p] = &values->part[p];
         scores.nearest_m[p] = &values->nearest_m[p];
     }
-    const ucid_index *mapped = ((index_object *)index)->index;
-    ucid_status status = ucid_score(mapped, 1, &lat, &lon, NULL, &options, &scores, &error);
+    const ucid_index *mapped = NULL;
+    ucid_status status = UCID_OK;
+    Py_ssize_t count = PyTuple_Check(index) ? PyTuple_Size(index) : 1;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        mapped = ext_index_of(state, PyTuple_Check(index) ? PyTuple_GetItem(index, i) : index);
+        if (mapped == NULL) break;
+        status = ucid_score(mapped, 1, &lat, &lon, NULL, &options, &scores, &error);
+        if (status != UCID_OK || values->status != UCID_OUTSIDE_INDEX) break;
+    }
+    if (mapped == NULL) {
+        Py_DECREF(index);
+        Py_DECREF(result);
+        return NULL;
+    }
     if (status == UCID_OK) {
         ucid_index_info info;
         ucid_index_info_get(mapped, &info);

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ucid import _ext
@@ -129,28 +129,36 @@ def _run(
     given["replace"] = int(replace or framed)
     if framed or _is_table(table):  # what is kept whole anyway is made in large pieces
         given["batch_rows"] = 1 << 20
-    indexes: tuple[Index, ...] = ()
-    if door == "score":
-        # A table is looked at before, so that only the indexes of its places are fetched; a stream is read once.
-        again = source if framed or _is_table(table) else _source(table, arrays) if arrays or isinstance(table, dict) else None
-        indexes = tuple(_indexes(index, again, given))
+    told: list[str] = []
+    asked = _Asked(index) if door == "score" else None
+    # Whoever reads a stream later is told then; of what is read here the caller is.
+    tell = told.append if framed or errors == "raise" or _is_table(table) else _warn_reader
+
+    def make(columns: Any) -> ArrowStream:
+        return _ext.add_columns(door, columns, given) if asked is None else asked.stream(columns, given, tell)
+
     try:
-        stream = _ext.add_columns(door, source, given, indexes)
+        stream = make(source)
     except UCIDDataError:
         if framed:  # only what is needed was looked at; what is missing is told beside all that is there
-            _ext.add_columns(door, _frames().plain_columns(table[:0]), given, indexes)
+            make(_frames().plain_columns(table[:0]))
         raise
-    if errors == "raise":
-        stream = _raise_bad_rows(stream, _FINE)
-    if framed:
-        import pyarrow
+    try:
+        if errors == "raise":
+            stream = _raise_bad_rows(stream, _FINE)
+        if framed:
+            import pyarrow
 
-        added = pyarrow.table(stream)
-        made = _frames().with_columns(table, added.select(added.column_names[added.column_names.index(_FIRST[door]) :]), replace)
-    else:
-        made = added = _sink(stream, table)
-    if door == "score" and added is not stream:
-        _warn_if_swapped(added, given, indexes)
+            added = pyarrow.table(stream)
+            made = _frames().with_columns(table, added.select(added.column_names[added.column_names.index(_FIRST[door]) :]), replace)
+        else:
+            made = _sink(stream, table)
+    except Exception:
+        if asked is not None and asked.failure is not None:
+            raise asked.failure from None
+        raise
+    for message in told:
+        warnings.warn(message, UserWarning, stacklevel=3)
     return made
 
 
@@ -158,36 +166,37 @@ def _run(
 _FIRST = {"create": "ucid", "score": "ucid", "parse": "city", "canonicalize": "canonical"}
 
 
-def _warn_if_swapped(table: Any, options: dict[str, Any], indexes: Sequence[Index]) -> None:
-    """Warn when most places lie outside the indexes, and inside with latitude and longitude exchanged."""
-    try:
-        import pyarrow
-        import pyarrow.compute
-    except ImportError:
-        return
-    compute = pyarrow.compute
-    places = pyarrow.table(table)
-    missed = pyarrow.array(["outside_index", "invalid_coordinates", "invalid_field"])
-    outside = compute.sum(compute.is_in(places.column("status").cast(pyarrow.string()), missed)).as_py() or 0
-    if outside * 2 <= places.num_rows:
-        return
-    names = set(places.column_names)
-    lat = options.get("lat_column") or next((name for name in ("lat", "latitude", "y") if name in names), None)
-    lon = options.get("lon_column") or next((name for name in ("lon", "lng", "longitude", "long", "x") if name in names), None)
-    if lat is None or lon is None:
-        return
+def _warn_reader(message: str) -> None:
+    """Warn whoever reads a stream; the stream's own call has no frame."""
+    warnings.warn(message, UserWarning, stacklevel=3)
 
-    def within(name: str, low: float, high: float) -> Any:
-        values = places.column(name).cast(pyarrow.float64())
-        return compute.and_(compute.greater_equal(values, low), compute.less_equal(values, high))
 
-    inside = 0
-    for index in indexes:
-        south, west, north, east = index.bounds
-        inside += compute.sum(compute.and_(within(lat, west, east), within(lon, south, north))).as_py() or 0
-    if inside * 2 > places.num_rows:
-        message = f"{outside} of {places.num_rows} places are outside the index, but inside with '{lat}' and '{lon}' exchanged"
-        warnings.warn(message, UserWarning, stacklevel=4)
+class _Asked:
+    """The indexes that a stream of scores asks: those given, or of the process's choice those that its places need."""
+
+    def __init__(self, index: Any) -> None:
+        from ucid.indexes import Catalog, current
+
+        chosen: Any = current() if index is None else index
+        self.failure: Exception | None = None  # of an index that could not be opened
+        self.catalog = chosen if isinstance(chosen, Catalog) else None
+        if isinstance(chosen, (str, os.PathLike)):
+            chosen = Index(chosen)
+        self.indexes: Any = chosen.listing() if isinstance(chosen, Catalog) else (chosen,) if isinstance(chosen, Index) else tuple(chosen)
+
+    def _open(self, position: int) -> Index:
+        assert self.catalog is not None
+        try:
+            return self.catalog.open(self.catalog.entries[position])
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def stream(self, source: Any, options: dict[str, Any], tell: Callable[[str], None]) -> ArrowStream:
+        def exchanged(outside: int, rows: int) -> None:
+            tell(f"{outside} of {rows} places are outside the index, but inside with latitude and longitude exchanged")
+
+        return _ext.score_stream(source, options, self.indexes, self._open if self.catalog is not None else None, exchanged)
 
 
 def create(
@@ -412,35 +421,6 @@ def score(
                              replace=replace)  # fmt: skip
     return _run("score", table, errors, lat=lat, lon=lon, cell_column=h3, index=index, city=city, time=timestamp,
                 context=chosen.context_id, resolution=resolution, detail=int(detail), replace=replace, threads=threads)  # fmt: skip
-
-
-def _indexes(index: Any, source: Any, options: dict[str, Any]) -> Sequence[Index]:
-    """The indexes that are asked: those given, or of the process's choice those that the rows of a source may need."""
-    if index is None:
-        from ucid.indexes import Catalog, chosen_indexes, current
-
-        chosen = current()
-        if source is not None and isinstance(chosen, Catalog) and not chosen.is_here():
-            return chosen.within(_cells(source, options))
-        return chosen_indexes()
-    if isinstance(index, Index):
-        return [index]
-    if isinstance(index, (str, os.PathLike)):
-        return [Index(index)]
-    return list(index)
-
-
-def _cells(source: Any, options: dict[str, Any]) -> list[str]:
-    """Cells of resolution 7 that hold the places of a table, cells' centres among them, each once."""
-    import pyarrow
-    import pyarrow.compute
-
-    names = {name: value for name, value in options.items() if name in ("lat_column", "lon_column", "cell_column", "threads")}
-    fixed = {"city": "AAA", "time": "1970W01T00", "context": "A", "resolution": 7, "replace": 1}
-    made = pyarrow.table(_ext.add_columns("create", source, {**names, **fixed}, ())).select(["ucid"])
-    read = pyarrow.table(_ext.add_columns("parse", made, {"mode": _LENIENT}, ()))
-    cells = pyarrow.compute.unique(read.column("h3_index")).drop_null().to_pylist()
-    return sorted({_ext.latlng_to_cell(*_ext.cell_to_latlng(cell), 7) for cell in cells})
 
 
 def _score_plugin(

@@ -209,7 +209,7 @@ class _Fixed:
     def __init__(self, chosen: Index | Catalog) -> None:
         self.chosen = chosen
 
-    def __call__(self, cell: str) -> Index:
+    def __call__(self, cell: str) -> Index | tuple[Index, ...]:
         return self.chosen if isinstance(self.chosen, Index) else self.chosen.find(cell)
 
 

@@ -14,7 +14,8 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 
 from ucid import _ext
 from ucid._ext import Index
-from ucid.errors import UCIDConfigError, UCIDDataError
+from ucid.errors import UCIDConfigError, UCIDDataError, UCIDError
 
 __all__ = [
     "Reason",
@@ -111,6 +112,8 @@ def remote_sha256(uri: str) -> str:
 # Some 4.5 km: no cell of resolution 7 and no snap limit reaches farther.
 _NEAR_DEG = 0.04
 
+_Box = tuple[float, float, float, float]  # min_lat, min_lon, max_lat, max_lon
+
 
 class _Entry(NamedTuple):
     uri: str
@@ -118,12 +121,10 @@ class _Entry(NamedTuple):
     sha256: str
     data: str
     coverage: frozenset[str]
-    bounds: tuple[float, float, float, float] | None
+    bounds: _Box
 
     def is_near(self, lat: float, lon: float) -> bool:
         """Whether a place of a cell of resolution 7 about a coordinate may have one of its streets near."""
-        if self.bounds is None:
-            return True
         south, west, north, east = self.bounds
         wide = _NEAR_DEG / max(0.01, math.cos(math.radians(min(89.0, abs(lat)))))
         return south - _NEAR_DEG <= lat <= north + _NEAR_DEG and (lon - west + wide) % 360 <= (east - west) % 360 + 2 * wide
@@ -134,6 +135,11 @@ def _digest(text: str) -> str:
     if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
         raise ValueError(f"'{text}' is no sha256")
     return text
+
+
+def _box(sides: list[float]) -> _Box:
+    south, west, north, east = (float(side) for side in sides)
+    return south, west, north, east
 
 
 class Catalog:
@@ -161,8 +167,8 @@ class Catalog:
             if listed["format"] != CATALOG_FORMAT:
                 raise UCIDDataError(f"{self.uri}: catalog format {listed['format']}, not {CATALOG_FORMAT}")
             entries = [
-                _Entry(self._place(row["path"]), row["id"], _digest(row["sha256"]), row["data"], frozenset(row["coverage"]),
-                       tuple(row["bounds"]) if "bounds" in row else None)
+                _Entry(self._place(row["path"]), _digest(row["id"]), _digest(row["sha256"]), row["data"], frozenset(row["coverage"]),
+                       _box(row["bounds"]))
                 for row in listed["indexes"]
             ]
         except (KeyError, TypeError, ValueError) as error:
@@ -170,7 +176,10 @@ class Catalog:
         # The order of preference where several cover a place: newest data, then least id, as the C catalog has it.
         self.entries = sorted(entries, key=lambda entry: entry.id)
         self.entries.sort(key=lambda entry: entry.data, reverse=True)
+        if not self.entries:
+            raise UCIDDataError(f"{self.uri}: the catalog is empty; `ucid catalog add` adds indexes", code="INDEX_NOT_FOUND")
         self._opened: dict[str, Index] = {}
+        self._listing: list[tuple[str, int, _Box, array[int]]] | None = None
 
     def _place(self, path: str) -> str:
         return path if "://" in path or path.startswith("/") else f"{self.uri.rsplit('/', 1)[0]}/{path}"
@@ -189,36 +198,28 @@ class Catalog:
             self._opened[entry.id] = index
         return index
 
-    def is_here(self) -> bool:
-        """Whether every index lies on this host already."""
-        kept = cache_folder()
-        return all("://" not in entry.uri or (kept / f"{entry.sha256}.ucidx").exists() for entry in self.entries)
-
-    def within(self, cells: Iterable[str]) -> list[Index]:
-        """Indexes that places of some cells of resolution 7 may ask, opened; others are not fetched.
-
-        That is, for each cell, the first index that covers it, or, where none does, all whose network is near.
-        """
-        needed = set()
-        for cell in cells:
-            first = next((entry.id for entry in self.entries if cell in entry.coverage), None)
-            if first is not None:
-                needed.add(first)
-            else:
-                place = _ext.cell_to_latlng(cell)
-                needed.update(entry.id for entry in self.entries if entry.is_near(*place))
-        found = [entry for entry in self.entries if entry.id in needed]
-        return [self.open(entry) for entry in found or self.entries[:1]]
+    def listing(self) -> list[tuple[str, int, _Box, array[int]]]:
+        """What the C core must know of each index before it is opened: id, hour of its data, bounds, cells."""
+        if self._listing is None:
+            self._listing = [
+                (entry.id, _ext.time_hour(entry.data) if entry.data else 0, entry.bounds,
+                 array("Q", sorted(int(cell, 16) for cell in entry.coverage)))
+                for entry in self.entries
+            ]  # fmt: skip
+        return self._listing
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen_catalog, (self.uri, self.entries)
 
-    def find(self, cell: str) -> Index:
-        """Index that answers for a cell of resolution 7."""
+    def find(self, cell: str) -> Index | tuple[Index, ...]:
+        """Index that answers for a cell of resolution 7; where none covers it, all whose streets may reach into it."""
         for entry in self.entries:
             if cell in entry.coverage:
                 return self.open(entry)
         lat, lon = _ext.cell_to_latlng(cell)
+        near = tuple(self.open(entry) for entry in self.entries if entry.is_near(lat, lon))
+        if near:
+            return near[0] if len(near) == 1 else near
         message = (
             f"no index of {self.uri} covers {lat:.3f}, {lon:.3f}: build one with `ucid index build` and add it with "
             "`ucid catalog add`"
@@ -257,7 +258,7 @@ def _reopen(path: str, index_id: str, uri: str | None, sha256: str | None) -> In
 def _reopen_catalog(uri: str, entries: list[_Entry]) -> Catalog:
     """The catalog that was pickled: its list as it was read there."""
     catalog = object.__new__(Catalog)
-    catalog.uri, catalog.entries, catalog._opened = uri, entries, {}
+    catalog.uri, catalog.entries, catalog._opened, catalog._listing = uri, entries, {}, None
     return catalog
 
 
@@ -373,16 +374,10 @@ def current() -> Index | Catalog:
     return _chosen
 
 
-def find_index(cell: str) -> Index:
-    """Index that answers for a cell of resolution 7: the chosen one, or that of the chosen catalog."""
+def find_index(cell: str) -> Index | tuple[Index, ...]:
+    """Index that answers for a cell of resolution 7: the chosen one, or what the chosen catalog finds."""
     chosen = current()
     return chosen if isinstance(chosen, Index) else chosen.find(cell)
-
-
-def chosen_indexes() -> list[Index]:
-    """All indexes of the current choice."""
-    chosen = current()
-    return [chosen] if isinstance(chosen, Index) else chosen.all()
 
 
 # -------------------------------------------------------------------------------------------------------------- build
@@ -506,6 +501,12 @@ def explain(lat: float, lon: float, context: str = "15MIN", index: Index | None 
     >>> all(reason.distance_m <= 1200 for reason in reasons)
     True
     """
-    if index is None:
-        index = find_index(_ext.latlng_to_cell(lat, lon, 7))
-    return Reasons(Reason(*row) for row in index.explain_rows(lat, lon, context))
+    found = find_index(_ext.latlng_to_cell(lat, lon, 7)) if index is None else index
+    asked = found if isinstance(found, tuple) else (found,)
+    for at, one in enumerate(asked, 1):
+        try:
+            return Reasons(Reason(*row) for row in one.explain_rows(lat, lon, context))
+        except UCIDError as error:
+            if error.error_code != "OUTSIDE_INDEX" or at == len(asked):
+                raise
+    raise AssertionError("a catalog finds at least one index, or raises")

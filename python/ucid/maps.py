@@ -171,7 +171,7 @@ def _shapes(table: Any) -> tuple[str, list[Any]]:
     if cell is not None:
         cells = table.column(cell).to_pylist()
     elif ucid is not None:
-        read = pyarrow.table(_ext.add_columns("parse", table.select([ucid]), {"ucid_column": ucid, "replace": 1}, ()))
+        read = pyarrow.table(_ext.add_columns("parse", table.select([ucid]), {"ucid_column": ucid, "replace": 1}))
         cells = read.column("h3_index").to_pylist()
     elif lat is not None and lon is not None:
         pairs = zip(table.column(lon).to_pylist(), table.column(lat).to_pylist(), strict=True)

@@ -53,6 +53,6 @@ ucid_status ucid_canonicalize_stream(struct ArrowArrayStream *in, const ucid_str
                                      struct ArrowArrayStream *out, ucid_error *error)
 {
     static const arrow_door door = {sizeof(canonicalize_adder), open_canonicalize, fill_canonicalize,
-                                    reset_canonicalize};
+                                    reset_canonicalize, NULL};
     return arrow_open(in, options, &door, NULL, NULL, out, error);
 }

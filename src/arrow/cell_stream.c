@@ -67,6 +67,6 @@ static ucid_status fill_cell(arrow_adder *adder, const struct ArrowSchema *schem
 ucid_status ucid_cell_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
                              struct ArrowArrayStream *out, ucid_error *error)
 {
-    static const arrow_door door = {sizeof(cell_adder), open_cell, fill_cell, reset_cell};
+    static const arrow_door door = {sizeof(cell_adder), open_cell, fill_cell, reset_cell, NULL};
     return arrow_open(in, options, &door, NULL, NULL, out, error);
 }

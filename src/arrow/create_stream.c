@@ -146,6 +146,6 @@ static ucid_status open_create(arrow_adder *adder, const struct ArrowSchema *sch
 ucid_status ucid_create_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
                                struct ArrowArrayStream *out, ucid_error *error)
 {
-    static const arrow_door door = {sizeof(create_adder), open_create, fill_create, reset_create};
+    static const arrow_door door = {sizeof(create_adder), open_create, fill_create, reset_create, NULL};
     return arrow_open(in, options, &door, NULL, NULL, out, error);
 }

@@ -258,7 +258,7 @@ static void take_zones(arrow_adder *adder, const void *from)
 ucid_status ucid_join_stream(struct ArrowArrayStream *in, const ucid_zone_table *table, const ucid_join_options *join,
                              const ucid_stream_options *options, struct ArrowArrayStream *out, ucid_error *error)
 {
-    static const arrow_door door = {sizeof(join_adder), open_join, fill_join, reset_join};
+    static const arrow_door door = {sizeof(join_adder), open_join, fill_join, reset_join, NULL};
     static const ucid_join_options standard = UCID_JOIN_OPTIONS_INIT;
     if (join == NULL) join = &standard;
     if (table == NULL || join->size != sizeof *join || join->limit_m > 1e6 || isnan(join->limit_m) ||

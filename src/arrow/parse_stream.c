@@ -174,6 +174,6 @@ static ucid_status fill_parse(arrow_adder *adder, const struct ArrowSchema *sche
 ucid_status ucid_parse_stream(struct ArrowArrayStream *in, const ucid_stream_options *options,
                               struct ArrowArrayStream *out, ucid_error *error)
 {
-    static const arrow_door door = {sizeof(parse_adder), open_parse, fill_parse, reset_parse};
+    static const arrow_door door = {sizeof(parse_adder), open_parse, fill_parse, reset_parse, NULL};
     return arrow_open(in, options, &door, NULL, NULL, out, error);
 }

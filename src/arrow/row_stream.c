@@ -209,7 +209,7 @@ static void prepare(arrow_adder *adder, const void *given) { ((row_adder *)adder
 static ucid_status open_kind(struct ArrowArrayStream *in, const ucid_stream_options *options, const row_given *given,
                              struct ArrowArrayStream *out, ucid_error *error)
 {
-    static const arrow_door door = {sizeof(row_adder), open_rows, fill_rows, reset_rows};
+    static const arrow_door door = {sizeof(row_adder), open_rows, fill_rows, reset_rows, NULL};
     return arrow_open(in, options, &door, given, prepare, out, error);
 }
 

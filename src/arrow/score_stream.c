@@ -5,13 +5,14 @@
 #include "arrow/arrays.h"
 #include "arrow/place_columns.h"
 #include "arrow/stream.h"
+#include "kernel/catalog.h"
 #include "rt/error.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { NAMED_INDEXES = 4, CITY_LETTERS = 3, FLAGS_LENGTH = 18 }; /* "ESTIMATED;OUTDATED" */
+enum { NAMED_INDEXES = 4, CITY_LETTERS = 3, FLAGS_LENGTH = 18, TRIED_MAX = 1 << 16 }; /* "ESTIMATED;OUTDATED" */
 
 typedef struct score_adder {
     arrow_adder base;
@@ -22,6 +23,8 @@ typedef struct score_adder {
     int city_by_index, time_by_index; /* they depend on the row's index, of which there are several */
     uint32_t hour;                    /* of all rows; UINT32_MAX: of each index's data */
     arrow_scratch hours, grades, statuses, created, flags, flag_texts, flag_offsets, city_texts, city_offsets, validity;
+    int64_t rows, outside; /* seen; without an index, though not null */
+    int64_t tried, inside; /* of those outside, and of these inside with latitude and longitude exchanged */
     char ids[NAMED_INDEXES * 66], dates[NAMED_INDEXES * (UCID_TIME_LENGTH + 2)];
 } score_adder;
 
@@ -41,40 +44,34 @@ static void reset_score(arrow_adder *adder)
 /* ---------------------------------------------------------------------------------------------------------- Open -- */
 
 /* Code of the registry's city that is nearest to the middle of an index. */
-static void city_of_index(const ucid_index *index, char code[CITY_LETTERS + 1])
+static void city_of_index(const catalog_member *index, char code[CITY_LETTERS + 1])
 {
-    ucid_index_info info;
     ucid_city city;
-    ucid_index_info_get(index, &info);
-    double east = info.max_lon_deg + (info.max_lon_deg < info.min_lon_deg ? 360.0 : 0.0);
-    double lon = (info.min_lon_deg + east) / 2;
+    double east = index->max_lon_deg + (index->max_lon_deg < index->min_lon_deg ? 360.0 : 0.0);
+    double lon = (index->min_lon_deg + east) / 2;
     if (lon > 180.0) lon -= 360.0;
     code[0] = '\0';
-    if (ucid_city_nearest(NULL, (info.min_lat_deg + info.max_lat_deg) / 2, lon, &city, NULL, NULL) == UCID_OK) {
+    if (ucid_city_nearest(NULL, (index->min_lat_deg + index->max_lat_deg) / 2, lon, &city, NULL, NULL) == UCID_OK) {
         memcpy(code, city.code, CITY_LETTERS + 1);
     }
 }
 
 /* Time key of an index's data; INT32_MIN, which is none, where its extract had no dates. */
-static int32_t hour_of_index(const ucid_index *index)
+static int32_t hour_of_index(const catalog_member *index)
 {
-    ucid_index_info info;
-    ucid_index_info_get(index, &info);
-    return info.data_hour != 0 ? (int32_t)info.data_hour : INT32_MIN;
+    return index->data_hour != 0 ? (int32_t)index->data_hour : INT32_MIN;
 }
 
 /* What the schema says about where scores come from. */
 static void describe(score_adder *self)
 {
-    const ucid_index *index;
+    const catalog_member *index;
     size_t id_length = 0, date_length = 0;
-    for (int64_t i = 0; (index = ucid_catalog_index(self->catalog, i)) != NULL && i < NAMED_INDEXES; i++) {
-        ucid_index_info info;
+    for (int64_t i = 0; (index = catalog_member_get(self->catalog, i)) != NULL && i < NAMED_INDEXES; i++) {
         char key[UCID_TIME_LENGTH + 1] = "";
-        ucid_index_info_get(index, &info);
-        ucid_time_format((int32_t)info.data_hour, key);
+        ucid_time_format((int32_t)index->data_hour, key);
         id_length +=
-            (size_t)snprintf(self->ids + id_length, sizeof self->ids - id_length, "%s%s", i > 0 ? "," : "", info.id);
+            (size_t)snprintf(self->ids + id_length, sizeof self->ids - id_length, "%s%s", i > 0 ? "," : "", index->id);
         date_length += (size_t)snprintf(self->dates + date_length, sizeof self->dates - date_length, "%s%s",
                                         i > 0 ? "," : "", key);
     }
@@ -117,8 +114,8 @@ static ucid_status open_score(arrow_adder *adder, const struct ArrowSchema *sche
         status = place_text_init(&self->time, schema, options->time, options->time_column, arrow_time_names, error);
     }
     if (status != UCID_OK) return status;
-    int single = ucid_catalog_index(self->catalog, 1) == NULL;
-    const ucid_index *index = ucid_catalog_index(self->catalog, 0);
+    int single = catalog_member_get(self->catalog, 1) == NULL;
+    const catalog_member *index = catalog_member_get(self->catalog, 0);
     self->city_by_index = options->city == NULL && self->city.column < 0;
     self->time_by_index = options->time == NULL && self->time.column < 0;
     self->hour = UINT32_MAX;
@@ -177,9 +174,14 @@ static ucid_status read_by_index(score_adder *self, int64_t count, ucid_texts *c
     int32_t hour = INT32_MIN;
     char code[CITY_LETTERS + 1] = "";
     for (int64_t row = 0; row < count; row++) {
-        int64_t position = ucid_catalog_find(self->catalog, self->places.lat_deg[row], self->places.lon_deg[row]);
+        int64_t position = -1;
+        if (is_set(self->places.row_validity, row)) {
+            status =
+                catalog_find(self->catalog, self->places.lat_deg[row], self->places.lon_deg[row], &position, error);
+        }
+        if (status != UCID_OK) return status;
         if (position != known) {
-            const ucid_index *index = position >= 0 ? ucid_catalog_index(self->catalog, position) : NULL;
+            const catalog_member *index = position >= 0 ? catalog_member_get(self->catalog, position) : NULL;
             code[0] = '\0';
             if (index != NULL) city_of_index(index, code);
             hour = index != NULL ? hour_of_index(index) : INT32_MIN;
@@ -281,6 +283,29 @@ static ucid_status fill_identifiers(score_adder *self, int64_t count, const ucid
     return UCID_OK;
 }
 
+/* Count the rows that have no index, and try some of them with latitude and longitude exchanged. */
+static void try_exchanged(score_adder *self, int64_t count)
+{
+    const uint8_t *statuses = self->statuses.bytes;
+    self->rows += count;
+    for (int64_t row = 0; row < count; row++) {
+        if (statuses[row] != UCID_OUTSIDE_INDEX && statuses[row] != UCID_INVALID_COORDINATES) continue;
+        self->outside++;
+        if (self->tried == TRIED_MAX) continue;
+        self->tried++;
+        self->inside += catalog_in_a_box(self->catalog, self->places.lon_deg[row], self->places.lat_deg[row]);
+    }
+}
+
+static ucid_status end_score(arrow_adder *adder, ucid_error *error)
+{
+    score_adder *self = (score_adder *)adder;
+    int exchanged = self->outside > self->rows / 2 && self->inside > self->tried / 2;
+    if (adder->options.exchanged == NULL || !exchanged) return UCID_OK;
+    int stopped = adder->options.exchanged(adder->options.exchanged_ctx, self->outside, self->rows);
+    return stopped ? ucid_fail(error, UCID_CANCELLED, "latitude and longitude are exchanged") : UCID_OK;
+}
+
 static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *schema, const struct ArrowArray *batch,
                               int64_t first, int64_t count, struct ArrowArray *columns, ucid_error *error)
 {
@@ -346,6 +371,7 @@ static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *sche
         status = ucid_catalog_score(self->catalog, count, self->places.lat_deg, self->places.lon_deg,
                                     self->places.row_validity, score_hours, &options, &scores, error);
     }
+    if (status == UCID_OK && adder->options.exchanged != NULL && self->places.cell == NULL) try_exchanged(self, count);
     uint8_t *valid = self->validity.bytes;
     if (status == UCID_OK) {
         memset(valid, 0, n / 8 + 1);
@@ -375,6 +401,6 @@ static void take_catalog(arrow_adder *adder, const void *catalog) { ((score_adde
 ucid_status ucid_score_stream(struct ArrowArrayStream *in, const ucid_catalog *catalog,
                               const ucid_stream_options *options, struct ArrowArrayStream *out, ucid_error *error)
 {
-    static const arrow_door door = {sizeof(score_adder), open_score, fill_score, reset_score};
+    static const arrow_door door = {sizeof(score_adder), open_score, fill_score, reset_score, end_score};
     return arrow_open(in, options, &door, catalog, take_catalog, out, error);
 }

@@ -178,6 +178,7 @@ typedef struct adding_stream {
     int64_t kept_count, column_count, capacity, batch_rows; /* capacity: of kept and columns */
     arrow_source *source;                                   /* the batch being cut, NULL between batches */
     int64_t next_row;
+    int ended;
     struct ArrowArray *columns; /* [column_count] of the batch being made */
     int failed;                 /* code of the failure that ended the stream */
     ucid_error error;
@@ -265,13 +266,15 @@ static int get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
     adding_stream *self = stream->private_data;
     if (self->failed != 0) return self->failed;
     ucid_status status = UCID_OK;
-    int ended = 0;
-    if (self->source == NULL) status = pull(self, &ended);
+    int ended = self->ended;
+    if (self->source == NULL && !ended) status = pull(self, &ended);
     if (ended) {
+        if (!self->ended && self->adder->door->end != NULL) status = self->adder->door->end(self->adder, &self->error);
+        self->ended = 1;
         *out = (struct ArrowArray){0};
-        return 0;
+    } else if (status == UCID_OK) {
+        status = make_batch(self, out);
     }
-    if (status == UCID_OK) status = make_batch(self, out);
     if (status != UCID_OK) self->failed = arrow_errno(status);
     return self->failed;
 }

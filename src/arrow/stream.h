@@ -33,6 +33,8 @@ typedef struct arrow_door {
     ucid_status (*fill)(arrow_adder *adder, const struct ArrowSchema *schema, const struct ArrowArray *batch,
                         int64_t first, int64_t count, struct ArrowArray *columns, ucid_error *error);
     void (*reset)(arrow_adder *adder); /* give back what open and fill hold */
+    /* All rows were filled: once, before the stream says that it has ended. NULL: nothing to do. */
+    ucid_status (*end)(arrow_adder *adder, ucid_error *error);
 } arrow_door;
 
 struct arrow_adder {

@@ -2,36 +2,54 @@
  *
  * Coverage cells of all indexes lie in one sorted table, the winner of each cell decided when the catalog is made. A
  * batch whose rows all go to one index with one time key, the common case, is scored where it lies; otherwise rows are
- * gathered group by group (a group is an index and a key), scored, and scattered back. */
+ * gathered group by group (a group is an index and a key), scored, and scattered back.
+ *
+ * Which index answers for a cell that one covers is known without opening any. For other places those whose box is near
+ * are opened, since only they can have a street in reach; so a lazy catalog gives what one of opened indexes would. */
+#include "kernel/catalog.h"
+
 #include "index/index.h"
 #include "kernel/place.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { COVERAGE_RESOLUTION = 7 };
+
+/* Some 4.5 km: no row of the snap grid and no snap limit reaches farther beyond a box. */
+#define NEAR_DEG 0.04
 
 typedef struct covered {
     uint64_t cell;
     uint32_t rank; /* position in the order of preference */
 } covered;
 
+/* How indexes that are not there yet are opened. */
+typedef struct opener {
+    pthread_mutex_t lock;
+    ucid_catalog_open_fn open;
+    void *ctx;
+} opener;
+
 struct ucid_catalog {
     ucid_allocator allocator;
     int64_t count;
     size_t covered_count, covered_capacity;
-    const ucid_index **indexes; /* by rank: newest data first, then least id */
-    int64_t *position;          /* of a rank, in the caller's order */
-    covered *covered;           /* ascending by cell, one entry a cell */
+    catalog_member *members; /* by rank: newest data first, then least id */
+    opener *opener;          /* NULL: all are open */
+    covered *covered;        /* ascending by cell, one entry a cell */
 };
 
-static int prefer(const ucid_index *a, const ucid_index *b)
+static int by_preference(const void *a, const void *b)
 {
-    if (a->summary->data_hour != b->summary->data_hour) return a->summary->data_hour > b->summary->data_hour ? -1 : 1;
-    return memcmp(a->header->id, b->header->id, sizeof a->header->id);
+    const catalog_member *x = a, *y = b;
+    if (x->data_hour != y->data_hour) return x->data_hour > y->data_hour ? -1 : 1;
+    int order = strcmp(x->id, y->id);
+    return order != 0 ? order : x->position < y->position ? -1 : 1;
 }
 
 static int by_cell(const void *a, const void *b)
@@ -45,44 +63,80 @@ void ucid_catalog_free(ucid_catalog *catalog)
 {
     if (catalog == NULL) return;
     ucid_allocator allocator = catalog->allocator;
+    if (catalog->opener != NULL) pthread_mutex_destroy(&catalog->opener->lock);
+    ucid_release(&allocator, catalog->opener, 1, sizeof *catalog->opener);
     ucid_release(&allocator, catalog->covered, catalog->covered_capacity, sizeof *catalog->covered);
-    ucid_release(&allocator, catalog->indexes, (size_t)catalog->count, sizeof *catalog->indexes);
-    ucid_release(&allocator, catalog->position, (size_t)catalog->count, sizeof *catalog->position);
+    ucid_release(&allocator, catalog->members, (size_t)catalog->count, sizeof *catalog->members);
     ucid_release(&allocator, catalog, 1, sizeof *catalog);
 }
 
-ucid_status ucid_catalog_new(int64_t count, const ucid_index *const *indexes, const ucid_allocator *allocator,
-                             ucid_catalog **catalog, ucid_error *error)
+/* A catalog with room for its members, and for so many cells; NULL without memory. */
+static ucid_catalog *catalog_allocate(int64_t count, size_t cells, const ucid_allocator *allocator)
+{
+    ucid_allocator memory = ucid_allocator_or_default(allocator);
+    ucid_catalog *made = ucid_allocate_zero(&memory, 1, sizeof *made);
+    if (made == NULL) return NULL;
+    made->allocator = memory;
+    made->count = count;
+    made->covered_capacity = cells;
+    made->members = ucid_allocate_zero(&memory, (size_t)count, sizeof *made->members);
+    made->covered = ucid_allocate(&memory, cells, sizeof *made->covered);
+    if (made->members != NULL && made->covered != NULL) return made;
+    ucid_catalog_free(made);
+    return NULL;
+}
+
+/* Entry i of what is given: of an index, or as it was described. */
+static ucid_catalog_entry entry_at(const ucid_index *const *indexes, const ucid_catalog_entry *entries, int64_t i)
+{
+    if (indexes == NULL) return entries[i];
+    const ucid_index *index = indexes[i];
+    ucid_index_info info;
+    ucid_index_info_get(index, &info);
+    return (ucid_catalog_entry){.data_hour = info.data_hour,
+                                .min_lat_deg = info.min_lat_deg,
+                                .min_lon_deg = info.min_lon_deg,
+                                .max_lat_deg = info.max_lat_deg,
+                                .max_lon_deg = info.max_lon_deg,
+                                .coverage = index->coverage,
+                                .coverage_count = (int64_t)index->coverage_count};
+}
+
+/* indexes, or entries where those are NULL */
+static ucid_status make_catalog(int64_t count, const ucid_index *const *indexes, const ucid_catalog_entry *entries,
+                                const ucid_allocator *allocator, ucid_catalog **catalog, ucid_error *error)
 {
     if (count < 1 || count >= UINT32_MAX) {
         return ucid_fail(error, UCID_INVALID_ARGUMENT, "a catalog of %lld indexes", (long long)count);
     }
-    ucid_allocator memory = ucid_allocator_or_default(allocator);
-    ucid_catalog *made = ucid_allocate_zero(&memory, 1, sizeof *made);
-    if (made == NULL) return ucid_fail_memory(error, "a catalog", sizeof *made);
-    made->allocator = memory;
-    made->count = count;
-    for (int64_t i = 0; i < count; i++) made->covered_capacity += indexes[i]->coverage_count;
-    made->indexes = ucid_allocate(&memory, (size_t)count, sizeof *made->indexes);
-    made->position = ucid_allocate(&memory, (size_t)count, sizeof *made->position);
-    made->covered = ucid_allocate(&memory, made->covered_capacity, sizeof *made->covered);
-    if (made->indexes == NULL || made->position == NULL || made->covered == NULL) {
-        ucid_catalog_free(made);
-        return ucid_fail_memory(error, "a catalog", made->covered_capacity * sizeof *made->covered);
-    }
-    for (int64_t i = 0; i < count; i++) { /* insertion: catalogs are short, and mostly in order */
-        int64_t at = i;
-        while (at > 0 && prefer(indexes[i], made->indexes[at - 1]) < 0) {
-            made->indexes[at] = made->indexes[at - 1];
-            made->position[at] = made->position[at - 1];
-            at--;
-        }
-        made->indexes[at] = indexes[i];
-        made->position[at] = i;
-    }
+    size_t cells = 0;
+    for (int64_t i = 0; i < count; i++) cells += (size_t)entry_at(indexes, entries, i).coverage_count;
+    ucid_catalog *made = catalog_allocate(count, cells, allocator);
+    if (made == NULL) return ucid_fail_memory(error, "a catalog", cells * sizeof *made->covered);
     for (int64_t i = 0; i < count; i++) {
-        for (uint32_t c = 0; c < made->indexes[i]->coverage_count; c++) {
-            made->covered[made->covered_count++] = (covered){made->indexes[i]->coverage[c], (uint32_t)i};
+        ucid_catalog_entry entry = entry_at(indexes, entries, i);
+        catalog_member *member = &made->members[i];
+        if (indexes != NULL) {
+            ucid_index_info info;
+            ucid_index_info_get(indexes[i], &info);
+            memcpy(member->id, info.id, sizeof member->id);
+            atomic_init(&member->index, indexes[i]);
+        } else {
+            atomic_init(&member->index, NULL);
+            memcpy(member->id, entry.id, sizeof member->id - 1);
+        }
+        member->position = i;
+        member->data_hour = entry.data_hour;
+        member->min_lat_deg = entry.min_lat_deg;
+        member->min_lon_deg = entry.min_lon_deg;
+        member->max_lat_deg = entry.max_lat_deg;
+        member->max_lon_deg = entry.max_lon_deg;
+    }
+    qsort(made->members, (size_t)count, sizeof *made->members, by_preference);
+    for (int64_t rank = 0; rank < count; rank++) {
+        ucid_catalog_entry entry = entry_at(indexes, entries, made->members[rank].position);
+        for (int64_t c = 0; c < entry.coverage_count; c++) {
+            made->covered[made->covered_count++] = (covered){entry.coverage[c], (uint32_t)rank};
         }
     }
     qsort(made->covered, made->covered_count, sizeof *made->covered, by_cell);
@@ -96,17 +150,98 @@ ucid_status ucid_catalog_new(int64_t count, const ucid_index *const *indexes, co
     return UCID_OK;
 }
 
-/* First index in order that has a word on a place: by its network's box or its streets' reach, as the kernel has it. */
-static int64_t rank_by_box(const ucid_catalog *catalog, double lat_deg, double lon_deg)
+ucid_status ucid_catalog_new(int64_t count, const ucid_index *const *indexes, const ucid_allocator *allocator,
+                             ucid_catalog **catalog, ucid_error *error)
 {
-    for (int64_t i = 0; i < catalog->count; i++) {
-        place p;
-        if (place_locate(catalog->indexes[i], lat_deg, lon_deg, &p) == UCID_OK) return i;
-    }
-    return -1;
+    return make_catalog(count, indexes, NULL, allocator, catalog, error);
 }
 
-static int64_t rank_of(const ucid_catalog *catalog, uint64_t cell, double lat_deg, double lon_deg)
+ucid_status ucid_catalog_new_lazy(int64_t count, const ucid_catalog_entry *entries, ucid_catalog_open_fn open,
+                                  void *ctx, const ucid_allocator *allocator, ucid_catalog **catalog, ucid_error *error)
+{
+    for (int64_t i = 0; i < count; i++) {
+        if (strlen(entries[i].id) == 64 && strspn(entries[i].id, "0123456789abcdef") == 64) continue;
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "the id of entry %lld is not 64 hexadecimal digits",
+                         (long long)i);
+    }
+    ucid_catalog *made;
+    ucid_status status = make_catalog(count, NULL, entries, allocator, &made, error);
+    if (status != UCID_OK) return status;
+    made->opener = ucid_allocate_zero(&made->allocator, 1, sizeof *made->opener);
+    if (made->opener == NULL) {
+        ucid_catalog_free(made);
+        return ucid_fail_memory(error, "a catalog", sizeof(opener));
+    }
+    pthread_mutex_init(&made->opener->lock, NULL);
+    made->opener->open = open;
+    made->opener->ctx = ctx;
+    *catalog = made;
+    return UCID_OK;
+}
+
+/* -------------------------------------------------------------------------------------------------------- Places -- */
+
+static const ucid_index *opened_index(const ucid_catalog *catalog, int64_t rank)
+{
+    return atomic_load_explicit(&catalog->members[rank].index, memory_order_acquire);
+}
+
+/* The index of a rank, opened where it is not. */
+static ucid_status open_index(const ucid_catalog *catalog, int64_t rank, const ucid_index **index, ucid_error *error)
+{
+    *index = opened_index(catalog, rank);
+    if (*index != NULL) return UCID_OK;
+    opener *by = catalog->opener;
+    pthread_mutex_lock(&by->lock);
+    ucid_status status = UCID_OK;
+    *index = opened_index(catalog, rank);
+    if (*index == NULL) status = by->open(by->ctx, catalog->members[rank].position, index, error);
+    if (status == UCID_OK) atomic_store_explicit(&catalog->members[rank].index, *index, memory_order_release);
+    pthread_mutex_unlock(&by->lock);
+    return status;
+}
+
+/* Whether a place lies within some degrees of a member's box; a margin of longitudes is wider far from the equator. */
+static int is_near(const catalog_member *member, double lat_deg, double lon_deg, double margin_deg)
+{
+    if (!(lat_deg >= member->min_lat_deg - margin_deg && lat_deg <= member->max_lat_deg + margin_deg)) return 0;
+    double narrow = (90.0 - fabs(lat_deg)) / 90.0; /* below the cosine */
+    double wide = margin_deg == 0.0 ? 0.0 : narrow > 0.01 ? margin_deg / narrow : 360.0;
+    double span = member->max_lon_deg - member->min_lon_deg, east = lon_deg - (member->min_lon_deg - wide);
+    if (span < 0.0) span += 360.0;
+    if (east < 0.0) east += 360.0;
+    if (east >= 360.0) east -= 360.0;
+    return east <= span + 2.0 * wide;
+}
+
+int catalog_in_a_box(const ucid_catalog *catalog, double lat_deg, double lon_deg)
+{
+    for (int64_t i = 0; i < catalog->count; i++) {
+        if (is_near(&catalog->members[i], lat_deg, lon_deg, 0.0)) return 1;
+    }
+    return 0;
+}
+
+/* First index in order that has a word on a place: by its network's box or its streets' reach, as the kernel has it. */
+static ucid_status rank_by_box(const ucid_catalog *catalog, double lat_deg, double lon_deg, int64_t *rank,
+                               ucid_error *error)
+{
+    *rank = -1;
+    for (int64_t i = 0; i < catalog->count; i++) {
+        const ucid_index *index = opened_index(catalog, i);
+        if (index == NULL && !is_near(&catalog->members[i], lat_deg, lon_deg, NEAR_DEG)) continue;
+        ucid_status status = open_index(catalog, i, &index, error);
+        if (status != UCID_OK) return status;
+        place p;
+        if (place_locate(index, lat_deg, lon_deg, &p) != UCID_OK) continue;
+        *rank = i;
+        break;
+    }
+    return UCID_OK;
+}
+
+static ucid_status rank_of(const ucid_catalog *catalog, uint64_t cell, double lat_deg, double lon_deg, int64_t *rank,
+                           ucid_error *error)
 {
     size_t low = 0, high = catalog->covered_count;
     while (low < high) {
@@ -117,23 +252,41 @@ static int64_t rank_of(const ucid_catalog *catalog, uint64_t cell, double lat_de
             high = middle;
         }
     }
-    if (low < catalog->covered_count && catalog->covered[low].cell == cell) return catalog->covered[low].rank;
-    return rank_by_box(catalog, lat_deg, lon_deg);
+    if (low == catalog->covered_count || catalog->covered[low].cell != cell) {
+        return rank_by_box(catalog, lat_deg, lon_deg, rank, error);
+    }
+    *rank = catalog->covered[low].rank;
+    return UCID_OK;
 }
 
-const ucid_index *ucid_catalog_index(const ucid_catalog *catalog, int64_t position)
+const catalog_member *catalog_member_get(const ucid_catalog *catalog, int64_t position)
 {
     for (int64_t i = 0; i < catalog->count; i++) {
-        if (catalog->position[i] == position) return catalog->indexes[i];
+        if (catalog->members[i].position == position) return &catalog->members[i];
     }
     return NULL;
 }
 
-int64_t ucid_catalog_find(const ucid_catalog *catalog, double lat_deg, double lon_deg)
+const ucid_index *ucid_catalog_index(const ucid_catalog *catalog, int64_t position)
+{
+    const catalog_member *member = catalog_member_get(catalog, position);
+    return member != NULL ? opened_index(catalog, member - catalog->members) : NULL;
+}
+
+ucid_status catalog_find(const ucid_catalog *catalog, double lat_deg, double lon_deg, int64_t *position,
+                         ucid_error *error)
 {
     uint64_t cell = ucid_cell_at(lat_deg, lon_deg, COVERAGE_RESOLUTION);
-    int64_t rank = cell == 0 ? -1 : rank_of(catalog, cell, lat_deg, lon_deg);
-    return rank < 0 ? -1 : catalog->position[rank];
+    int64_t rank = -1;
+    ucid_status status = cell == 0 ? UCID_OK : rank_of(catalog, cell, lat_deg, lon_deg, &rank, error);
+    if (status == UCID_OK) *position = rank < 0 ? -1 : catalog->members[rank].position;
+    return status;
+}
+
+int64_t ucid_catalog_find(const ucid_catalog *catalog, double lat_deg, double lon_deg)
+{
+    int64_t position;
+    return catalog_find(catalog, lat_deg, lon_deg, &position, NULL) == UCID_OK ? position : -1;
 }
 
 /* ------------------------------------------------------------------------------------------------------- Batches -- */
@@ -225,6 +378,11 @@ static ucid_status score_groups(const ucid_catalog *catalog, int64_t n, const do
     gathered batch;
     if (!gathered_init(&batch, n, scores, &catalog->allocator)) return ucid_fail_memory(error, "a batch", batch.size);
     ucid_status status = UCID_OK;
+    const ucid_index *index;
+    for (int64_t row = 0; row < n && status == UCID_OK; row++) { /* what cannot be opened leaves outputs untouched */
+        if (rows[row].rank < 0 || (row > 0 && rows[row].rank == rows[row - 1].rank)) continue;
+        status = open_index(catalog, rows[row].rank, &index, error);
+    }
     for (int64_t first = 0, next; first < n && status == UCID_OK; first = next) {
         for (next = first; next < n && rows[next].rank == rows[first].rank && rows[next].hour == rows[first].hour;
              next++) {
@@ -239,7 +397,7 @@ static ucid_status score_groups(const ucid_catalog *catalog, int64_t n, const do
         }
         ucid_score_options group = *options;
         if (rows[first].hour >= 0) group.hour = (uint32_t)rows[first].hour;
-        status = ucid_score(catalog->indexes[rows[first].rank], next - first, batch.lat_deg, batch.lon_deg, NULL,
+        status = ucid_score(opened_index(catalog, rows[first].rank), next - first, batch.lat_deg, batch.lon_deg, NULL,
                             &group, &batch.scores, error);
         for (int64_t i = first; i < next && status == UCID_OK; i++)
             scatter(&batch.scores, i - first, scores, rows[i].row);
@@ -254,12 +412,14 @@ ucid_status ucid_catalog_score(const ucid_catalog *catalog, int64_t n, const dou
 {
     ucid_score_options all = UCID_SCORE_OPTIONS_INIT;
     if (options != NULL) all = *options;
-    if (n <= 0 || (catalog->count == 1 && hour == NULL)) {
-        return ucid_score(catalog->indexes[0], n, lat_deg, lon_deg, validity, &all, scores, error);
+    const ucid_index *only = catalog->count == 1 ? opened_index(catalog, 0) : NULL;
+    if (only != NULL && (n <= 0 || hour == NULL)) {
+        return ucid_score(only, n, lat_deg, lon_deg, validity, &all, scores, error);
     }
     if (all.context == NULL || ucid_context_get(all.context) == NULL) {
         return ucid_fail(error, UCID_CONTEXT_NOT_FOUND, "no context '%.40s'", all.context != NULL ? all.context : "");
     }
+    if (n <= 0) return UCID_OK;
     size_t cells_size = (size_t)n * (sizeof(uint64_t) + 1);
     row_group *rows = ucid_allocate(&catalog->allocator, (size_t)n, sizeof *rows);
     uint64_t *cells = ucid_allocate(&catalog->allocator, cells_size, 1);
@@ -269,7 +429,7 @@ ucid_status ucid_catalog_score(const ucid_catalog *catalog, int64_t n, const dou
     } else {
         uint8_t *bad = (uint8_t *)(cells + n);
         (void)ucid_cells_at(n, lat_deg, lon_deg, validity, COVERAGE_RESOLUTION, cells, bad, NULL);
-        for (int64_t row = 0; row < n; row++) {
+        for (int64_t row = 0; row < n && status == UCID_OK; row++) {
             /* A refused row has rank -1, and its status where others have their key. */
             row_group group = {row, -1, UCID_OUTSIDE_INDEX};
             if (bad[row] != UCID_OK) {
@@ -277,14 +437,17 @@ ucid_status ucid_catalog_score(const ucid_catalog *catalog, int64_t n, const dou
             } else if (hour != NULL && (hour[row] < 0 || hour[row] > UCID_HOUR_MAX)) {
                 group.hour = UCID_INVALID_TIME;
             } else {
-                int64_t rank = catalog->count > 1 ? rank_of(catalog, cells[row], lat_deg[row], lon_deg[row]) : 0;
+                int64_t rank = 0;
+                if (only == NULL) status = rank_of(catalog, cells[row], lat_deg[row], lon_deg[row], &rank, error);
                 group.rank = (int32_t)rank;
                 if (rank >= 0) group.hour = hour != NULL ? hour[row] : -1;
             }
             rows[row] = group;
         }
-        qsort(rows, (size_t)n, sizeof *rows, by_group);
-        status = score_groups(catalog, n, lat_deg, lon_deg, rows, &all, scores, error);
+        if (status == UCID_OK) {
+            qsort(rows, (size_t)n, sizeof *rows, by_group);
+            status = score_groups(catalog, n, lat_deg, lon_deg, rows, &all, scores, error);
+        }
     }
     ucid_release(&catalog->allocator, cells, cells_size, 1);
     ucid_release(&catalog->allocator, rows, (size_t)n, sizeof *rows);
