@@ -94,9 +94,10 @@ static double rival_score(rival *r, const snap_foot *foot)
 {
     static const uint32_t worth[6] = {250, 250, 250, 375, 125, 125};
     const ucid_index *x = r->x;
-    const ucidx_edge *street = &x->edges[foot->edge];
-    rival_push(r, foot->gap + foot->offset, street->a);
-    rival_push(r, foot->gap + street->length - foot->offset, street->b);
+    const ucidx_edge *street = &x->edges[ucidx_edge_of(x, foot->segment)];
+    uint32_t offset = x->segments[foot->segment].offset + foot->along;
+    rival_push(r, foot->gap + offset, street->a);
+    rival_push(r, foot->gap + street->length - offset, street->b);
     while (r->heap_count > 0) {
         item at = rival_pop(r);
         if (at.distance > r->distance[at.node]) continue;

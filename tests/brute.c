@@ -135,7 +135,7 @@ brute_result brute_score(brute *b, double lat_deg, double lon_deg, uint32_t hour
     uint32_t nearest[2] = {0, 0};
     for (uint32_t i = 0; i < x->segment_count; i++) {
         const ucidx_segment *s = &x->segments[i];
-        int island = (x->edges[s->edge].flags & UCIDX_EDGE_ISLAND) != 0;
+        int island = s->island;
         ucidx_near n = ucidx_near_segment(s->ax_e7, s->ay_e7, s->bx_e7, s->by_e7, px, py, x_m);
         if (n.square_m2 < best[island]) best[island] = n.square_m2, t[island] = n.t, nearest[island] = i;
     }
@@ -143,7 +143,7 @@ brute_result brute_score(brute *b, double lat_deg, double lon_deg, uint32_t hour
     uint32_t gap = best[island] < INFINITY ? (uint32_t)floor(sqrt(best[island]) * 32 + 0.5) : UINT32_MAX;
     if (gap > sum->snap_limit) return nothing(UCID_OFF_NETWORK, 0, 0.10, 0);
     const ucidx_segment *s = &x->segments[nearest[island]];
-    const ucidx_edge *edge = &x->edges[s->edge];
+    const ucidx_edge *edge = &x->edges[ucidx_edge_of(x, nearest[island])];
     uint32_t offset = s->offset + (uint32_t)floor(t[island] * s->length + 0.5);
     push(b, gap + offset, edge->a);
     push(b, gap + edge->length - offset, edge->b);

@@ -50,12 +50,13 @@ built_foot built_nearest(const ucid_index *x, int32_t x_e7, int32_t y_e7)
     int64_t row = ucidx_row_of(x->summary, y_e7);
     for (uint32_t s = 0; s < x->segment_count && row >= 0; s++) {
         const ucidx_segment *g = &x->segments[s];
-        int island = (x->edges[g->edge].flags & UCIDX_EDGE_ISLAND) != 0;
+        uint32_t edge = ucidx_edge_of(x, s);
+        int island = (x->edges[edge].flags & UCIDX_EDGE_ISLAND) != 0;
         ucidx_near near =
             ucidx_near_segment(g->ax_e7, g->ay_e7, g->bx_e7, g->by_e7, x_e7, y_e7, x->rows[row].x_m_per_e7);
         if (near.square_m2 >= best[island]) continue;
         best[island] = near.square_m2;
-        found[island] = (built_foot){s, ucidx_gap(near.square_m2), g->edge, ucidx_foot(g->offset, g->length, near.t)};
+        found[island] = (built_foot){s, ucidx_gap(near.square_m2), edge, ucidx_foot(g->offset, g->length, near.t)};
     }
     for (int k = 0; k < 2; k++) {
         if (found[k].segment != UCIDX_NONE && found[k].gap <= x->summary->snap_limit) return found[k];

@@ -66,7 +66,7 @@ static void add_edge(maker *m, uint32_t a, uint32_t b)
                              : (int32_t)(m->nodes[a].y_e7 + along * (m->nodes[b].y_e7 - m->nodes[a].y_e7) - bend);
         uint32_t length = (uint32_t)(ucid_distance_m(y, x, next_y, next_x) * UCIDX_UNITS_PER_M + 0.5);
         m->segments[m->x->segment_count++] =
-            (ucidx_segment){x, y, next_x, next_y, m->x->edge_count, edge->length, length, 0};
+            (ucidx_segment){x, y, next_x, next_y, 0, edge->length, length, 0, 0, 0}; /* the rest by join_edges */
         edge->length += length;
         x = next_x;
         y = next_y;
@@ -232,7 +232,7 @@ static void make_entries(maker *m)
         if (i < m->x->opportunity_count) {
             gap = places[i].gap;
             made.lane = places[i].part;
-            made.what = (uint8_t)(places[i].quality << 4 | (places[i].name ? UCIDX_NAMED : 0));
+            made.what = (uint8_t)(places[i].quality << UCIDX_QUALITY_SHIFT | (places[i].name ? UCIDX_NAMED : 0));
         } else if (!(m->nodes[node].flags & 1)) {
             continue;
         }
@@ -252,7 +252,7 @@ static void make_entries(maker *m)
     uint32_t block_count = 0;
     size_t next = 0;
     for (uint32_t e = 0; e < m->x->edge_count; e++) {
-        uint32_t longest = 0, depth[8] = {0};
+        uint32_t longest = 0, depth[UCIDX_PART_END + 1] = {0};
         m->edges[e].first_entry = block_count;
         for (; next < count && list[next].edge == e; next++) {
             uint32_t lane = list[next].lane, block = block_count + depth[lane]++;
@@ -262,7 +262,7 @@ static void make_entries(maker *m)
             }
             blocks[block].a[lane] = list[next].a;
             blocks[block].b[lane] = list[next].b;
-            blocks[block].what[lane] = list[next].what;
+            blocks[block].what |= (uint32_t)list[next].what << UCIDX_WHAT_BITS * lane;
         }
         block_count += longest;
     }
@@ -271,6 +271,23 @@ static void make_entries(maker *m)
     m->x->entry_count = block_count;
     free(list);
     free(distance);
+}
+
+/* What segments repeat of their edges. */
+static void join_edges(maker *m)
+{
+    for (uint32_t e = 0; e < m->x->edge_count; e++) {
+        const ucidx_edge *edge = &m->edges[e];
+        for (uint32_t i = edge->first_segment; i < edge[1].first_segment; i++) {
+            ucidx_segment *s = &m->segments[i];
+            uint32_t rest = edge->length - s->offset - s->length, blocks = edge[1].first_entry - edge->first_entry;
+            if (blocks > UCIDX_BLOCKS_MAX) abort();
+            s->first_entry = edge->first_entry;
+            s->block_count = (uint8_t)blocks;
+            s->rest = (uint16_t)(rest < UCIDX_FAR ? rest : UCIDX_FAR);
+            s->island = (edge->flags & UCIDX_EDGE_ISLAND) != 0;
+        }
+    }
 }
 
 static double distance_m(const ucidx_segment *s, int32_t x, int32_t y, double x_m_per_e7)
@@ -284,11 +301,11 @@ static uint32_t list_leaf(const maker *m, int island, int32_t x, int32_t y, doub
     uint32_t count = 0;
     double nearest = INFINITY;
     for (uint32_t s = 0; s < m->x->segment_count; s++) {
-        if (!(m->edges[m->segments[s].edge].flags & UCIDX_EDGE_ISLAND) != !island) continue;
+        if (m->segments[s].island != island) continue;
         nearest = fmin(nearest, distance_m(&m->segments[s], x, y, x_m));
     }
     for (uint32_t s = 0; s < m->x->segment_count; s++) {
-        if (!(m->edges[m->segments[s].edge].flags & UCIDX_EDGE_ISLAND) != !island) continue;
+        if (m->segments[s].island != island) continue;
         double distance = distance_m(&m->segments[s], x, y, x_m);
         if (distance > nearest + 2 * half_m + 0.1 || distance > LIMIT_M + half_m + 1.0) continue;
         out[count++] = s | (island ? 1u << 31 : 0);
@@ -412,6 +429,7 @@ ucid_index *lattice_new(const lattice_options *options)
     make_arcs(&m);
     make_places(&m);
     make_entries(&m);
+    join_edges(&m);
     make_grid(&m);
     if (options->bounded) make_boundary(&m);
     m.x->nodes = m.nodes;

@@ -431,7 +431,7 @@ static void the_format_is_documented(void **state)
     assert_int_equal(sizeof rows / sizeof rows[0], UCIDX_KIND_END - 1);
     assert_int_equal(sizeof(ucidx_header), 64);
     assert_int_equal(sizeof(ucidx_section), 32);
-    assert_int_equal(UCIDX_FORMAT, 2);
+    assert_int_equal(UCIDX_FORMAT, 3);
     static char text[16384];
     FILE *file = fopen(SOURCE_DIR "/docs/index-format.md", "rb");
     assert_non_null(file);

@@ -82,7 +82,7 @@ static void lists_hold_the_nearest_segment(void **state)
                          all.gap, listed.segment, listed.gap);
             }
             on += listed.segment != UCIDX_NONE;
-            islands += listed.segment != UCIDX_NONE && x->edges[x->segments[listed.segment].edge].flags >> 8 & 1;
+            islands += listed.segment != UCIDX_NONE && x->segments[listed.segment].island;
         }
         assert_true(on > POINTS / 4 && islands < on);
         ucid_index_close(x);

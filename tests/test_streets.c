@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 static const ucidx_segment segments[] = {
-    {0, 100, 10, 110, 0, 0, 1, 0},
-    {10, 110, 20, 90, 0, 1, 1, 0},
-    {-50, 0, -60, 5, 1, 0, 1, 0},
+    {0, 100, 10, 110, 0, 0, 1, 1, 0, 0},
+    {10, 110, 20, 90, 0, 1, 1, 0, 0, 0},
+    {-50, 0, -60, 5, 0, 0, 1, 0, 0, 1},
 };
 static const ucidx_summary summary = {.lon_origin_e7 = 1799999990};
 

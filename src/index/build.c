@@ -457,6 +457,45 @@ static ucid_status sink_candidates(void *ctx, const uint32_t *candidates, size_t
     return ucid_file_writer_write(&out->writer, candidates, count * sizeof *candidates, out->b->error);
 }
 
+/* Segments as readers want them, some at a time. */
+static ucid_status write_segments(output *out)
+{
+    enum { AT_ONCE = 1024 };
+    const build *b = out->b;
+    ucidx_segment some[AT_ONCE];
+    ucid_status status = UCID_OK;
+    XXH3_state_t hash;
+    XXH3_64bits_reset(&hash);
+    uint64_t start = out->position;
+    for (size_t first = 0; first < b->segment_count && status == UCID_OK; first += AT_ONCE) {
+        size_t count = b->segment_count - first < AT_ONCE ? b->segment_count - first : AT_ONCE;
+        for (size_t i = 0; i < count; i++) {
+            const build_segment *s = &b->segments[first + i];
+            const build_edge *edge = &b->edges[s->edge];
+            uint32_t rest = edge->length - s->offset - s->length;
+            some[i] = (ucidx_segment){.ax_e7 = s->ax_e7,
+                                      .ay_e7 = s->ay_e7,
+                                      .bx_e7 = s->bx_e7,
+                                      .by_e7 = s->by_e7,
+                                      .first_entry = b->first_entry[s->edge],
+                                      .offset = s->offset,
+                                      .length = s->length,
+                                      .rest = (uint16_t)(rest < UCIDX_FAR ? rest : UCIDX_FAR),
+                                      .block_count = (uint8_t)(b->first_entry[s->edge + 1] - b->first_entry[s->edge]),
+                                      .island = (edge->flags & UCIDX_EDGE_ISLAND) != 0};
+        }
+        XXH3_64bits_update(&hash, some, count * sizeof *some);
+        out->position += count * sizeof *some;
+        status = ucid_file_writer_write(&out->writer, some, count * sizeof *some, b->error);
+    }
+    out->table[UCIDX_SEGMENTS - 1] = (ucidx_section){.kind = UCIDX_SEGMENTS,
+                                                     .item_size = sizeof *some,
+                                                     .offset = start,
+                                                     .byte_length = out->position - start,
+                                                     .checksum = XXH3_64bits_digest(&hash)};
+    return status == UCID_OK ? pad(out) : status;
+}
+
 static ucid_status write_streets(output *out)
 {
     build *b = out->b;
@@ -478,7 +517,7 @@ static ucid_status write_streets(output *out)
         nodes[n] = (ucidx_node){b->nodes[n].x_e7, b->nodes[n].y_e7, b->first_arc[n], b->nodes[n].flags};
     }
     nodes[b->node_count].first_arc = (uint32_t)(2 * b->edge_count);
-    ucid_status status = write_section(out, UCIDX_SEGMENTS, b->segments, b->segment_count, sizeof *b->segments);
+    ucid_status status = write_segments(out);
     if (status == UCID_OK) status = write_section(out, UCIDX_EDGES, edges, b->edge_count + 1, sizeof *edges);
     if (status == UCID_OK) status = write_section(out, UCIDX_ENTRIES, b->entries, b->entry_count, sizeof *b->entries);
     if (status == UCID_OK) status = write_section(out, UCIDX_NODES, nodes, b->node_count + 1, sizeof *nodes);

@@ -60,6 +60,12 @@ typedef struct build_edge {
     uint32_t a, b, length, first_point, flags;
 } build_edge;
 
+/* A straight piece of an edge, in the order of the file. */
+typedef struct build_segment {
+    int32_t ax_e7, ay_e7, bx_e7, by_e7;
+    uint32_t edge, offset, length;
+} build_segment;
+
 /* Where a place meets its street. */
 typedef struct build_foot {
     uint32_t place, edge, at, gap;
@@ -129,7 +135,7 @@ typedef struct build {
     /* build_feet: the file's order from here on */
     build_foot *feet;
     size_t foot_count;
-    ucidx_segment *segments;
+    build_segment *segments;
     size_t segment_count;
     uint32_t *arcs, *first_arc; /* first_arc [node_count + 1] */
     ucidx_opportunity *opportunities;
@@ -188,7 +194,7 @@ typedef struct build_raster {
 } build_raster;
 
 /* Rows are those of the index: build_streets has set lat_origin_e7 and row_count. */
-ucid_status build_raster_make(build *b, const ucidx_segment *segments, size_t count, build_raster *raster);
+ucid_status build_raster_make(build *b, const build_segment *segments, size_t count, build_raster *raster);
 void build_raster_drop(build *b, build_raster *raster);
 /* First entry of a row whose column is this or more. */
 size_t build_raster_find(const build_raster *raster, size_t row, int64_t column);

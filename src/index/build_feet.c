@@ -22,7 +22,7 @@ static ucid_status make_segments(build *b)
     for (uint32_t e = 0; e < b->edge_count; e++) {
         for (uint32_t p = b->edges[e].first_point; p + 1 < b->edges[e + 1].first_point; p++) {
             const build_point *from = &b->edge_points[p], *to = from + 1;
-            b->segments[s++] = (ucidx_segment){.ax_e7 = from->x_e7,
+            b->segments[s++] = (build_segment){.ax_e7 = from->x_e7,
                                                .ay_e7 = from->y_e7,
                                                .bx_e7 = to->x_e7,
                                                .by_e7 = to->y_e7,
@@ -64,7 +64,7 @@ static void snap_place(const snapping *s, uint32_t place)
             size_t i = build_raster_find(&s->raster, (size_t)r, west < 0 ? 0 : west / s->raster.cell_e7[r]);
             for (; i < s->raster.first[r + 1] && (int64_t)(s->raster.entries[i] >> 32) <= last_column; i++) {
                 uint32_t at = (uint32_t)s->raster.entries[i];
-                const ucidx_segment *g = &b->segments[at];
+                const build_segment *g = &b->segments[at];
                 ucidx_near near = ucidx_near_segment(g->ax_e7, g->ay_e7, g->bx_e7, g->by_e7, p->x_e7, p->y_e7, scale);
                 int island = (b->edges[g->edge].flags & UCIDX_EDGE_ISLAND) != 0;
                 if (near.square_m2 > nearest[island].square_m2 ||
@@ -80,7 +80,7 @@ static void snap_place(const snapping *s, uint32_t place)
     for (int island = 0; island < 2; island++) {
         uint32_t gap = ucidx_gap(nearest[island].square_m2);
         if (segment[island] == UCIDX_NONE || gap > b->snap_limit) continue;
-        const ucidx_segment *g = &b->segments[segment[island]];
+        const build_segment *g = &b->segments[segment[island]];
         foot->edge = g->edge;
         foot->gap = gap;
         foot->at = ucidx_foot(g->offset, g->length, nearest[island].t);

@@ -162,7 +162,7 @@ static int look_around(gridding *g, worker_scratch *w, int64_t row, const block_
     float *dy = plane_of(around, DY), *inverse = plane_of(around, INVERSE);
     size_t next[2] = {0, around->first_island};
     for (size_t i = 0; i < count; i++) {
-        const ucidx_segment *s = &b->segments[w->kept[i] & INT32_MAX];
+        const build_segment *s = &b->segments[w->kept[i] & INT32_MAX];
         size_t at = next[w->kept[i] >> 31]++;
         double x = ((double)s->bx_e7 - s->ax_e7) * block->scale, y = ((double)s->by_e7 - s->ay_e7) * UCIDX_Y_M_PER_E7;
         double square = x * x + y * y;

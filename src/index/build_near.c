@@ -185,7 +185,7 @@ static uint32_t merge_ends(const build *b, const part_lists *lists, uint8_t part
                 uint8_t what = 0;
                 if (part != UCIDX_PART_END) {
                     const ucidx_opportunity *o = &b->opportunities[opportunity];
-                    what = (uint8_t)((o->name != 0 ? UCIDX_NAMED : 0) | o->quality << 4);
+                    what = (uint8_t)((o->name != 0 ? UCIDX_NAMED : 0) | o->quality << UCIDX_QUALITY_SHIFT);
                 }
                 out[count++] = (edge_entry){opportunity, UCIDX_FAR, UCIDX_FAR, what};
             }
@@ -221,12 +221,12 @@ static ucid_status make_entries(build *b, const part_lists *lists)
         if (!BUILD_ROOM(b, b->entries, capacity, b->entry_count + blocks, "entries")) return UCID_NO_MEMORY;
         for (uint32_t i = 0; i < blocks; i++) {
             ucidx_entries *block = &b->entries[b->entry_count++];
-            *block = (ucidx_entries){.a = {[PARTS] = UCIDX_FAR}, .b = {[PARTS] = UCIDX_FAR}};
+            *block = (ucidx_entries){.what = 0};
             for (uint8_t part = 0; part < PARTS; part++) {
                 int filled = i < counts[part];
                 block->a[part] = filled ? all[part][i].a : UCIDX_FAR;
                 block->b[part] = filled ? all[part][i].b : UCIDX_FAR;
-                block->what[part] = filled ? all[part][i].what : 0;
+                if (filled) block->what |= (uint32_t)all[part][i].what << UCIDX_WHAT_BITS * part;
             }
         }
         if (b->entry_count > UINT32_MAX) {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Longitudes between which a segment is inside a row, widened. */
-static void clip(const ucidx_segment *s, int64_t south, int64_t north, int64_t *west, int64_t *east)
+static void clip(const build_segment *s, int64_t south, int64_t north, int64_t *west, int64_t *east)
 {
     int64_t low = s->ax_e7 < s->bx_e7 ? s->ax_e7 : s->bx_e7, high = s->ax_e7 < s->bx_e7 ? s->bx_e7 : s->ax_e7;
     *west = low - 1;
@@ -23,7 +23,7 @@ static void clip(const ucidx_segment *s, int64_t south, int64_t north, int64_t *
     if (most < (double)high) *east = (int64_t)ceil(most) + 1;
 }
 
-static void rows_of(const build *b, const ucidx_segment *s, int64_t *first, int64_t *last)
+static void rows_of(const build *b, const build_segment *s, int64_t *first, int64_t *last)
 {
     int64_t low = s->ay_e7 < s->by_e7 ? s->ay_e7 : s->by_e7, high = s->ay_e7 < s->by_e7 ? s->by_e7 : s->ay_e7;
     *first = (low - 1 - b->lat_origin_e7) / UCIDX_ROW_E7; /* rows start well south of every segment */
@@ -60,7 +60,7 @@ static void sort_row(void *ctx, int64_t task, int worker)
     }
 }
 
-ucid_status build_raster_make(build *b, const ucidx_segment *segments, size_t count, build_raster *raster)
+ucid_status build_raster_make(build *b, const build_segment *segments, size_t count, build_raster *raster)
 {
     *raster = (build_raster){.row_count = b->row_count};
     raster->x_m_per_e7 = build_take(b, b->row_count, sizeof *raster->x_m_per_e7, "rows");

@@ -15,18 +15,19 @@
  * ascending: those of the main network, then islands (bit 31), and among equally near ones the first counts. What
  * "near" means is src/index/near.h, for the builder and for every reader.
  *
- *     row -> blocks[] -> cells[] -> leaves[] -> candidates[] -> segments[] -> edges[]
+ *     row -> blocks[] -> cells[] -> leaves[] -> candidates[] -> segments[] -> entries[]
  *
  * How a street knows its places. Edge e has entry blocks [edges[e].first_entry, edges[e+1].first_entry): the nearest
  * opportunities of each part as distances from both ends. Opportunities are nodes, so none lies inside an edge, and a
- * point at offset o from end a, with gap g, walks min(a + o, b + length - o) + g. */
+ * point at offset o from end a, with gap g, walks min(a + o, b + length - o) + g. A segment repeats what of its edge a
+ * place on it needs, so that the edge is not read on the way; ucidx_edge_of finds it. */
 #ifndef UCID_INDEX_H
 #define UCID_INDEX_H
 
 #include "ucid.h"
 
 #define UCIDX_MAGIC "UCIDX\r\n\032" /* 8 bytes, no NUL */
-#define UCIDX_FORMAT 2u
+#define UCIDX_FORMAT 3u
 #define UCIDX_ALIGN 64u
 #define UCIDX_UNITS_PER_M 32
 #define UCIDX_EARTH_RADIUS_M 6371000.0
@@ -49,7 +50,7 @@ enum ucidx_kind {
     UCIDX_CANDIDATES,    /* u32: segment, bit 31 = on an island: counts only where no other is within the limit */
     UCIDX_SEGMENTS,      /* ucidx_segment, Hilbert order of their edges, consecutive along an edge */
     UCIDX_EDGES,         /* ucidx_edge [edges + 1]; the last one only ends the others */
-    UCIDX_ENTRIES,       /* ucidx_entries: blocks of eight lanes */
+    UCIDX_ENTRIES,       /* ucidx_entries: blocks of seven lanes */
     UCIDX_NODES,         /* ucidx_node [nodes + 1]; the last one only ends the others */
     UCIDX_ARCS,          /* u32: edge ids around each node, from node.first_arc; a loop appears twice */
     UCIDX_OPPORTUNITIES, /* ucidx_opportunity, by node, then part, OSM type and id */
@@ -105,10 +106,12 @@ typedef struct ucidx_leaf {
 
 typedef struct ucidx_segment {
     int32_t ax_e7, ay_e7, bx_e7, by_e7; /* relative longitude, latitude of both ends */
-    uint32_t edge;
-    uint32_t offset; /* 1/32 m along the edge from its end a to this segment's a */
-    uint32_t length; /* 1/32 m; offsets and lengths of an edge's segments add up to the edge's length exactly */
-    uint32_t reserved;
+    uint32_t first_entry;               /* block of ENTRIES, of the edge */
+    uint32_t offset;                    /* 1/32 m along the edge from its end a to this segment's a */
+    uint32_t length;     /* 1/32 m; offsets and lengths of an edge's segments add up to the edge's length exactly */
+    uint16_t rest;       /* 1/32 m along the edge from this segment's b to its end b; UCIDX_FAR: that or more */
+    uint8_t block_count; /* of ENTRIES, of the edge */
+    uint8_t island;      /* 1: the edge is on an island */
 } ucidx_segment;
 
 /* Street class of an edge: that of its longest part. */
@@ -140,16 +143,23 @@ typedef struct ucidx_edge {
     uint32_t flags;       /* street class (enum ucidx_class), island */
 } ucidx_edge;
 
-/* Entries of an edge, one lane a part: lane 0..5 = part, UCIDX_PART_END = the end of the extract, lane 7 unused. Block
- * i of an edge holds the i-th entry of each part, ascending by min(a, b), named ones first among equals; a lane without
- * an i-th entry has a = b = UCIDX_FAR and what = 0. An edge has as many blocks as its longest part has entries. Lanes
- * that do not depend on each other let a kernel work on a block in a dozen instructions. what: bit 3 the place has a
- * name, bits 4..7 quality in quarters. */
+/* Entries of an edge, one lane a part: lane 0..5 = part, UCIDX_PART_END = the end of the extract. Block i of an edge
+ * holds the i-th entry of each part, ascending by min(a, b), named ones first among equals; a lane without an i-th
+ * entry has a = b = UCIDX_FAR and nothing in what. An edge has as many blocks as its longest part has entries. Lanes
+ * that do not depend on each other let a kernel work on a block in a dozen instructions, and two blocks fill a line of
+ * the cache. what: five bits a part from the lowest on; the lowest of them the place has a name, the others quality in
+ * quarters. */
 typedef struct ucidx_entries {
-    uint16_t a[8], b[8];
-    uint8_t what[8];
+    uint16_t a[7], b[7];
+    uint32_t what;
 } ucidx_entries;
-enum { UCIDX_PART_END = 6, UCIDX_NAMED = 8 };
+enum { UCIDX_PART_END = 6, UCIDX_NAMED = 1, UCIDX_QUALITY_SHIFT = 1, UCIDX_WHAT_BITS = 5, UCIDX_BLOCKS_MAX = 255 };
+
+/* Of a part; 0 for the end of the extract. */
+static inline uint32_t ucidx_what(const ucidx_entries *block, uint32_t part)
+{
+    return block->what >> UCIDX_WHAT_BITS * part & ((1u << UCIDX_WHAT_BITS) - 1);
+}
 
 typedef struct ucidx_node {
     int32_t x_e7, y_e7; /* relative longitude, latitude */
@@ -177,8 +187,8 @@ typedef struct ucidx_ring_point {
 } ucidx_ring_point;
 
 /* An opened index: typed views into the mapped file. All counts were checked against the section sizes; every index
- * that a kernel follows (row to block to cell to leaf to candidate to segment to edge to entries) is checked where it
- * is followed or proven at open, so a forged file cannot cause a bad access. */
+ * that a kernel follows (row to block to cell to leaf to candidate to segment to entries) is checked where it is
+ * followed or proven at open, so a forged file cannot cause a bad access. */
 struct ucid_index {
     const uint8_t *bytes;
     size_t length;
@@ -204,5 +214,20 @@ struct ucid_index {
     uint32_t block_count, cell_count, leaf_count, candidate_count, segment_count, edge_count, entry_count, node_count;
     uint32_t arc_count, opportunity_count, name_bytes, boundary_count, coverage_count;
 };
+
+/* The edge of a segment; the first one where the index is damaged. */
+static inline uint32_t ucidx_edge_of(const ucid_index *index, uint32_t segment)
+{
+    uint32_t edge = 0, after = index->edge_count;
+    while (after - edge > 1) {
+        uint32_t middle = edge + (after - edge) / 2;
+        if (index->edges[middle].first_segment <= segment) {
+            edge = middle;
+        } else {
+            after = middle;
+        }
+    }
+    return edge;
+}
 
 #endif

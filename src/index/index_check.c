@@ -44,12 +44,10 @@ static ucid_status check_list(const ucid_index *x, const ucidx_leaf *leaf, ucid_
 {
     for (uint32_t i = leaf->first; i < leaf->first + leaf->count; i++) {
         uint32_t candidate = x->candidates[i], segment = candidate & INT32_MAX;
-        if (segment >= x->segment_count || x->segments[segment].edge >= x->edge_count ||
-            (i > leaf->first && x->candidates[i - 1] >= candidate)) {
+        if (segment >= x->segment_count || (i > leaf->first && x->candidates[i - 1] >= candidate)) {
             CORRUPT("candidates: %u is out of range or order", i);
         }
-        int island = (x->edges[x->segments[segment].edge].flags & UCIDX_EDGE_ISLAND) != 0;
-        if (island != (int)(candidate >> 31)) CORRUPT("candidates: %u is on the wrong network", i);
+        if (x->segments[segment].island != candidate >> 31) CORRUPT("candidates: %u is on the wrong network", i);
     }
     return UCID_OK;
 }
@@ -110,10 +108,16 @@ static ucid_status check_edge(const ucid_index *x, uint32_t e, ucid_error *error
     int32_t at_x = x->nodes[edge->a].x_e7, at_y = x->nodes[edge->a].y_e7;
     for (uint32_t i = first; i < end; i++) {
         const ucidx_segment *s = &x->segments[i];
-        if (s->edge != e || s->offset != offset || s->ax_e7 != at_x || s->ay_e7 != at_y) {
+        if (s->offset != offset || s->ax_e7 != at_x || s->ay_e7 != at_y) {
             CORRUPT("segments: %u does not continue its edge", i);
         }
         offset += s->length;
+        uint64_t rest = edge->length >= offset ? edge->length - offset : 0;
+        if (s->rest != (rest < UCIDX_FAR ? rest : UCIDX_FAR) || s->first_entry != edge->first_entry ||
+            s->block_count != edge[1].first_entry - edge->first_entry ||
+            s->island != ((edge->flags & UCIDX_EDGE_ISLAND) != 0)) {
+            CORRUPT("segments: %u differs from its edge", i);
+        }
         at_x = s->bx_e7;
         at_y = s->by_e7;
         const ucidx_summary *box = x->summary;
@@ -131,12 +135,12 @@ static ucid_status check_entries(const ucid_index *x, uint32_t e, ucid_error *er
 {
     uint32_t first = x->edges[e].first_entry, end = x->edges[e + 1].first_entry, length = x->edges[e].length;
     if (first > end || end > x->entry_count) CORRUPT("edges: entries of %u are false", e);
-    for (uint32_t lane = 0; lane < 8; lane++) {
+    for (uint32_t lane = 0; lane <= UCIDX_PART_END; lane++) {
         uint32_t before = 0;
-        int ended = lane == 7;
+        int ended = 0;
         for (uint32_t i = first; i < end; i++) {
             uint32_t a = x->entries[i].a[lane], b = x->entries[i].b[lane], least = a < b ? a : b;
-            uint8_t what = x->entries[i].what[lane];
+            uint32_t what = ucidx_what(&x->entries[i], lane);
             if (a == UCIDX_FAR && b == UCIDX_FAR) {
                 if (what != 0) CORRUPT("entries: an empty lane of edge %u is not empty", e);
                 ended = 1;
@@ -144,8 +148,8 @@ static ucid_status check_entries(const ucid_index *x, uint32_t e, ucid_error *er
             }
             uint32_t apart = a < b ? b - a : a - b;
             if (ended || least < before || (a != UCIDX_FAR && a > x->summary->cutoff) ||
-                (b != UCIDX_FAR && b > x->summary->cutoff) || (what & 7) != 0 ||
-                (lane == UCIDX_PART_END ? what != 0 : what >> 4 == 0) ||
+                (b != UCIDX_FAR && b > x->summary->cutoff) ||
+                (lane == UCIDX_PART_END ? what != 0 : what >> UCIDX_QUALITY_SHIFT == 0) ||
                 (a != UCIDX_FAR && b != UCIDX_FAR && apart > length)) {
                 CORRUPT("entries: part %u of edge %u is false", lane, e);
             }

@@ -69,14 +69,15 @@ void fifteen_reach_scalar(const ucid_index *index, const fifteen_stand *stands, 
         for (int lane = 0; lane < 8; lane++) r.nearest[lane] = named[lane] = UCIDX_FAR;
         for (uint32_t block = s->first; block < s->end; block++) {
             const ucidx_entries *e = &index->entries[block];
-            for (int lane = 0; lane < 8; lane++) {
+            for (int lane = 0; lane <= UCIDX_PART_END; lane++) {
                 uint16_t by_a = saturate((uint64_t)e->a[lane] + s->to_a),
                          by_b = saturate((uint64_t)e->b[lane] + s->to_b);
                 uint16_t walked = by_a < by_b ? by_a : by_b;
                 if (walked > cutoff) continue;
-                r.quality[lane] = (uint16_t)(r.quality[lane] + (e->what[lane] >> 4));
+                uint32_t what = ucidx_what(e, (uint32_t)lane);
+                r.quality[lane] = (uint16_t)(r.quality[lane] + (what >> UCIDX_QUALITY_SHIFT));
                 if (walked < r.nearest[lane]) r.nearest[lane] = walked;
-                if (walked < named[lane] && (e->what[lane] & UCIDX_NAMED)) named[lane] = walked;
+                if (walked < named[lane] && (what & UCIDX_NAMED)) named[lane] = walked;
             }
         }
         for (int lane = 0; lane < 8; lane++) {
@@ -160,16 +161,16 @@ void fifteen_score(const score_job *job, int64_t first_row, const place *places,
     fifteen_reached reached[SNAP_GROUP];
     for (int i = 0; i < n; i++) {
         stands[i] = (fifteen_stand){UCIDX_FAR, UCIDX_FAR, 0, 0};
-        if (feet[i].edge >= index->edge_count) continue; /* off network, or a damaged index */
-        const ucidx_edge *edge = &index->edges[feet[i].edge];
-        uint64_t gap = feet[i].gap, offset = feet[i].offset;
-        uint64_t rest = edge->length > offset ? edge->length - offset : 0;
-        stands[i] =
-            (fifteen_stand){saturate(offset + gap), saturate(rest + gap), edge->first_entry, edge[1].first_entry};
+        if (feet[i].segment == UCIDX_NONE) continue;
+        const ucidx_segment *s = &index->segments[feet[i].segment];
+        uint64_t gap = feet[i].gap, along = feet[i].along, ahead = s->length - along; /* a foot is not beyond its end */
+        stands[i] = (fifteen_stand){saturate(s->offset + along + gap), saturate(s->rest + ahead + gap), s->first_entry,
+                                    s->first_entry + s->block_count};
         if (stands[i].end > index->entry_count || stands[i].first > stands[i].end) stands[i].end = stands[i].first;
-        for (uint32_t block = stands[i].first; block < stands[i].end && block < stands[i].first + 4; block++) {
-            __builtin_prefetch(&index->entries[block]);
-        }
+        if (stands[i].first == stands[i].end) continue;
+        __builtin_prefetch(&index->entries[stands[i].first]); /* two or three lines */
+        __builtin_prefetch(&index->entries[(stands[i].first + stands[i].end) / 2]);
+        __builtin_prefetch(&index->entries[stands[i].end - 1]);
     }
     job->kernels->reach(index, stands, n, reached);
     for (int i = 0; i < n; i++) {

@@ -92,11 +92,12 @@ static reached_node nearest(walk *w)
 static int walk_out(walk *w, const snap_foot *foot)
 {
     const ucid_index *index = w->index;
-    if (foot->edge >= index->edge_count) return 1;
-    const ucidx_edge *street = &index->edges[foot->edge];
-    uint32_t rest = street->length > foot->offset ? street->length - foot->offset : 0;
-    if (!reach(w, street->a, (uint64_t)foot->gap + foot->offset)) return 0;
-    if (!reach(w, street->b, (uint64_t)foot->gap + rest)) return 0;
+    if (foot->segment >= index->segment_count || index->edge_count == 0) return 1;
+    const ucidx_edge *street = &index->edges[ucidx_edge_of(index, foot->segment)];
+    uint64_t offset = (uint64_t)index->segments[foot->segment].offset + foot->along;
+    uint64_t rest = street->length > offset ? street->length - offset : 0;
+    if (!reach(w, street->a, foot->gap + offset)) return 0;
+    if (!reach(w, street->b, foot->gap + rest)) return 0;
     while (w->heap_count > 0) {
         reached_node at = nearest(w);
         if (at.distance > w->nodes[w->slots[slot_of(w, at.node)] - 1].distance) continue; /* reached better since */

@@ -157,9 +157,6 @@ static void score_group(const score_job *job, int64_t first, const place *places
         }
     }
     job->kernels->snap(index, places, ranges, n, feet);
-    for (int i = 0; i < n; i++) {
-        if (feet[i].edge < index->edge_count) __builtin_prefetch(&index->edges[feet[i].edge]);
-    }
     job->context->score(job, first, places, feet, n);
 }
 

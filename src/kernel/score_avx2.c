@@ -64,7 +64,7 @@ void snap_avx2(const ucid_index *index, const place *places, const place_range *
 {
     for (int i = 0; i < n; i++) {
         place_range main = ranges[i];
-        feet[i] = (snap_foot){.segment = UCIDX_NONE, .edge = UCIDX_NONE};
+        feet[i] = (snap_foot){.segment = UCIDX_NONE};
         if (main.first == main.end) continue;
         while (main.end > main.first && index->candidates[main.end - 1] >> 31) main.end--;
         if (main.end - main.first > 0 && main.end + 3 <= index->candidate_count && index->segment_count > 0) {
@@ -79,24 +79,29 @@ void snap_avx2(const ucid_index *index, const place *places, const place_range *
 void fifteen_reach_avx2(const ucid_index *index, const fifteen_stand *stands, int n, fifteen_reached *reached)
 {
     const __m128i far = _mm_set1_epi16(-1), cutoff = _mm_set1_epi16((int16_t)fifteen_cutoff(index));
-    const __m128i named_bit = _mm_set1_epi16(UCIDX_NAMED);
+    /* five bits a lane: the two bytes around them, moved up so that they end the lane */
+    const __m128i around = _mm_setr_epi8(0, 1, 0, 1, 1, 2, 1, 2, 2, 3, 3, -1, -1, -1, -1, -1);
+    const __m128i up = _mm_setr_epi16(1 << 11, 1 << 6, 1 << 9, 1 << 4, 1 << 7, 1 << 10, 0, 0);
+    const __m128i seven = _mm_setr_epi16(0, 0, 0, 0, 0, 0, 0, -1);
     const __m128i full = _mm_loadu_si128((const __m128i *)fifteen_full);
     const __m128i worth = _mm_loadu_si128((const __m128i *)fifteen_worth);
     for (int i = 0; i < n; i++) {
-        const __m128i to_a = _mm_set1_epi16((int16_t)stands[i].to_a), to_b = _mm_set1_epi16((int16_t)stands[i].to_b);
+        const __m128i to_a = _mm_or_si128(_mm_set1_epi16((int16_t)stands[i].to_a), seven); /* nobody's lane is far */
+        const __m128i to_b = _mm_or_si128(_mm_set1_epi16((int16_t)stands[i].to_b), seven);
         __m128i quality = _mm_setzero_si128(), nearest = far, named = far;
         for (uint32_t block = stands[i].first; block < stands[i].end; block++) {
             const ucidx_entries *e = &index->entries[block];
             __m128i by_a = _mm_adds_epu16(_mm_loadu_si128((const __m128i *)e->a), to_a);
             __m128i by_b = _mm_adds_epu16(_mm_loadu_si128((const __m128i *)e->b), to_b);
-            __m128i what = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)e->what));
+            __m128i what = _mm_shuffle_epi8(_mm_cvtsi32_si128((int32_t)e->what), around);
+            what = _mm_mullo_epi16(what, up);
             __m128i walked = _mm_min_epu16(by_a, by_b);
             __m128i counted = _mm_cmpeq_epi16(_mm_max_epu16(walked, cutoff), cutoff);
             walked = _mm_or_si128(walked, _mm_andnot_si128(counted, far));
-            quality = _mm_add_epi16(quality, _mm_and_si128(counted, _mm_srli_epi16(what, 4)));
+            quality = _mm_add_epi16(quality, _mm_and_si128(counted, _mm_srli_epi16(what, 12)));
             nearest = _mm_min_epu16(nearest, walked);
-            __m128i unnamed = _mm_cmpeq_epi16(_mm_and_si128(what, named_bit), _mm_setzero_si128());
-            named = _mm_min_epu16(named, _mm_or_si128(walked, unnamed));
+            __m128i is_named = _mm_srai_epi16(_mm_slli_epi16(what, 4), 15);
+            named = _mm_min_epu16(named, _mm_or_si128(walked, _mm_andnot_si128(is_named, far)));
         }
         _mm_storeu_si128((__m128i *)reached[i].quality, quality);
         _mm_storeu_si128((__m128i *)reached[i].nearest, nearest);

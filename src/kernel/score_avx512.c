@@ -59,7 +59,7 @@ void snap_avx512(const ucid_index *index, const place *places, const place_range
 {
     for (int i = 0; i < n; i++) {
         place_range main = ranges[i];
-        feet[i] = (snap_foot){.segment = UCIDX_NONE, .edge = UCIDX_NONE};
+        feet[i] = (snap_foot){.segment = UCIDX_NONE};
         if (main.first == main.end) continue;
         while (main.end > main.first && index->candidates[main.end - 1] >> 31) main.end--;
         if (main.end - main.first > 0 && main.end + 7 <= index->candidate_count && index->segment_count > 0) {

@@ -15,7 +15,7 @@ void snap_place(const ucid_index *index, const place *p, place_range range, snap
         ucidx_near near = ucidx_near_segment(s->ax_e7, s->ay_e7, s->bx_e7, s->by_e7, p->x_e7, p->y_e7, x_m_per_e7);
         if (near.square_m2 < kind->near.square_m2) *kind = (snap_nearest){near, segment};
     }
-    *foot = (snap_foot){.segment = UCIDX_NONE, .edge = UCIDX_NONE};
+    *foot = (snap_foot){.segment = UCIDX_NONE};
     if (!snap_stand(index, &best[0], foot)) foot->island = (uint32_t)snap_stand(index, &best[1], foot);
 }
 

@@ -10,9 +10,8 @@ enum { SNAP_GROUP = 64 }; /* places that are worked on together */
 /* Where a place stands on the network. Lengths in 1/32 m. */
 typedef struct snap_foot {
     uint32_t segment; /* UCIDX_NONE: no street within the limit */
-    uint32_t edge;
-    uint32_t offset; /* along the edge from its end a */
-    uint32_t gap;    /* from the place to the street */
+    uint32_t along;   /* the segment from its end a */
+    uint32_t gap;     /* from the place to the street */
     uint32_t island;
 } snap_foot;
 
@@ -29,9 +28,8 @@ static inline int snap_stand(const ucid_index *index, const snap_nearest *neares
     if (gap > index->summary->snap_limit || nearest->segment >= index->segment_count) return 0;
     const ucidx_segment *s = &index->segments[nearest->segment];
     foot->segment = nearest->segment;
-    foot->edge = s->edge;
     foot->gap = gap;
-    foot->offset = ucidx_foot(s->offset, s->length, nearest->near.t);
+    foot->along = ucidx_foot(0, s->length, nearest->near.t);
     return 1;
 }
 
