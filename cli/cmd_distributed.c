@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 static const cli_positional positionals[] = {
-    {"JOB", "score, create, grid or aggregate, and its options", CLI_MANY},
+    {"JOB", "score, create, grid, join or aggregate, and its options", CLI_MANY},
     {NULL, NULL, CLI_ONE},
 };
 

@@ -65,9 +65,24 @@ def _read_remote(uri: str) -> Any:
         message = f"{uri}: reading it needs fsspec: pip install 'ucid[catalog]'"
         raise UCIDConfigError(message, code="MISSING_DEPENDENCY") from error
     try:
-        return fsspec.open(uri, "rb").open()
+        found = fsspec.open(uri, "rb")
+        _keep(found.fs)
+        return found.open()
     except (OSError, ValueError, ImportError) as error:
         raise UCIDDataError(f"{uri}: {error}", code="FILE_NOT_FOUND") from error
+
+
+_kept: dict[int, Any] = {}
+
+
+def _keep(files: Any) -> None:
+    """Hold a file system of HDFS until this process ends.
+
+    fsspec drops its file systems in a process that was forked, as starting Ray or Spark does, and the client of HDFS, dropped
+    there, waits for ever for threads that a fork does not copy. What is held here is not dropped.
+    """
+    if "hdfs" in (files.protocol, *files.protocol):
+        _kept[id(files)] = files
 
 
 def fetch(uri: str, sha256: str, suffix: str = ".ucidx") -> Path:

@@ -1,5 +1,5 @@
-"""Object stores for tests: versitygw (S3), fake-gcs-server (GCS), Hadoop's mini-cluster (HDFS), as scripts/servers gets
-them. Each is a `Store`, started on a free port of loopback with its data in a folder of the test, and ended by its id."""
+"""Object stores for tests: versitygw and MinIO (S3), fake-gcs-server (GCS), Hadoop's mini-cluster (HDFS), as scripts/servers
+gets them. Each is a `Store`, started on a free port of loopback with its data in a folder of the test, and ended by its id."""
 
 import contextlib
 import dataclasses
@@ -16,8 +16,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import s3fs
 
 from conftest import SOURCE, run
+
+from .clusters import hold
 
 KEY, SECRET, REGION = "ucid", "a secret of the tests", "us-east-1"
 BUCKET = "bucket"
@@ -84,6 +87,7 @@ class Store:
     def set(self, monkeypatch):
         for name, value in self.environment.items():
             monkeypatch.setenv(name, value)
+        hold([self.uri])  # the tests' own use of HDFS
 
 
 def s3_environment(url, secret=SECRET):
@@ -110,6 +114,28 @@ def s3(folder, host="127.0.0.1", port=None, before=()):
 
 
 @contextlib.contextmanager
+def minio(folder):
+    """MinIO, a second S3 by other people, where `scripts/servers minio` has been run."""
+    [gateway] = _built("minio-*") or [None]
+    if gateway is None:
+        pytest.skip("MinIO is missing: scripts/servers minio")
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [gateway, "server", "--quiet", "--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{free_port()}",
+               folder / "data"]  # fmt: skip
+    environment = {**os.environ, "MINIO_ROOT_USER": KEY, "MINIO_ROOT_PASSWORD": SECRET, "MINIO_UPDATE": "off", "HOME": str(folder)}
+    with process(command, folder / "minio.log", env=environment) as child:
+        wait_until(lambda: answers(f"{url}/minio/health/ready"), "MinIO", child)
+        told = s3_environment(url)
+        s3fs.S3FileSystem(key=KEY, secret=SECRET, endpoint_url=url, client_kwargs={"region_name": REGION}).mkdir(BUCKET)
+        yield Store("s3", f"s3://{BUCKET}", told, folder / "data" / BUCKET, url)
+
+
+def _built(pattern):
+    """What of a name there is in the folder of the servers."""
+    return sorted(servers("s3").glob(pattern))
+
+
+@contextlib.contextmanager
 def gcs(folder):
     """fake-gcs-server, which checks no credentials."""
     port = free_port()
@@ -130,8 +156,10 @@ def hdfs(folder):
     jars = servers("hdfs") / "hadoop-3.5.0"
     config, details = folder / "conf" / "hdfs-site.xml", folder / "details.json"
     config.parent.mkdir()
-    command = ["java", "-Xmx300m", "-cp", f"{jars}/*", "org.apache.hadoop.mapreduce.MiniHadoopClusterManager", "-nomr",
-               "-datanodes", 2, "-nnhttpport", 0, "-format", "-writeConfig", config, "-writeDetails", details]  # fmt: skip
+    (folder / "tmp").mkdir()
+    command = ["java", "-Xmx300m", f"-Djava.io.tmpdir={folder}/tmp", "-cp", f"{jars}/*",
+               "org.apache.hadoop.mapreduce.MiniHadoopClusterManager", "-nomr", "-D", f"hadoop.tmp.dir={folder}/tmp", "-datanodes", 2,
+               "-nnhttpport", 0, "-format", "-writeConfig", config, "-writeDetails", details]  # fmt: skip
     with process(command, folder / "hdfs.log", cwd=folder) as child:
         wait_until(lambda: details.exists() and details.read_text().endswith("}"), "HDFS", child, 180)
         shutil.copy(config, config.with_name("core-site.xml"))
@@ -140,24 +168,9 @@ def hdfs(folder):
         yield Store("hdfs", f"hdfs://localhost:{port}", environment, folder)
 
 
-STORES = {"s3": s3, "gs": gcs, "hdfs": hdfs}
+def connectors():
+    """Jars by which Spark reads S3 and GCS."""
+    return sorted((servers("spark") / "spark-hadoop-3.5.0").glob("*.jar"))
 
 
-@pytest.fixture(scope="session")
-def stores(tmp_path_factory):
-    """Stores by scheme, each started when it is first asked for."""
-    with contextlib.ExitStack() as stack:
-
-        @functools.cache
-        def start(scheme):
-            return stack.enter_context(STORES[scheme](tmp_path_factory.mktemp(scheme)))
-
-        yield start
-
-
-@pytest.fixture(params=list(STORES))
-def store(request, stores, monkeypatch):
-    """Each of the stores, with its environment set."""
-    found = stores(request.param)
-    found.set(monkeypatch)
-    return found
+STORES = {"s3": s3, "minio": minio, "gs": gcs, "hdfs": hdfs}

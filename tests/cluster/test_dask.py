@@ -5,12 +5,13 @@ import dask.dataframe as dd
 import pandas
 import pyarrow as pa
 import pytest
-from clusters import *  # noqa: F403
-from clusters import DASK_OPTIONS, LEVELS, TIME, same
 
 import ucid
 import ucid.distributed as distributed
 from ucid.distributed import UCIDDaskClient
+
+from .clusters import DASK_OPTIONS, LEVELS, TIME, same
+
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ import threading
 import time
 
 import pytest
-from clusters import *  # noqa: F403
-from servers import free_port, s3, s3_environment
 
 from conftest import run, ucid
+
+from .servers import free_port, s3, s3_environment
 
 CHUNK = 100_000
 
@@ -121,7 +121,13 @@ def expected(store, tmp_path_factory):
     return digests(store, "undisturbed")
 
 
-def test_answers_of_503_and_broken_transfers(store, expected, tmp_path):
+@pytest.fixture
+def survived(store, places, befell):
+    """Tells what befell a job on the store."""
+    return lambda fault, where, name, **more: befell(fault, where, rows_in=len(places), output=store.folder / name, **more)
+
+
+def test_answers_of_503_and_broken_transfers(store, expected, survived, tmp_path):
     proxy = Proxy(int(store.url.rsplit(":", 1)[1]), 0.2)
     try:
         code, report = ended(start(store, "spoilt", tmp_path, "--attempts", "30", url=f"http://127.0.0.1:{proxy.own}"))
@@ -130,9 +136,10 @@ def test_answers_of_503_and_broken_transfers(store, expected, tmp_path):
     assert code == 1, report
     assert proxy.spoilt > 3
     assert digests(store, "spoilt") == expected
+    survived("an answer of 503, or a transfer broken off", "S3", "spoilt", times=proxy.spoilt)
 
 
-def test_a_store_that_is_away_for_a_while(store, expected, tmp_path):
+def test_a_store_that_is_away_for_a_while(store, expected, survived, tmp_path):
     proxy = Proxy(int(store.url.rsplit(":", 1)[1]), 0)
     try:
         child = start(store, "away", tmp_path, url=f"http://127.0.0.1:{proxy.own}")
@@ -147,9 +154,10 @@ def test_a_store_that_is_away_for_a_while(store, expected, tmp_path):
         proxy.close()
     assert code == 1, report
     assert digests(store, "away") == expected
+    survived("the store away for 10 s", "S3", "away")
 
 
-def test_a_store_that_stays_away_is_named_and_the_job_goes_on_later(store, expected, tmp_path):
+def test_a_store_that_stays_away_is_named_and_the_job_goes_on_later(store, expected, survived, tmp_path):
     proxy = Proxy(int(store.url.rsplit(":", 1)[1]), 0)
     try:
         child = start(store, "gone", tmp_path, "--attempts", "2", url=f"http://127.0.0.1:{proxy.own}",
@@ -165,9 +173,10 @@ def test_a_store_that_stays_away_is_named_and_the_job_goes_on_later(store, expec
     code, report = ended(start(store, "gone", tmp_path, "--resume"))
     assert code == 1 and report["parts_resumed"] >= 1
     assert digests(store, "gone") == expected
+    survived("the store away for good", "S3", "gone", stopped=1)
 
 
-def test_a_full_disk_is_named_and_the_job_goes_on_later(store, expected, tmp_path):
+def test_a_full_disk_is_named_and_the_job_goes_on_later(store, expected, survived, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     if os.geteuid() != 0 or run("mount", "-t", "tmpfs", "-o", "size=64k", "none", disk, check=False).returncode != 0:
@@ -179,9 +188,10 @@ def test_a_full_disk_is_named_and_the_job_goes_on_later(store, expected, tmp_pat
     assert code in (4, 5) and "No space left" in report["error"]["message"], report
     code, report = ended(start(store, "full", tmp_path, "--resume"))
     assert code == 1 and digests(store, "full") == expected
+    survived("the disk of the index cache full", "one host", "full", stopped=1)
 
 
-def test_a_damaged_index_of_a_host_is_fetched_again(store, expected, tmp_path):
+def test_a_damaged_index_of_a_host_is_fetched_again(store, expected, survived, tmp_path):
     ended(start(store, "first", tmp_path))
     [index] = (tmp_path / "cache" / "indexes").glob("*.ucidx")
     bytes_ = bytearray(index.read_bytes())
@@ -190,3 +200,4 @@ def test_a_damaged_index_of_a_host_is_fetched_again(store, expected, tmp_path):
     code, report = ended(start(store, "second", tmp_path))
     assert code == 1, report
     assert digests(store, "second") == digests(store, "first") == expected
+    survived("the cached index damaged", "one host", "second")

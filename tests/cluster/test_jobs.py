@@ -9,20 +9,20 @@ import subprocess
 import sys
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from clusters import *  # noqa: F403
-from clusters import RAY_OPTIONS, SPARK_CONF, same
-from servers import *  # noqa: F403
 
 import ucid
 from conftest import BUILD, run
 from ucid.distributed import jobs, storage, tasks
 from ucid.distributed.plan import Plan
 from ucid.errors import UCIDConfigError
+
+from .clusters import same, spark_session, start_ray
 
 CHUNK = 200_000  # bytes: some dozen parts
 
@@ -56,37 +56,23 @@ def undisturbed(files, town, tmp_path_factory):
 
 
 @contextlib.contextmanager
-def spark():
-    from pyspark.sql import SparkSession
-
-    builder = SparkSession.builder.master("local[2]")
-    for name, value in SPARK_CONF.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    yield
-    gateway = session.sparkContext._gateway
-    session.stop()
-    gateway.shutdown()
-    gateway.proc.stdin.close()
-    gateway.proc.wait(30)
-
-
-@contextlib.contextmanager
 def ray():
     import ray
 
-    ray.init(**RAY_OPTIONS)
+    start_ray()
     yield
     ray.shutdown()
 
 
-ENGINES = {"local": contextlib.nullcontext, "dask": contextlib.nullcontext, "ray": ray, "spark": spark}
+ENGINES = {"local": contextlib.nullcontext, "dask": contextlib.nullcontext, "ray": ray, "spark": spark_session}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_every_engine_gives_the_same_bytes(engine, files, town, expected, undisturbed, tmp_path):
+def test_every_engine_gives_the_same_bytes(engine, files, town, zones, expected, undisturbed, tmp_path):
     with ENGINES[engine](), contextlib.closing(tasks.open_pool(engine, workers=2)) as pool:
         _on(pool, files, town, expected, undisturbed, tmp_path)
+        joined = jobs.over_files("join", Plan.join(zones), [str(files)], str(tmp_path / "joined"), chunk_bytes=CHUNK).run(pool=pool)
+        assert joined["rows"] == joined["rows_in"] and same(table(tmp_path / "joined")) == expected["join"]
 
 
 def _on(pool, files, town, expected, undisturbed, tmp_path):
@@ -115,7 +101,7 @@ def test_every_store_gives_the_same_bytes(store, files, town, undisturbed):
     assert report["parts_resumed"] == report["parts"]
 
 
-def test_a_broken_off_job_goes_on(files, town, undisturbed, tmp_path):
+def test_a_broken_off_job_goes_on(files, places, town, undisturbed, befell, tmp_path):
     """Killed at several moments, it ends with the bytes of a job that nothing befell; no part is written twice."""
     words = ["score", "-i", files, "-o", tmp_path / "scores", "--index", town, "--chunk", CHUNK, "--workers", 2, "--resume"]
     command = [sys.executable, "-m", "ucid.distributed", *map(str, words)]
@@ -142,6 +128,7 @@ def test_a_broken_off_job_goes_on(files, town, undisturbed, tmp_path):
     assert report["exit_code"] == 1 and report["parts_done"] == report["parts"]  # some rows have no place
     assert digests(tmp_path / "scores") == undisturbed
     assert report["parts_resumed"] > 0
+    befell("driver and workers killed", "one host", times=attempt + 1, stopped=attempt + 1, rows_in=len(places), output=tmp_path / "scores")
 
 
 def test_what_would_not_give_the_same_bytes_is_refused(files, town, tmp_path):
@@ -162,7 +149,7 @@ def test_what_would_not_give_the_same_bytes_is_refused(files, town, tmp_path):
     assert digests(tmp_path / "out") != before and len(digests(tmp_path / "out")) == report["parts"]
 
 
-def test_a_poisoned_file_among_a_thousand_is_named(places, town, tmp_path):
+def test_a_poisoned_file_among_a_thousand_is_named(places, town, befell, tmp_path):
     (tmp_path / "in").mkdir()
     few = places.slice(0, 20)
     for i in range(1000):
@@ -180,6 +167,7 @@ def test_a_poisoned_file_among_a_thousand_is_named(places, town, tmp_path):
     names = [one["input"].rsplit("/", 1)[-1] for one in report["failed"]]
     assert names == ["0500.parquet", "0700.parquet", "0900.parquet"]
     assert told.stderr.count("\n") == 3
+    befell("an unreadable file among a thousand, named and left out", "one host", times=3, rows_in=997 * 20, output=tmp_path / "out")
 
 
 def test_cells_of_cities_are_cut_into_parts_of_equal_work(town, tmp_path):
@@ -192,8 +180,11 @@ def test_cells_of_cities_are_cut_into_parts_of_equal_work(town, tmp_path):
     assert same(table(tmp_path / "grid"), "h3") == same(whole, "h3")
 
 
-def test_the_program_runs_jobs(files, town, tmp_path, monkeypatch):
+def test_the_program_runs_jobs(files, town, zones, expected, tmp_path, monkeypatch):
     monkeypatch.setenv("UCID_PYTHON", sys.executable)
+    words = ["join", "-i", files, "-o", tmp_path / "joined", "--zones", zones, "--columns", "name,people", "--workers", 1]
+    run(BUILD / "ucid", "distributed", *words)
+    assert same(table(tmp_path / "joined")) == expected["join"]
     words = ["create", "-i", files, "-o", tmp_path / "made", "--context", "15MIN", "--json", "--workers", 1]
     told = run(BUILD / "ucid", "distributed", *words, check=False)
     assert told.returncode == 1 and json.loads(told.stdout)["rows"] == table(tmp_path / "made").num_rows
@@ -236,6 +227,32 @@ def _fails_once(value):
 
 def _divide(value):
     return 1 / value
+
+
+def test_one_of_many_writers_puts_a_new_file(store):
+    uri = f"{store.uri}/{uuid.uuid4().hex}/file"
+    with ThreadPoolExecutor(8) as pool:
+        first = list(pool.map(lambda i: storage.put(uri, b"%d" % i, new=True), range(8)))
+    assert sum(first) == 1 and storage.get(uri) == b"%d" % first.index(True)
+    large = os.urandom(12 << 20)  # some requests
+    with fsspec.open(f"{uri}-large", "wb", **({"block_size": 5 << 20} if store.scheme == "s3" else {})) as out:
+        out.write(large)
+    assert storage.get(f"{uri}-large") == large
+
+
+def test_a_process_that_has_used_a_store_can_be_forked(store):
+    """As engines do when they start. The client of HDFS waits for ever in the fork, unless what is there keeps it."""
+    storage.put(f"{store.uri}/{uuid.uuid4().hex}/file", b"something")
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    end = time.monotonic() + 60
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
+        time.sleep(0.05)
+    if ended == (0, 0):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended == (child, 0)
 
 
 def test_a_file_is_put_whole_and_once(store):

@@ -4,8 +4,6 @@ import os
 
 import pandas
 import pytest
-from clusters import *  # noqa: F403
-from clusters import DASK_OPTIONS, LEVELS, TIME, same
 
 os.environ["MODIN_ENGINE"] = "dask"
 
@@ -13,6 +11,8 @@ import modin.pandas as mpd  # noqa: E402
 from distributed import Client  # noqa: E402
 
 import ucid.distributed as distributed  # noqa: E402
+
+from .clusters import DASK_OPTIONS, LEVELS, TIME, same
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from servers import *  # noqa: F403
-from servers import s3_environment
 
 from conftest import BUILD, run, ucid
 
 sys.path.insert(0, str(BUILD / "python"))
 from ucid import Index  # noqa: E402
 from ucid.indexes import Catalog  # noqa: E402
+
+from .servers import s3_environment
 
 ROWS = 300_000
 
@@ -112,8 +112,9 @@ def test_what_is_wrong_is_one_line(store, here):
     assert (bad.returncode, bad.stderr.count("\n")) == (3, 1) and "bad.parquet" in bad.stderr
 
 
-def test_a_wrong_key_is_refused(stores, here, monkeypatch):
-    store = stores("s3")
+@pytest.mark.parametrize("server", ["s3", "minio"])
+def test_a_wrong_key_is_refused(server, stores, here, monkeypatch):
+    store = stores(server)
     for name, value in s3_environment(store.url, "another secret").items():
         monkeypatch.setenv(name, value)
     for command in (["copy", f"{store.uri}/x.parquet", "-o", "-"], ["copy", here / "r7.csv", "-o", f"{store.uri}/no.csv"]):

@@ -7,11 +7,12 @@ import pyarrow as pa
 import pytest
 import ray
 import ray.data
-from clusters import *  # noqa: F403
-from clusters import LEVELS, TIME, same, start_ray
 
 import ucid
 import ucid.distributed as distributed
+
+from .clusters import LEVELS, TIME, same, start_ray
+
 
 
 @pytest.fixture(scope="module", autouse=True)

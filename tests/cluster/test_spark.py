@@ -2,28 +2,20 @@
 
 import pyarrow as pa
 import pytest
-from clusters import *  # noqa: F403
-from clusters import LEVELS, SPARK_CONF, TIME, same
-from pyspark.sql import SparkSession
 from pyspark.sql.functions import spark_partition_id
 
 import ucid
 import ucid.distributed as distributed
 from ucid.grids import cell_to_parent
 
+from .clusters import LEVELS, TIME, same, spark_session
+
+
 
 @pytest.fixture(scope="module")
 def spark():
-    builder = SparkSession.builder.master("local[2]").appName("ucid")
-    for name, value in SPARK_CONF.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    yield session
-    gateway = session.sparkContext._gateway
-    session.stop()
-    gateway.shutdown()
-    gateway.proc.stdin.close()
-    gateway.proc.wait(30)
+    with spark_session() as session:
+        yield session
 
 
 @pytest.mark.parametrize("parts", [1, 5])

@@ -58,7 +58,9 @@ def _on(data: Any, engine: str) -> tuple[Any, Any]:
     """Adapter of an engine, and the data as its collection."""
     adapter = _choose.adapter(_choose.choose(data, engine))
     if _choose.is_path(data):
-        data = adapter.read([os.fspath(data)] if isinstance(data, (str, os.PathLike)) else [os.fspath(one) for one in data])
+        paths = [os.fspath(data)] if isinstance(data, (str, os.PathLike)) else [os.fspath(one) for one in data]
+        _choose.hold(paths)
+        data = adapter.read(paths)
     elif isinstance(data, dict):
         data = pa.table(data)
     if _choose.engine_of(data) == "local" and adapter.__name__ != "ucid.distributed.local":

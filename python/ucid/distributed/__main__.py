@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     grid = commands.add_parser("grid", parents=[scored, keys, common], help="cells of cities, with a context also scored")
     grid.add_argument("--cities", metavar="FILE", help="city codes, one a line")
     grid.add_argument("--bbox", action="append", type=_box, metavar="S,W,N,E", help="min_lat,min_lon,max_lat,max_lon")
+    join = commands.add_parser("join", parents=[files, replace, common], help="find the zone of each place")
+    join.add_argument("--zones", required=True, metavar="URI", help="file of zones that every worker can read")
+    join.add_argument("--columns", metavar="NAMES", help="of the zones: name,people; all texts and numbers")
     sums = commands.add_parser("aggregate", parents=[files, common], help="roll scores up")
     sums.add_argument("--to", required=True, metavar="LEVELS", help="r7,r5,city,region,country: one or more")
     sums.add_argument("--weight", metavar="NAME", help="column of weights")
@@ -98,6 +101,8 @@ def _job(given: argparse.Namespace) -> jobs.Job:
         plan = Plan.score(given.context or "15MIN", index=_index(given), **options)
     elif given.command == "create":
         plan = Plan.create(context=given.context, **options)
+    elif given.command == "join":
+        plan = Plan.join(given.zones, columns=given.columns and given.columns.split(","), **options)
     elif given.command == "grid":
         areas = list(given.bbox or [])
         if given.cities:

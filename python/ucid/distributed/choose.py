@@ -18,8 +18,9 @@ from types import ModuleType
 from typing import Any
 
 from ucid.errors import UCIDConfigError, UCIDDataError
+from ucid.indexes import _keep
 
-__all__ = ["ENGINES", "adapter", "choose", "engine_of", "is_path", "listed", "measure"]
+__all__ = ["ENGINES", "adapter", "choose", "engine_of", "hold", "is_path", "listed", "measure"]
 
 # Engine: module that must be there, and the extra that brings it.
 ENGINES = {"local": "pyarrow", "dask": "dask.dataframe", "ray": "ray.data", "spark": "pyspark.sql", "modin": "modin.pandas"}
@@ -68,10 +69,20 @@ def listed(path: str | os.PathLike[str]) -> tuple[Any, dict[str, int]]:
     import fsspec
 
     files, _, found = fsspec.get_fs_token_paths(os.fspath(path), mode="rb")
+    _keep(files)
     sizes = {name: one["size"] or 0 for start in found for name, one in files.find(start, detail=True).items()}
     if not sizes:
         raise UCIDDataError(f"{os.fspath(path)}: no such file", code="FILE_NOT_FOUND")
     return files, dict(sorted(sizes.items()))
+
+
+def hold(paths: Sequence[str]) -> None:
+    """Keep the file systems of HDFS that an engine will open in this process."""
+    for path in paths:
+        if path.startswith(("hdfs://", "viewfs://")):
+            import fsspec
+
+            _keep(fsspec.url_to_fs(path)[0])
 
 
 def measure(paths: Sequence[str | os.PathLike[str]]) -> int:

@@ -108,7 +108,7 @@ def _compiled(at: ZonesAt) -> Any:
         return Zones(indexes.fetch(at.uri, at.sha256, Path(at.uri).suffix), columns=at.columns, threads=1)
     if (found := _file_sha256(at.uri)) != at.sha256:
         message = f"{at.uri} on {socket.gethostname()}: its sha256 is {found}, the plan was made for {at.sha256}"
-        raise UCIDDataError(message)
+        raise UCIDDataError(message, code="INDEX_CORRUPT")
     return Zones(at.uri, columns=at.columns, threads=1)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import ray  # pyright takes this file for it, hence the comments below
 import ray.data
+from pyarrow.fs import FSSpecHandler, PyFileSystem
 from ray.util import ActorPool
 
 from ucid.contexts import get_context
@@ -17,10 +18,17 @@ from ucid.indexes import use_index
 
 __all__ = ["UCIDScorer", "apply", "from_table", "names", "read", "repartition", "scorer_pool", "select", "shrink"]
 
+_OF_HADOOP = ("hdfs://", "viewfs://", "webhdfs://")
+
 
 def read(paths: Sequence[str]) -> Any:
-    """Parquet files as a Dataset."""
-    return ray.data.read_parquet(list(paths))
+    """Parquet files as a Dataset. Arrow reads HDFS through a library of Hadoop's that it does not bring; fsspec does without."""
+    if not any(path.startswith(_OF_HADOOP) for path in paths):
+        return ray.data.read_parquet(list(paths))
+    import fsspec
+
+    files, _, names = fsspec.get_fs_token_paths(list(paths), mode="rb")
+    return ray.data.read_parquet(names, filesystem=PyFileSystem(FSSpecHandler(files)))
 
 
 def apply(data: Any, plan: Plan) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ucid.errors import UCIDConfigError, UCIDDataError
+from ucid.indexes import _keep
 
 __all__ = ["Found", "Missing", "find", "get", "info", "is_transient", "list_names", "open_file", "put", "remove", "remove_parts"]
 
@@ -44,6 +45,7 @@ def _file_system(uri: str) -> tuple[Any, str]:
         files, path = fsspec.url_to_fs(uri)
     except (ImportError, ValueError) as error:
         raise UCIDConfigError(f"{uri}: {error}", code="MISSING_DEPENDENCY") from error
+    _keep(files)
     return files, path
 
 
@@ -55,7 +57,7 @@ def _is(files: Any, kind: frozenset[str]) -> bool:
     return not kind.isdisjoint([files.protocol] if isinstance(files.protocol, str) else files.protocol)
 
 
-def _answer_of(error: BaseException) -> int | None:
+def _answer_of(error: BaseException | None) -> int | None:
     """Status of an HTTP answer, where the error comes from one."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):
@@ -192,7 +194,8 @@ def _send(files: Any, path: str, data: bytes, new: bool) -> bool:
     except FileExistsError:
         return False
     except Exception as error:
-        if new and _answer_of(error) in (409, 412):
+        # s3fs knows the words of some stores for it and makes errors of its own, and of other words an OSError
+        if new and {409, 412} & {_answer_of(error), _answer_of(error.__cause__)}:
             return False
         raise
     return True

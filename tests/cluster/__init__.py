@@ -1,0 +1,1 @@
+"""Engines and object stores, real ones: make test-cluster."""
