@@ -14,13 +14,14 @@
  * What cannot be nearest in a box cannot be in a part of it either, so lists are narrowed on the way down: block
  * -> cell -> quarters, until a list is short or the box as small as a leaf may be. It all stays in the cache.
  *
- * Distances are floats, in metres from the middle of the block, and near(s) is bounded from below by the gaps along the
- * axes and along the segment's normal; a list may hold a segment too many by that and by the slack, none too few. The
- * segments around a block are taken from a window that grows where it does not hold everything with d <= min d + 2h (d:
- * distance from the cell's centre, h: half its diagonal). Islands count where U exceeds the snap limit.
+ * Distances are floats, in metres from the middle of the block, and near(s) is bounded from below; a list may hold a
+ * segment too many by that and by the slack, none too few. The segments around a block are taken from a window that
+ * grows where it does not hold everything with d <= min d + 2h (d: distance from the cell's centre, h: half its
+ * diagonal). Islands count where U exceeds the snap limit.
  *
- * Rows are independent; some are done at a time in parallel, and handed on in order. */
+ * Rows are independent: some are done at a time in parallel, while those before are handed on in order. */
 #include "index/build.h"
+#include "index/build_lists.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 #include "rt/pool.h"
@@ -33,7 +34,6 @@
 enum { ROWS_AT_ONCE = 64, COVERAGE_RESOLUTION = 7 };
 enum { LIST_SHORT = 8 }; /* a longer list is worth the room of four: the lanes that are tried at once */
 #define SLACK_M 0.05f    /* floats err by millimetres within 100 km */
-#define FAR_AWAY 1e15f   /* metres; its square is a float */
 
 /* What a row has become. Leaves and candidates are numbered from the row's first. */
 typedef struct row_work {
@@ -52,29 +52,17 @@ typedef struct row_work {
     uint64_t covered_cells;
 } row_work;
 
-/* Segments that matter to a box, in metres from the middle of their block: the main network, then from first_island on
- * islands, both filled up with segments far away to a multiple of LANES. */
-typedef struct surroundings {
-    uint32_t *segments; /* bit 31: on an island */
-    size_t segment_capacity;
-    float *planes; /* [PLANES][plane], as below */
-    size_t plane_capacity, plane;
-    size_t first_island, count;
-} surroundings;
-
-enum { LANES = 8 };
-/* Planes of surroundings: end a, the way to end b, 1 / length squared, a squared distance; distances from the corners
- * of a box, and what these are at least by the plane that touches in the middle. */
-enum { AX, AY, DX, DY, INVERSE, SQUARE, CORNER, BELOW = CORNER + 4, PLANES = BELOW + 4 };
-
 typedef struct worker_scratch {
     uint32_t *seen; /* [segments] stamp of the window that met the segment */
     uint32_t stamp;
     uint64_t *wanted; /* bit for each block of the row */
     size_t wanted_capacity;
-    uint32_t *kept; /* places in surroundings, main network first, of what goes down */
+    uint32_t *kept; /* segments around a block */
     size_t kept_capacity;
-    surroundings around[2 * UCIDX_DEPTH_MAX + 3];   /* of the block, the cell, what is in reach, a quarter, ... */
+    surroundings around[2 * UCIDX_DEPTH_MAX + 3]; /* of the block, the cell, what is in reach, a quarter, ... */
+    float *planes;                                /* of all of them */
+    uint32_t *segments;
+    size_t plane_capacity, segment_capacity;
     ucidx_leaf pieces[UCIDX_PIECES * UCIDX_PIECES]; /* of a cell: the list of each of the finest leaves */
 } worker_scratch;
 
@@ -84,6 +72,7 @@ typedef struct gridding {
     size_t first_row;
     row_work *rows; /* [ROWS_AT_ONCE] */
     worker_scratch *scratch;
+    const lists_kernels *lists;
     double limit_m; /* a little over the limit: what is listed must not be too little */
     atomic_int failed;
 } gridding;
@@ -94,12 +83,6 @@ typedef struct block_box {
     double x, y;                      /* middle, relative */
 } block_box;
 
-/* A cell or a part of it, in metres from the middle of its block. */
-typedef struct box {
-    float x, y, half_x, half_y;
-    uint32_t first_piece, pieces; /* south-western one; of a side */
-} box;
-
 static int grow(const build *b, void *array, size_t *capacity, size_t needed, size_t item)
 {
     void *ptr;
@@ -109,23 +92,18 @@ static int grow(const build *b, void *array, size_t *capacity, size_t needed, si
     return grown;
 }
 
-static float *plane_of(const surroundings *around, int plane) { return around->planes + (size_t)plane * around->plane; }
-
-/* Make room for some segments of both networks, all far away. */
-static int clear(const build *b, surroundings *around, size_t main_count, size_t island_count)
+/* Room for some segments around a block, and for what is narrowed from them. */
+static int make_room(const build *b, worker_scratch *w, size_t count)
 {
-    around->first_island = (main_count + LANES - 1) / LANES * LANES;
-    around->count = around->plane = around->first_island + (island_count + LANES - 1) / LANES * LANES;
-    if (!grow(b, &around->segments, &around->segment_capacity, around->count + 1, sizeof *around->segments) ||
-        !grow(b, &around->planes, &around->plane_capacity, PLANES * around->plane + 1, sizeof *around->planes)) {
+    enum { LEVELS = sizeof w->around / sizeof w->around[0] };
+    size_t room = lists_room(count);
+    if (!grow(b, &w->planes, &w->plane_capacity, LEVELS * LISTS_PLANES * room, sizeof *w->planes) ||
+        !grow(b, &w->segments, &w->segment_capacity, LEVELS * room, sizeof *w->segments)) {
         return 0;
     }
-    size_t ends[2][2] = {{main_count, around->first_island}, {around->first_island + island_count, around->count}};
-    for (int k = 0; k < 2; k++) {
-        for (size_t i = ends[k][0]; i < ends[k][1]; i++) {
-            for (int plane = 0; plane < PLANES; plane++) plane_of(around, plane)[i] = plane <= AY ? FAR_AWAY : 0.0f;
-            around->segments[i] = UINT32_MAX;
-        }
+    for (size_t k = 0; k < LEVELS; k++) {
+        w->around[k] = (surroundings){
+            .segments = w->segments + k * room, .planes = w->planes + k * LISTS_PLANES * room, .capacity = room};
     }
     return 1;
 }
@@ -157,9 +135,11 @@ static int look_around(gridding *g, worker_scratch *w, int64_t row, const block_
             main_count += island == 0;
         }
     }
-    if (!clear(b, around, main_count, count - main_count)) return 0;
-    float *ax = plane_of(around, AX), *ay = plane_of(around, AY), *dx = plane_of(around, DX);
-    float *dy = plane_of(around, DY), *inverse = plane_of(around, INVERSE);
+    if (!make_room(b, w, count)) return 0;
+    float *ax = lists_plane(around, LISTS_AX), *ay = lists_plane(around, LISTS_AY), *dx = lists_plane(around, LISTS_DX);
+    float *dy = lists_plane(around, LISTS_DY), *inverse = lists_plane(around, LISTS_INVERSE);
+    around->first_island = lists_fill(around, main_count);
+    around->count = lists_fill(around, around->first_island + count - main_count);
     size_t next[2] = {0, around->first_island};
     for (size_t i = 0; i < count; i++) {
         const build_segment *s = &b->segments[w->kept[i] & INT32_MAX];
@@ -176,194 +156,49 @@ static int look_around(gridding *g, worker_scratch *w, int64_t row, const block_
     return 1;
 }
 
-/* Squared distances of a place from all around, or, where they are larger, those that stand there. */
-static inline void measure(const surroundings *around, float x, float y, int keep_larger)
+/* A list ascends; it is short, so this is the fastest way. */
+static void sort_list(uint32_t *list, size_t count)
 {
-    const float *restrict ax = plane_of(around, AX), *restrict ay = plane_of(around, AY);
-    const float *restrict dx = plane_of(around, DX), *restrict dy = plane_of(around, DY);
-    const float *restrict inverse = plane_of(around, INVERSE);
-    float *restrict square = plane_of(around, SQUARE);
-    for (size_t i = 0; i < around->count; i++) {
-        float px = x - ax[i], py = y - ay[i];
-        float t = (px * dx[i] + py * dy[i]) * inverse[i];
-        t = t > 0.0f ? t : 0.0f;
-        t = t < 1.0f ? t : 1.0f;
-        float ex = px - t * dx[i], ey = py - t * dy[i];
-        float d = ex * ex + ey * ey, before = keep_larger ? square[i] : 0.0f;
-        square[i] = d > before ? d : before;
+    for (size_t i = 1; i < count; i++) {
+        uint32_t moved = list[i];
+        size_t at = i;
+        for (; at > 0 && list[at - 1] > moved; at--) list[at] = list[at - 1];
+        list[at] = moved;
     }
 }
 
-/* The least distance that stands there: of the main network and of islands. */
-static void least_of(const surroundings *around, float least[2])
+/* Square of what is within a distance and the limit. */
+static float within(float distance, float limit)
 {
-    const float *square = plane_of(around, SQUARE);
-    size_t start = 0, end = around->first_island;
-    for (int k = 0; k < 2; k++) {
-        int32_t bits = INT32_MAX; /* floats that are not negative are ordered as their bits are */
-        for (size_t i = start; i < end; i++) {
-            int32_t other;
-            memcpy(&other, &square[i], sizeof other);
-            bits = other < bits ? other : bits;
-        }
-        float found;
-        memcpy(&found, &bits, sizeof found);
-        least[k] = start < end ? sqrtf(found) : FAR_AWAY;
-        start = end;
-        end = around->count;
-    }
-}
-
-/* U of a box, of both networks. */
-static void measure_far(const surroundings *around, const box *at, float least[2])
-{
-    for (int corner = 0; corner < 4; corner++) {
-        measure(around, corner & 1 ? at->x + at->half_x : at->x - at->half_x,
-                corner & 2 ? at->y + at->half_y : at->y - at->half_y, corner > 0);
-    }
-    least_of(around, least);
-}
-
-/* Squares of what near(s) is at least. */
-static void measure_near(const surroundings *around, const box *at)
-{
-    const float *restrict ax = plane_of(around, AX), *restrict ay = plane_of(around, AY);
-    const float *restrict dx = plane_of(around, DX), *restrict dy = plane_of(around, DY);
-    const float *restrict inverse = plane_of(around, INVERSE);
-    float *restrict square = plane_of(around, SQUARE);
-    const float x = at->x, y = at->y, half_x = at->half_x, half_y = at->half_y;
-    for (size_t i = 0; i < around->count; i++) {
-        float px = ax[i] - x, py = ay[i] - y, qx = px + dx[i], qy = py + dy[i];
-        float low_x = px < qx ? px : qx, high_x = px < qx ? qx : px;
-        float low_y = py < qy ? py : qy, high_y = py < qy ? qy : py;
-        float gap_x = low_x > -high_x ? low_x : -high_x, gap_y = low_y > -high_y ? low_y : -high_y;
-        gap_x -= half_x;
-        gap_y -= half_y;
-        gap_x = gap_x > 0.0f ? gap_x : 0.0f;
-        gap_y = gap_y > 0.0f ? gap_y : 0.0f;
-        float cross = fabsf(px * dy[i] - py * dx[i]) - (half_x * fabsf(dy[i]) + half_y * fabsf(dx[i]));
-        cross = cross > 0.0f ? cross : 0.0f;
-        float by_axes = gap_x * gap_x + gap_y * gap_y, by_normal = cross * cross * inverse[i];
-        square[i] = by_axes > by_normal ? by_axes : by_normal;
-    }
-}
-
-/* Append to w->kept what of one network has no more than a squared distance. */
-static size_t pick(worker_scratch *w, const surroundings *around, int island, float most_m, size_t count)
-{
-    const float *square = plane_of(around, SQUARE);
-    float most = most_m * most_m;
-    size_t end = island ? around->count : around->first_island;
-    for (size_t i = island ? around->first_island : 0; i < end; i++) {
-        w->kept[count] = (uint32_t)i;
-        count += square[i] <= most;
-    }
-    return count;
-}
-
-/* The kept ones of one surroundings as another. */
-static int narrow(const build *b, const worker_scratch *w, const surroundings *from, size_t main_count, size_t count,
-                  surroundings *to)
-{
-    if (!clear(b, to, main_count, count - main_count)) return 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t at = i < main_count ? i : to->first_island + i - main_count;
-        to->segments[at] = from->segments[w->kept[i]];
-    }
-    for (int plane = 0; plane < SQUARE; plane++) {
-        const float *source = plane_of(from, plane);
-        float *target = plane_of(to, plane);
-        for (size_t i = 0; i < main_count; i++) target[i] = source[w->kept[i]];
-        for (size_t i = main_count; i < count; i++) target[to->first_island + i - main_count] = source[w->kept[i]];
-    }
-    return 1;
-}
-
-/* Distances from the corners of a box, and the planes below them. */
-static void measure_corners(const surroundings *around, const box *at)
-{
-    const float *restrict ax = plane_of(around, AX), *restrict ay = plane_of(around, AY);
-    const float *restrict dx = plane_of(around, DX), *restrict dy = plane_of(around, DY);
-    const float *restrict inverse = plane_of(around, INVERSE);
-    const float half_x = at->half_x, half_y = at->half_y;
-    for (int k = 0; k < 5; k++) { /* the corners, then the middle */
-        float x = k == 4 ? at->x : k & 1 ? at->x + half_x : at->x - half_x;
-        float y = k == 4 ? at->y : k & 2 ? at->y + half_y : at->y - half_y;
-        float *restrict distance = plane_of(around, k < 4 ? CORNER + k : SQUARE);
-        float *restrict east = plane_of(around, BELOW), *restrict north = plane_of(around, BELOW + 1);
-        for (size_t i = 0; i < around->count; i++) {
-            float px = x - ax[i], py = y - ay[i];
-            float t = (px * dx[i] + py * dy[i]) * inverse[i];
-            t = t > 0.0f ? t : 0.0f;
-            t = t < 1.0f ? t : 1.0f;
-            float ex = px - t * dx[i], ey = py - t * dy[i];
-            distance[i] = sqrtf(ex * ex + ey * ey);
-            east[i] = ex;
-            north[i] = ey;
-        }
-    }
-    const float *restrict middle = plane_of(around, SQUARE);
-    float *restrict below[4];
-    for (int k = 0; k < 4; k++) below[k] = plane_of(around, BELOW + k);
-    for (size_t i = 0; i < around->count; i++) {
-        float steep = 1.0f / (middle[i] + 1e-6f); /* on the street itself: as good as level */
-        float east = below[0][i] * steep * half_x, north = below[1][i] * steep * half_y;
-        below[0][i] = middle[i] - east - north;
-        below[1][i] = middle[i] + east - north;
-        below[2][i] = middle[i] - east + north;
-        below[3][i] = middle[i] + east + north;
-    }
-}
-
-/* Append to w->kept what of one network no other of it is nearer than in all of the box. */
-static size_t rule_out(worker_scratch *w, const surroundings *around, int island, size_t count)
-{
-    size_t start = island ? around->first_island : 0, end = island ? around->count : around->first_island;
-    const float *below[4], *corner[4];
-    for (int k = 0; k < 4; k++) {
-        below[k] = plane_of(around, BELOW + k);
-        corner[k] = plane_of(around, CORNER + k);
-    }
-    float *restrict behind = plane_of(around, SQUARE); /* metres, at the corner where it is least */
-    for (size_t i = start; i < end; i++) behind[i] = 0.0f;
-    for (size_t j = start; j < end; j++) {
-        const float c0 = corner[0][j], c1 = corner[1][j], c2 = corner[2][j], c3 = corner[3][j];
-        for (size_t i = start; i < end; i++) {
-            float m0 = below[0][i] - c0, m1 = below[1][i] - c1, m2 = below[2][i] - c2, m3 = below[3][i] - c3;
-            float south = m0 < m1 ? m0 : m1, north = m2 < m3 ? m2 : m3, least = south < north ? south : north;
-            behind[i] = behind[i] > least ? behind[i] : least;
-        }
-    }
-    for (size_t i = start; i < end; i++) {
-        w->kept[count] = (uint32_t)i;
-        count += around->segments[i] != UINT32_MAX && behind[i] <= SLACK_M;
-    }
-    return count;
+    float most = (distance < limit ? distance : limit) + SLACK_M;
+    return most * most;
 }
 
 /* List a box by what is around it, or its quarters. What is in reach is around[1]; what a quarter needs, around[2]. */
-static int list_box(gridding *g, worker_scratch *w, row_work *work, surroundings *around, const box *at)
+static int list_box(gridding *g, worker_scratch *w, row_work *work, surroundings *around, const lists_box *at)
 {
-    const build *b = g->b;
-    float reach[2], limit = (float)g->limit_m;
-    measure_far(around, at, reach);
-    measure_near(around, at);
-    if (!grow(b, &w->kept, &w->kept_capacity, around->count + 1, sizeof *w->kept)) return 0;
-    size_t main_count = pick(w, around, 0, (reach[0] < limit ? reach[0] : limit) + SLACK_M, 0), count = main_count;
-    if (reach[0] > limit - 2.0f / UCIDX_UNITS_PER_M) { /* some place here may need an island */
-        count = pick(w, around, 1, (reach[1] < limit ? reach[1] : limit) + SLACK_M, count);
-    }
+    const lists_kernels *lists = g->lists;
+    float limit = (float)g->limit_m;
+    lists_pair far = lists->measure_box(around, at);
+    float reach = sqrtf(far.main);
+    /* an island counts where some place here may need it */
+    int lonely = reach > limit - 2.0f / UCIDX_UNITS_PER_M;
+    lists_pair most = {within(reach, limit), lonely ? within(sqrtf(far.island), limit) : -1.0f};
+    size_t count = lists->narrow(around, most, around + 1);
     if (count > 2) {
-        if (!narrow(b, w, around, main_count, count, around + 1)) return 0;
-        around++;
-        measure_corners(around, at);
-        main_count = rule_out(w, around, 0, 0);
-        count = rule_out(w, around, 1, main_count);
+        lists->measure_behind(++around, at, SLACK_M);
+        most = (lists_pair){SLACK_M, SLACK_M};
     }
+    if (!grow(g->b, &work->candidates, &work->candidate_capacity, work->candidate_count + count + LISTS_LANES,
+              sizeof *work->candidates)) {
+        return 0;
+    }
+    uint32_t *list = work->candidates + work->candidate_count;
+    count = lists->list(around, most, list);
     if (count > LIST_SHORT && at->pieces > 1) {
-        if (!narrow(b, w, around, main_count, count, around + 1)) return 0;
+        lists->narrow(around, most, around + 1);
         uint32_t pieces = at->pieces / 2;
-        box quarter = {.half_x = at->half_x / 2, .half_y = at->half_y / 2, .pieces = pieces};
+        lists_box quarter = {.half_x = at->half_x / 2, .half_y = at->half_y / 2, .pieces = pieces};
         for (uint32_t q = 0; q < 4; q++) {
             quarter.x = q & 1 ? at->x + quarter.half_x : at->x - quarter.half_x;
             quarter.y = q & 2 ? at->y + quarter.half_y : at->y - quarter.half_y;
@@ -372,12 +207,7 @@ static int list_box(gridding *g, worker_scratch *w, row_work *work, surroundings
         }
         return 1;
     }
-    if (!grow(b, &work->candidates, &work->candidate_capacity, work->candidate_count + count + 1,
-              sizeof *work->candidates)) {
-        return 0;
-    }
-    uint32_t *list = work->candidates + work->candidate_count;
-    for (size_t i = 0; i < count; i++) list[i] = around->segments[w->kept[i]];
+    sort_list(list, count);
     ucidx_leaf leaf = {count > 0 ? (uint32_t)work->candidate_count : 0, (uint32_t)count};
     for (uint32_t north = 0; north < at->pieces; north++) {
         for (uint32_t east = 0; east < at->pieces; east++) {
@@ -388,39 +218,21 @@ static int list_box(gridding *g, worker_scratch *w, row_work *work, surroundings
     return 1;
 }
 
-/* Segments of a cell's surroundings ascend in both networks, and so do those of its parts. */
-static void sort_kept(worker_scratch *w, const surroundings *around, size_t start, size_t end)
-{
-    for (size_t i = start + 1; i < end; i++) {
-        uint32_t moved = w->kept[i];
-        size_t at = i;
-        for (; at > start && around->segments[w->kept[at - 1]] > around->segments[moved]; at--) {
-            w->kept[at] = w->kept[at - 1];
-        }
-        w->kept[at] = moved;
-    }
-}
-
 /* The leaves of a cell whose distances have been measured. */
-static int list_cell(gridding *g, worker_scratch *w, row_work *work, const box *cell, const float nearest[2],
+static int list_cell(gridding *g, worker_scratch *w, row_work *work, const lists_box *cell, lists_pair nearest,
                      uint32_t *word)
 {
     const build *b = g->b;
     surroundings *around = w->around;
     float half = sqrtf(cell->half_x * cell->half_x + cell->half_y * cell->half_y), limit = (float)g->limit_m;
-    size_t before = work->candidate_count, main_count = 0, count = 0;
-    for (int k = 0; k < 2; k++) {
-        if (k == 1 && nearest[0] + half + SLACK_M <= limit - 2.0f / UCIDX_UNITS_PER_M) break; /* none is needed */
-        float far = nearest[k] + half + SLACK_M;
-        count = pick(w, around, k, (far < limit ? far : limit) + half + SLACK_M, count);
-        sort_kept(w, around, main_count, count);
-        if (k == 0) main_count = count;
-    }
+    size_t before = work->candidate_count;
+    float main_far = sqrtf(nearest.main) + half + SLACK_M, island_far = sqrtf(nearest.island) + half + SLACK_M;
+    int lonely = main_far > limit - 2.0f / UCIDX_UNITS_PER_M;
+    lists_pair most = {within((main_far < limit ? main_far : limit) + half, HUGE_VALF),
+                       lonely ? within((island_far < limit ? island_far : limit) + half, HUGE_VALF) : -1.0f};
     memset(w->pieces, 0, sizeof w->pieces);
-    if (count > 0 &&
-        (!narrow(b, w, around, main_count, count, around + 1) || !list_box(g, w, work, around + 1, cell))) {
-        return 0;
-    }
+    g->lists->narrow(around, most, around + 1);
+    if (around[1].count > 0 && !list_box(g, w, work, around + 1, cell)) return 0;
     uint32_t side = 1;
     for (uint32_t i = 0; i < UCIDX_PIECES * UCIDX_PIECES;
          i++) { /* the finest difference says how fine the leaves are */
@@ -447,7 +259,7 @@ static int list_block(gridding *g, worker_scratch *w, row_work *work, int64_t ro
 {
     size_t candidates = work->candidate_count, leaves = work->leaf_count;
     double width = g->raster.cell_e7[row] * block->scale;
-    box cell = {
+    lists_box cell = {
         .half_x = (float)(width / 2), .half_y = (float)(UCIDX_ROW_E7 * UCIDX_Y_M_PER_E7 / 2), .pieces = UCIDX_PIECES};
     double half = sqrt((double)cell.half_x * cell.half_x + (double)cell.half_y * cell.half_y) + (double)SLACK_M;
     double farthest = g->limit_m + half;
@@ -456,16 +268,11 @@ static int list_block(gridding *g, worker_scratch *w, row_work *work, int64_t ro
         cells = needed;
         work->candidate_count = candidates;
         work->leaf_count = leaves;
-        if (!look_around(g, w, row, block, cells) ||
-            !grow(g->b, &w->kept, &w->kept_capacity, w->around[0].count + 1, sizeof *w->kept)) {
-            return 0;
-        }
+        if (!look_around(g, w, row, block, cells)) return 0;
         for (uint32_t c = 0; c < UCIDX_BLOCK_CELLS; c++) {
             cell.x = (float)(((double)c + 0.5 - UCIDX_BLOCK_CELLS / 2.0) * width);
-            float nearest[2];
-            measure(&w->around[0], cell.x, cell.y, 0);
-            least_of(&w->around[0], nearest);
-            double enough = (double)nearest[0] + 2.0 * half;
+            lists_pair nearest = g->lists->measure_point(&w->around[0], cell.x, cell.y);
+            double enough = (double)sqrtf(nearest.main) + 2.0 * half;
             int64_t wanted = enough < farthest ? (int64_t)ceil(enough / UCIDX_CELL_M - 0.5) : most;
             if (wanted > needed) needed = wanted;
             size_t before = work->candidate_count;
@@ -660,7 +467,7 @@ static ucid_status sort_coverage(build *b)
 
 ucid_status build_grid(build *b, build_sink sink, void *sink_ctx)
 {
-    gridding g = {.b = b, .limit_m = (b->snap_limit + 1.0) / UCIDX_UNITS_PER_M};
+    gridding g = {.b = b, .lists = lists_kernels_find(NULL), .limit_m = (b->snap_limit + 1.0) / UCIDX_UNITS_PER_M};
     size_t threads = (size_t)b->threads;
     ucid_status status = build_raster_make(b, b->segments, b->segment_count, &g.raster);
     g.rows = build_take_zero(b, ROWS_AT_ONCE, sizeof *g.rows, "grid");
@@ -698,11 +505,8 @@ ucid_status build_grid(build *b, build_sink sink, void *sink_ctx)
         worker_scratch *w = &g.scratch[i];
         ucid_release(&b->allocator, w->wanted, w->wanted_capacity, sizeof *w->wanted);
         ucid_release(&b->allocator, w->kept, w->kept_capacity, sizeof *w->kept);
-        for (size_t k = 0; k < sizeof w->around / sizeof w->around[0]; k++) {
-            surroundings *around = &w->around[k];
-            ucid_release(&b->allocator, around->segments, around->segment_capacity, sizeof *around->segments);
-            ucid_release(&b->allocator, around->planes, around->plane_capacity, sizeof *around->planes);
-        }
+        ucid_release(&b->allocator, w->planes, w->plane_capacity, sizeof *w->planes);
+        ucid_release(&b->allocator, w->segments, w->segment_capacity, sizeof *w->segments);
         build_drop(b, w->seen);
     }
     build_drop(b, g.rows);
