@@ -54,6 +54,35 @@ def test_batches_change_nothing(places, town):
     assert list(plan.batches(iter(()))) == []
 
 
+class Half:
+    """A context in Python: half the latitude's fraction."""
+
+    context_id = "HALF"
+
+    def score(self, lat, lon, timestamp):
+        return np.asarray(lat) % 1 * 50, np.full(len(lat), 0.5)
+
+
+def test_plug_in_contexts_travel(places, tmp_path):
+    fixed = {"city": "IST", "timestamp": "2026W01T12"}
+    ucid.register_context(Half)
+    try:
+        wanted = ucid.score(places, "HALF", **fixed)
+        plan = pickle.loads(pickle.dumps(Plan.score("HALF", **fixed)))
+        grids = Plan.grid("HALF", **fixed)
+        assert distributed.score(places, "HALF", **fixed).equals(wanted.replace_schema_metadata(None))
+        cells = distributed.grid((40.0, -40.0, 40.05, -39.95), "HALF", **fixed)
+        frame = Plan.score("HALF", **fixed).frame(places.slice(0, 50).to_pandas())
+    finally:
+        ucid.contexts._registered.pop("HALF")
+    assert plan.table(places).equals(wanted.replace_schema_metadata(None))  # where nobody has registered it
+    assert plan.schema(places.schema) == wanted.schema.remove_metadata()
+    assert frame["score"].fillna(-1).tolist() == wanted.column("score").slice(0, 50).fill_null(-1).to_pylist()
+    assert cells.num_rows > 10 and cells.column("score").null_count == 0 and grids.plugin is not None
+    assert plan.digest() != Plan.score("15MIN", index=[], **fixed).digest()
+    assert distributed.aggregate(wanted, "r7").equals(ucid.aggregate(wanted, "r7").replace_schema_metadata(None))
+
+
 def test_a_plan_opens_what_it_was_made_for(town, tmp_path):
     path = tmp_path / "town.ucidx"
     shutil.copy(town, path)

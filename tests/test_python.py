@@ -792,6 +792,94 @@ def test_plug_in_contexts_work_through_every_door(half, chosen):
             ucid.register_context(wrong)
 
 
+def test_plug_ins_add_what_a_built_in_context_adds(half, chosen):
+    """The columns of 15MIN, in their order, from every kind of input; no place that has no coordinates is shown to them."""
+    table = places(chosen, 400).append_column("timestamp", pa.array([f"2026W0{1 + i % 3}T12" for i in range(400)]))
+    built_in = ucid.score(table, city="IST")
+    seen = []
+
+    class Seen(Half):
+        context_id = "SEEN"
+
+        def score(self, lat, lon, timestamp):
+            seen.append((len(lat), timestamp))
+            assert np.all(np.abs(lat) <= 90) and np.all(np.abs(lon) <= 180)
+            score, confidence = super().score(lat, lon, timestamp)
+            return np.where(np.asarray(lat) < 0, np.nan, score), confidence
+
+        def explain(self, lat, lon):
+            return [("half", True, "n", 1, "place", "amenity=place", 1.0, 12.0, lat, lon)]
+
+    try:
+        ucid.register_context(Seen)
+        scored = ucid.score(table, "SEEN", city="IST")
+        assert scored.schema.remove_metadata() == built_in.schema.remove_metadata()
+        assert {key for _, key in seen if key} == {"2026W01T12", "2026W02T12", "2026W03T12"}
+        rows = scored.to_pylist()
+        for row in rows:
+            bad = row["lat"] is None or not abs(row["lat"]) <= 90 or not abs(row["lon"]) <= 180
+            assert row["status"] == ("invalid_coordinates" if bad else "computation_failed" if row["lat"] < 0 else "ok")
+            assert (row["ucid"] is None) == (row["score"] is None) == (row["grade"] is None) == (row["status"] != "ok")
+            if row["status"] == "ok":
+                one = ucid.get_context("SEEN").compute(row["lat"], row["lon"], row["timestamp"])
+                assert (one.score, one.grade, one.confidence) == (row["score"], row["grade"], row["confidence"])
+                assert row["ucid"] == str(ucid.create_ucid("IST", row["lat"], row["lon"], row["timestamp"], "SEEN", one.grade, one.confidence))
+        stream = ucid.score(table.to_reader(max_chunksize=100), "SEEN", city="IST")
+        assert isinstance(stream, ucid.ArrowStream) and stream.column_names == built_in.column_names
+        assert same(pa.table(stream), scored)
+        polars = pytest.importorskip("polars")
+        assert isinstance(ucid.score(polars.from_arrow(table), "SEEN", city="IST"), polars.DataFrame)
+        framed = table.to_pandas().ucid.score("SEEN", city="IST")
+        assert framed["score"].fillna(-1).tolist() == scored.column("score").fill_null(-1).to_pylist()
+        arrays = pa.table(ucid.score(None, "SEEN", lat=np.array([40.5]), lon=np.array([1.0]), city="IST", timestamp="2026W01T12"))
+        assert arrays.column("score").to_pylist() == [25.0]
+        box = (40.0, -40.0, 40.01, -39.99)
+        cells = pa.table(ucid.grid(box, "SEEN", city="IST", timestamp="2026W01T12"))
+        assert cells.column("h3").to_pylist() == ucid.generate_grid_h3(box) and cells.column("score").null_count == 0
+        by_cell = ucid.score(cells.select(["h3"]), "SEEN", city="IST", timestamp="2026W01T12")
+        assert by_cell.column("score").to_pylist() == cells.column("score").to_pylist()
+        integers = pa.table({"cell": pa.array([int(cell, 16) for cell in cells.column("h3").to_pylist()] + [7, None], pa.uint64())})
+        assert ucid.score(integers, "SEEN", city="IST", timestamp="2026W01T12").column("status").to_pylist()[-2:] == ["invalid_h3", "null_input"]
+        groups = ucid.aggregate(scored, "city")
+        assert groups.column("rows").to_pylist()[-1] == sum(row["status"] == "ok" for row in rows)
+        assert ucid.explain(1.0, 2.0, "SEEN")[0].name == "place"
+        with pytest.raises(ucid.UCIDContextError, match="without explain"):
+            ucid.explain(1.0, 2.0, "HALF")
+        with pytest.raises(ucid.UCIDContextError, match="no context 'NO'"):
+            ucid.explain(1.0, 2.0, "NO")
+        with pytest.raises(ucid.UCIDDataError, match="row 0: invalid_coordinates"):
+            ucid.score(table, "SEEN", city="IST", errors="raise")
+        for wrong, options, message in ((table, {"detail": True}, "no parts"), (table.drop(["timestamp"]), {}, "timestamp is needed"),
+                                        (table.select(["lat", "timestamp"]), {}, "no places"), (scored, {}, "'ucid' already"),
+                                        (table, {"lat": "north"}, "no column 'north'")):
+            with pytest.raises((ucid.UCIDConfigError, ucid.UCIDDataError), match=message):
+                ucid.score(wrong, "SEEN", city="IST", **options)
+        with pytest.raises(ucid.UCIDDataError, match="city"):
+            ucid.score(table, "SEEN")
+        assert same(ucid.score(scored, "SEEN", city="IST", replace=True), scored)
+    finally:
+        contexts._registered.pop("SEEN", None)
+
+
+def test_plug_ins_that_fail_are_named(chosen):
+    class Broken(Half):
+        context_id = "BROKEN"
+
+        def score(self, lat, lon, timestamp):
+            raise KeyError("the table")
+
+    ucid.register_context(Broken)
+    try:
+        table = pa.table({"lat": [1.0], "lon": [2.0]})
+        for call in (lambda: ucid.score(table, "BROKEN", city="IST", timestamp="2026W01T12"),
+                     lambda: ucid.score(table.to_pandas(), "BROKEN", city="IST", timestamp="2026W01T12"),
+                     lambda: pa.table(ucid.score(table.to_reader(), "BROKEN", city="IST", timestamp="2026W01T12"))):
+            with pytest.raises(Exception, match="context BROKEN: KeyError: 'the table'"):
+                call()
+    finally:
+        contexts._registered.pop("BROKEN")
+
+
 def test_entry_points_are_found(tmp_path):
     (tmp_path / "quiet.py").write_text("class Quiet:\n    context_id = 'QUIET'\n    def score(self, lat, lon, timestamp):\n"
                                        "        return [80.0] * len(lat), [1.0] * len(lat)\n")

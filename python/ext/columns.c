@@ -202,8 +202,75 @@ PyObject *ext_wrap_stream(const ext_state *state, struct ArrowArrayStream *strea
 
 /* ----------------------------------------------------------------------------------------------------- Functions -- */
 
+/* An object that gives one batch, __arrow_c_array__, as a stream: it is asked anew for the schema and for the batch. */
+typedef struct batch_stream {
+    PyObject *source;
+    int done;
+} batch_stream;
+
+/* One of the two structs of a batch, moved out of its capsule. 0, or an errno code. */
+static int batch_part(PyObject *source, struct ArrowSchema *schema, struct ArrowArray *array)
+{
+    PyGILState_STATE gil = PyGILState_Ensure();
+    PyObject *pair = PyObject_CallMethod(source, "__arrow_c_array__", NULL);
+    PyObject *capsule = pair != NULL && PyTuple_Check(pair) ? PyTuple_GetItem(pair, schema != NULL ? 0 : 1) : NULL;
+    void *found =
+        capsule != NULL ? PyCapsule_GetPointer(capsule, schema != NULL ? "arrow_schema" : "arrow_array") : NULL;
+    if (found != NULL && schema != NULL) {
+        *schema = *(struct ArrowSchema *)found;
+        ((struct ArrowSchema *)found)->release = NULL;
+    } else if (found != NULL) {
+        *array = *(struct ArrowArray *)found;
+        ((struct ArrowArray *)found)->release = NULL;
+    }
+    PyErr_Clear();
+    Py_XDECREF(pair);
+    PyGILState_Release(gil);
+    return found != NULL ? 0 : EIO;
+}
+
+static int batch_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
+{
+    return batch_part(((batch_stream *)stream->private_data)->source, out, NULL);
+}
+
+static int batch_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
+{
+    batch_stream *self = stream->private_data;
+    *out = (struct ArrowArray){0};
+    if (self->done) return 0;
+    self->done = 1;
+    return batch_part(self->source, NULL, out);
+}
+
+static const char *batch_error(struct ArrowArrayStream *stream)
+{
+    (void)stream;
+    return "__arrow_c_array__ gave no batch";
+}
+
+static void batch_release(struct ArrowArrayStream *stream)
+{
+    batch_stream *self = stream->private_data;
+    PyGILState_STATE gil = PyGILState_Ensure();
+    Py_DECREF(self->source);
+    PyGILState_Release(gil);
+    free(self);
+    stream->release = NULL;
+}
+
 int ext_stream_of(PyObject *source, struct ArrowArrayStream *stream)
 {
+    if (!PyObject_HasAttrString(source, "__arrow_c_stream__") && PyObject_HasAttrString(source, "__arrow_c_array__")) {
+        batch_stream *self = malloc(sizeof *self);
+        if (self == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        *self = (batch_stream){Py_NewRef(source), 0};
+        *stream = (struct ArrowArrayStream){batch_schema, batch_next, batch_error, batch_release, self};
+        return 0;
+    }
     PyObject *capsule = PyObject_CallMethod(source, "__arrow_c_stream__", NULL);
     if (capsule == NULL) return -1;
     struct ArrowArrayStream *found = PyCapsule_GetPointer(capsule, "arrow_array_stream");
@@ -533,6 +600,13 @@ static PyObject *table_of_buffers(PyObject *module, PyObject *pairs)
     return ext_new_stream(state, &stream);
 }
 
+/* new_stream(source) -> ArrowStream */
+static PyObject *new_stream(PyObject *module, PyObject *source)
+{
+    struct ArrowArrayStream stream;
+    return ext_stream_of(source, &stream) == 0 ? ext_new_stream(ext_state_of_module(module), &stream) : NULL;
+}
+
 PyMethodDef ext_columns_methods[] = {
     {"add_columns", add_columns, METH_VARARGS,
      "add_columns($module, door, source, options, /)\n--\n\nAn ArrowStream of a stream: door is create, parse or "
@@ -541,6 +615,8 @@ PyMethodDef ext_columns_methods[] = {
      "aggregate_stream($module, source, to, score, weight, h3, city, states, threads, /)\n--\n\nSee ucid.aggregate."},
     {"grid_stream", grid_stream, METH_VARARGS,
      "grid_stream($module, min_lat, min_lon, max_lat, max_lon, resolution, /)\n--\n\nCells of a box: h3, lat, lon."},
+    {"new_stream", new_stream, METH_O,
+     "new_stream($module, source, /)\n--\n\nAn ArrowStream of whatever speaks Arrow."},
     {"table_of_buffers", table_of_buffers, METH_O,
      "table_of_buffers($module, pairs, /)\n--\n\nAn ArrowStream of one batch over (name, buffer) pairs."},
     {NULL, NULL, 0, NULL},

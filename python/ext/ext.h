@@ -45,7 +45,8 @@ int ext_add_columns(PyObject *module, ext_state *state);
 extern PyMethodDef ext_identity_methods[], ext_places_methods[], ext_columns_methods[], ext_maps_methods[],
     ext_join_methods[], ext_scored_methods[];
 
-/* The stream of an object with __arrow_c_stream__, moved out of its capsule. 0 on success. */
+/* The stream of an object with __arrow_c_stream__, moved out of its capsule, or with __arrow_c_array__ alone. 0 on
+ * success. */
 int ext_stream_of(PyObject *source, struct ArrowArrayStream *stream);
 
 /* Options of a dict: names as in ucid_stream_options. Texts are borrowed from the dict. 0 on success. */

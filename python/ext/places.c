@@ -175,7 +175,7 @@ static PyObject *reduce_by(const char *module_name, const char *function_name, P
 static PyObject *index_reduce(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    return reduce_by("ucid.indexes", "_reduce_index", self);
+    return reduce_by("ucid.indexes", "reduce_index", self);
 }
 
 static PyGetSetDef index_getset[] = {
@@ -667,7 +667,7 @@ static PyObject *context_repr(PyObject *self)
 static PyObject *context_reduce(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    return reduce_by("ucid.contexts", "_reduce_context", self);
+    return reduce_by("ucid.contexts", "reduce_context", self);
 }
 
 static PyObject *context_resolver(PyObject *self, void *closure)

@@ -8,6 +8,9 @@ Scalars are for people and for rows; columns (``ucid.create``, ``ucid.parse``, `
 ``import ucid`` loads neither pyarrow nor pandas nor any engine.
 """
 
+# pyright: reportUnusedImport=false
+# Checkers are told here of the names that __getattr__ loads.
+
 from __future__ import annotations
 
 import importlib

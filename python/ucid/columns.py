@@ -11,11 +11,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ucid import _ext
 from ucid._ext import ArrowStream, Index
 from ucid.errors import UCIDConfigError, UCIDDataError
+
+if TYPE_CHECKING:
+    from ucid.contexts import PluginContext
 
 __all__ = ["ArrowStream", "aggregate", "canonicalize_column", "create", "grid", "parse", "score"]
 
@@ -23,16 +26,16 @@ _LENIENT, _STRICT, _SNAP = 0, 1, 2
 
 
 def _source(table: Any, arrays: dict[str, Any]) -> Any:
-    """Whatever has ``__arrow_c_stream__``: the table itself, or one made of arrays."""
+    """Whatever has ``__arrow_c_stream__`` or ``__arrow_c_array__``: the table itself, or one made of arrays."""
     if table is not None and arrays:
         raise UCIDConfigError("either a table or arrays, not both")
     if table is None:
         return _table_of_arrays(arrays)
-    if hasattr(table, "__arrow_c_stream__"):
+    if hasattr(table, "__arrow_c_stream__") or hasattr(table, "__arrow_c_array__"):
         return table
     if isinstance(table, dict):
         return _table_of_arrays(table)
-    raise TypeError(f"a table that speaks Arrow is wanted (__arrow_c_stream__), not {type(table).__name__}")
+    raise TypeError(f"a table that speaks Arrow is wanted (__arrow_c_stream__, __arrow_c_array__), not {type(table).__name__}")
 
 
 def _table_of_arrays(arrays: dict[str, Any]) -> ArrowStream:
@@ -101,6 +104,25 @@ def _raise_bad_rows(stream: ArrowStream, fine: frozenset[str]) -> Any:
     return table
 
 
+def _raise_bad_groups(stream: ArrowStream) -> Any:
+    """Read groups whole; rows without a score or a group raise."""
+    import pyarrow
+    import pyarrow.compute
+
+    groups = pyarrow.table(stream)
+    nulls = pyarrow.compute.sum(groups.column("nulls")).as_py() or 0
+    lost = groups.filter(pyarrow.compute.is_null(groups.column(0))).column("rows")
+    homeless = pyarrow.compute.sum(lost).as_py() or 0
+    if nulls or homeless:
+        raise UCIDDataError(f"{nulls} rows have no score, {homeless} no {groups.column_names[0]}", {"nulls": nulls, "rows": homeless})
+    return groups
+
+
+def _check_errors(errors: str) -> None:
+    if errors not in ("null", "raise"):
+        raise UCIDConfigError(f"errors is '{errors}', not 'null' or 'raise'")
+
+
 _FINE = frozenset({"ok", "island", "near_boundary", "off_network"})
 
 
@@ -112,14 +134,14 @@ def _run(
     lat: str | Any = None,
     lon: str | Any = None,
     index: Any = None,
+    plugin: PluginContext | None = None,
     replace: bool = False,
     **options: Any,
 ) -> Any:
     """What every door does: the options of ``ucid_stream_options``, a stream in, a stream out, as what was given."""
-    if errors not in ("null", "raise"):
-        raise UCIDConfigError(f"errors is '{errors}', not 'null' or 'raise'")
+    _check_errors(errors)
     arrays, names = _arrays_or_names(table, lat, lon) if door in ("create", "score") else ({}, {})
-    given = {name: value for name, value in {**options, **names}.items() if value is not None}
+    given: dict[str, object] = {name: value for name, value in {**options, **names}.items() if value is not None}
     given.setdefault("threads", _processors())
     framed = _is_frame(table)
     if framed:
@@ -130,11 +152,15 @@ def _run(
     if framed or _is_table(table):  # what is kept whole anyway is made in large pieces
         given["batch_rows"] = 1 << 20
     told: list[str] = []
-    asked = _Asked(index) if door == "score" else None
+    asked = _Asked(index) if door == "score" and plugin is None else None
     # Whoever reads a stream later is told then; of what is read here the caller is.
     tell = told.append if framed or errors == "raise" or _is_table(table) else _warn_reader
 
     def make(columns: Any) -> ArrowStream:
+        if plugin is not None:
+            from ucid.plugins import score_stream
+
+            return score_stream(plugin, columns, given)
         return _ext.add_columns(door, columns, given) if asked is None else asked.stream(columns, given, tell)
 
     try:
@@ -340,7 +366,7 @@ def canonicalize_column(table: Any, *, column: str | None = None, replace: bool 
 
 def score(
     table: Any = None,
-    context: str = "15MIN",
+    context: str | PluginContext = "15MIN",
     *,
     index: Index | str | os.PathLike[str] | Sequence[Index] | None = None,
     timestamp: str | None = None,
@@ -360,8 +386,8 @@ def score(
     ----------
     table : anything that speaks Arrow, or a dict of arrays
         With coordinates (``lat``, ``lon``) or cells (``h3``), which are scored at their centres.
-    context : str
-        Id of a context, built in or a plug-in.
+    context : str or PluginContext
+        Id of a context, built in or a plug-in. A plug-in is asked batch by batch, and needs a timestamp and cities.
     index : Index, path or sequence of Index, optional
         Default: the index or catalog that is chosen (:func:`ucid.use_index`, :func:`ucid.use_catalog`, ``UCID_CATALOG``).
     timestamp : str, optional
@@ -415,56 +441,24 @@ def score(
     """
     from ucid.contexts import PluginContext, get_context
 
-    chosen = get_context(context)
-    if isinstance(chosen, PluginContext):
-        return _score_plugin(chosen, table, errors, lat=lat, lon=lon, city=city, timestamp=timestamp, resolution=resolution,
-                             replace=replace)  # fmt: skip
-    return _run("score", table, errors, lat=lat, lon=lon, cell_column=h3, index=index, city=city, time=timestamp,
+    chosen = context if isinstance(context, PluginContext) else get_context(context)
+    plugin = chosen if isinstance(chosen, PluginContext) else None
+    if plugin is not None and detail:
+        raise UCIDConfigError(f"context {plugin.context_id} is a plug-in, which has no parts: detail=True shows nothing")
+    return _run("score", table, errors, lat=lat, lon=lon, cell_column=h3, index=index, city=city, time=timestamp, plugin=plugin,
                 context=chosen.context_id, resolution=resolution, detail=int(detail), replace=replace, threads=threads)  # fmt: skip
-
-
-def _score_plugin(
-    context: Any, table: Any, errors: str, *, lat: Any, lon: Any, city: str | None, timestamp: str | None,
-    resolution: int, replace: bool,
-) -> Any:  # fmt: skip
-    """A context written in Python sees columns too: the table is read whole, scored, and given identifiers."""
-    import pyarrow as pa
-
-    from ucid.contexts import grade_of
-
-    arrays, names = _arrays_or_names(table, lat, lon)
-    if _is_frame(table):
-        plain: Any = _frames().plain_columns(table)
-    else:
-        plain = _source(table, arrays)
-    whole = pa.table(plain)
-    columns = []
-    for usual, name in (("lat", names.get("lat_column")), ("lon", names.get("lon_column"))):
-        if (name or usual) not in whole.column_names:
-            raise UCIDDataError(f"no column '{name or usual}'; there are {', '.join(whole.column_names)}")
-        values = whole.column(name or usual).cast(pa.float64()).combine_chunks()
-        columns.append(values.fill_null(float("nan")).to_numpy(zero_copy_only=False))
-    scores, confidences = context.score_columns(columns[0], columns[1], timestamp)
-    numbers = pa.array(scores, pa.float64(), from_pandas=True), pa.array(confidences, pa.float64(), from_pandas=True)
-    grades = pa.array([grade_of(value) if value == value else None for value in scores], pa.string())
-    if _is_frame(table):
-        added: Any = _frames().with_columns(table, pa.table({"score": numbers[0], "confidence": numbers[1], "grade": grades}), replace)
-    else:
-        added = whole.append_column("score", numbers[0]).append_column("confidence", numbers[1]).append_column("grade", grades)
-        added = _sink(added, table) if _home(table) == "polars" else added
-    return create(added, city=city, timestamp=timestamp, context=context.context_id, resolution=resolution, errors=errors,
-                  replace=replace, lat=names.get("lat_column"), lon=names.get("lon_column"))  # fmt: skip
 
 
 def grid(
     bbox: Sequence[float],
-    context: str | None = None,
+    context: str | PluginContext | None = None,
     *,
     resolution: int = 9,
     index: Index | str | os.PathLike[str] | None = None,
     timestamp: str | None = None,
     city: str | None = None,
     detail: bool = False,
+    errors: str = "null",
 ) -> ArrowStream:
     """Cells whose centre lies in a box, ascending: h3, lat, lon; with a context also their scores.
 
@@ -472,11 +466,11 @@ def grid(
     ----------
     bbox : sequence of float
         min_lat, min_lon, max_lat, max_lon, degrees.
-    context : str, optional
+    context : str or PluginContext, optional
         Default: no scores.
     resolution : int
         H3 resolution of the cells, 0..15.
-    index, timestamp, city, detail
+    index, timestamp, city, detail, errors
         As in :func:`score`.
 
     Returns
@@ -499,7 +493,7 @@ def grid(
     cells = _ext.grid_stream(south, west, north, east, resolution)
     if context is None:
         return cells
-    return score(cells, context, index=index, timestamp=timestamp, city=city, detail=detail, h3="h3")  # type: ignore[no-any-return]
+    return score(cells, context, index=index, timestamp=timestamp, city=city, detail=detail, errors=errors, h3="h3")  # type: ignore[no-any-return]
 
 
 def aggregate(
@@ -511,6 +505,7 @@ def aggregate(
     h3: str | None = None,
     city: str | None = None,
     states: bool = False,
+    errors: str = "null",
     threads: int | None = None,
 ) -> Any:
     """Roll scored rows up to coarser cells, cities, regions or countries; one row a group, ascending by key.
@@ -530,6 +525,8 @@ def aggregate(
     states : bool
         Give the sums of each group as int64 columns. Those of parts of a table, put one below the other, can be rolled
         up further, and give what the whole would.
+    errors : {"null", "raise"}
+        Rows without a score are counted in ``nulls``, those without a group in the group null; or raise UCIDDataError.
     threads : int, optional
         Default: the processors that this process may use.
 
@@ -563,5 +560,8 @@ def aggregate(
         source = _frames().needed_columns(table, "aggregate", (score, weight, h3, city))
     else:
         source = _source(table, {})
+    _check_errors(errors)
     stream = _ext.aggregate_stream(source, to, score, weight, h3, city, states, threads or _processors())
+    if errors == "raise":
+        stream = _raise_bad_groups(stream)
     return _frames().new_frame(stream) if framed else _sink(stream, table)

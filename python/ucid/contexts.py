@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from ucid import _ext
 from ucid._ext import Context, ContextResult, Index
@@ -58,6 +58,8 @@ class ContextPlugin(Protocol):
         ``lat``, ``lon`` are buffers of float64 (``numpy.asarray`` takes them without a copy), degrees, of equal length;
         ``timestamp`` is a week key or None. Returns ``(score, confidence)``: sequences or buffers of that length, scores
         0..100, confidences 0..1; NaN for a place that has none.
+    explain(lat, lon)
+        Optional: the places that a score comes from, tuples as :class:`ucid.indexes.Reason` has them.
     """
 
     context_id: str
@@ -138,6 +140,20 @@ class PluginContext:
         status = "computation_failed" if math.isnan(scores[0]) else "ok"
         return PluginResult(self.context_id, scores[0], confidences[0], grade_of(scores[0]), status)
 
+    def explain(self, lat: float, lon: float) -> list[tuple[Any, ...]]:
+        """The places that a score comes from, as the plug-in tells them.
+
+        Raises
+        ------
+        UCIDContextError
+            It does not tell any.
+        """
+        told = getattr(self.plugin, "explain", None)
+        if not callable(told):
+            message = f"context {self.context_id} is a plug-in without explain(lat, lon), so it has no reasons to show"
+            raise UCIDContextError(message, code="COMPUTATION_FAILED")
+        return [tuple(row) for row in cast("Iterable[tuple[Any, ...]]", told(lat, lon))]
+
     def __repr__(self) -> str:
         return f"Context('{self.context_id}', plug-in {type(self.plugin).__qualname__})"
 
@@ -213,8 +229,8 @@ class _Fixed:
         return self.chosen if isinstance(self.chosen, Index) else self.chosen.find(cell)
 
 
-def _reduce_context(context: Context) -> tuple[Any, ...]:
-    """What pickle keeps of a context: its id, and what this process scores on, where that is chosen."""
+def reduce_context(context: Context) -> tuple[Any, ...]:
+    """For the core: what pickle keeps of a context: its id, and what this process scores on, where that is chosen."""
     from ucid import indexes
 
     if isinstance(context.resolver, _Fixed):

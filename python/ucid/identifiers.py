@@ -76,13 +76,19 @@ def validate_ucid(ucid: UCID | str, strict: bool = True) -> list[str]:
     return [row[0] for row in _ext.defects(text)]
 
 
-def canonicalize(ucid: Any) -> Any:
+def canonicalize(ucid: Any, *, column: str | None = None, replace: bool = False, errors: str = "null") -> Any:
     """Canonical text of an identifier that lenient parsing reads after repair: case, blanks, padding. Idempotent.
 
     Parameters
     ----------
     ucid : str, UCID, or anything that speaks Arrow
         A table is given columns ``canonical`` and ``status``, as :mod:`ucid.columns` says.
+    column : str, optional
+        Of a table: the column of identifiers; default ``ucid``, or ``ucid_string``.
+    replace : bool
+        Of a table: replace columns that are there already; otherwise they are an error.
+    errors : {"null", "raise"}
+        Of a table: a bad row is null and says why in ``status``, or raises UCIDDataError with its number and status.
 
     Returns
     -------
@@ -104,7 +110,7 @@ def canonicalize(ucid: Any) -> Any:
         return str(ucid)
     from ucid.columns import canonicalize_column
 
-    return canonicalize_column(ucid)
+    return canonicalize_column(ucid, column=column, replace=replace, errors=errors)
 
 
 canonicalize_ucid = canonicalize

@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -52,7 +52,7 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None]:
     with open(path, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -252,8 +252,8 @@ class Catalog:
 _origins: dict[str, tuple[str, str]] = {}
 
 
-def _reduce_index(index: Index) -> tuple[Any, ...]:
-    """What pickle keeps of an index: its path, its id, and where it came from."""
+def reduce_index(index: Index) -> tuple[Any, ...]:
+    """For the core: what pickle keeps of an index: its path, its id, and where it came from."""
     return _reopen, (os.path.abspath(index.path), index.id, *_origins.get(index.id, (None, None)))
 
 
@@ -496,7 +496,7 @@ def explain(lat: float, lon: float, context: str = "15MIN", index: Index | None 
     lat, lon : float
         Degrees, WGS 84.
     context : str
-        ``"15MIN"``.
+        ``"15MIN"``, or a plug-in that can explain.
     index : Index, optional
         Default: the one that is chosen for the place.
 
@@ -509,6 +509,8 @@ def explain(lat: float, lon: float, context: str = "15MIN", index: Index | None 
     ------
     UCIDError
         The place has no score: the coordinates are bad, or no index or no street is near.
+    UCIDContextError
+        ``CONTEXT_NOT_FOUND``, or a plug-in that explains nothing.
 
     Examples
     --------
@@ -516,6 +518,12 @@ def explain(lat: float, lon: float, context: str = "15MIN", index: Index | None 
     >>> all(reason.distance_m <= 1200 for reason in reasons)
     True
     """
+    from ucid.contexts import PluginContext, get_context
+
+    chosen = get_context(context)
+    if isinstance(chosen, PluginContext):
+        return Reasons(Reason(*row) for row in chosen.explain(lat, lon))
+    context = chosen.context_id
     found = find_index(_ext.latlng_to_cell(lat, lon, 7)) if index is None else index
     asked = found if isinstance(found, tuple) else (found,)
     for at, one in enumerate(asked, 1):

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ucid import _ext
-from ucid.columns import _frames, _is_frame, _processors, _sink, _source
+from ucid.columns import _FINE, _check_errors, _frames, _is_frame, _processors, _raise_bad_rows, _sink, _source
 from ucid.errors import UCIDConfigError, UCIDDataError
 
 __all__ = ["Zones", "join"]
@@ -73,7 +73,7 @@ def _table(source: Any, geometry: str | None) -> tuple[Any, str | None]:
         source = _read(os.fspath(source))
     if type(source).__module__.partition(".")[0] == "geopandas":
         return _of_frame(source, geometry)
-    if not hasattr(source, "__arrow_c_stream__"):
+    if not hasattr(source, "__arrow_c_stream__") and not hasattr(source, "__arrow_c_array__"):
         raise TypeError(f"zones are a path, a GeoDataFrame or a table that speaks Arrow, not {type(source).__name__}")
     of_pyarrow = type(source).__module__.partition(".")[0] == "pyarrow"
     if not of_pyarrow and not hasattr(source, "__arrow_c_schema__"):
@@ -157,6 +157,7 @@ def join(
     lat: str | None = None,
     lon: str | None = None,
     h3: str | None = None,
+    errors: str = "null",
     threads: int | None = None,
 ) -> Any:
     """Add to each place the columns of the zone that it is in, or that is nearest.
@@ -178,6 +179,9 @@ def join(
         Replace columns that have the name of an added one.
     lat, lon, h3 : str, optional
         Names of columns.
+    errors : {"null", "raise"}
+        A place that is null or has bad coordinates has nulls and says why in ``status``, or raises UCIDDataError with its row
+        and status. To be in no zone is no error.
     threads : int, optional
         Default: the processors that this process may use.
 
@@ -217,7 +221,10 @@ def join(
         source = _source(table, {})
     given: dict[str, object] = {"threads": threads or _processors(), "replace": int(replace or framed)}
     given |= {key: name for key, name in (("lat_column", lat), ("lon_column", lon), ("cell_column", h3)) if name is not None}
-    stream = _ext.join_stream(source, zones._compiled, -1.0 if distance is None else float(distance), all, given)
+    _check_errors(errors)
+    stream: Any = _ext.join_stream(source, zones._compiled, -1.0 if distance is None else float(distance), all, given)
+    if errors == "raise":
+        stream = _raise_bad_rows(stream, _FINE | {"outside_index"})
     if not framed:
         return _sink(stream, table)
     import pyarrow

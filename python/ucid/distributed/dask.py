@@ -68,7 +68,7 @@ def _in_metres(shapes: Any, metres: float) -> Any:
     return shapes.to_crs(shapes.estimate_utm_crs()).buffer(metres).to_crs(shapes.crs)
 
 
-@register_dataframe_accessor("ucid")
+@register_dataframe_accessor("ucid")  # pyright: ignore[reportUntypedClassDecorator]
 class DaskAccessor(Accessor):
     """``ddf.ucid``."""
 

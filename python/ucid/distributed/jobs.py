@@ -93,6 +93,7 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
     Raises what may pass: the engine's driver gives the task out again. What is wrong with the input itself is the result.
     """
     begun_s = time.monotonic()
+    rows: Any = None
     for attempt in range(1, READS + 1):
         try:
             rows = _read(spec)

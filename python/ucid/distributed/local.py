@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset
+import pyarrow.dataset as datasets
 
 from ucid.distributed.choose import listed
 from ucid.distributed.plan import Plan
@@ -20,8 +20,8 @@ def read(paths: Sequence[str]) -> pa.RecordBatchReader:
     parts = []
     for path in paths:
         files, sizes = listed(path)
-        parts.append(pa.dataset.dataset(list(sizes), filesystem=files, format="parquet"))
-    data = parts[0] if len(parts) == 1 else pa.dataset.dataset(parts)
+        parts.append(datasets.dataset(list(sizes), filesystem=files, format="parquet"))
+    data = parts[0] if len(parts) == 1 else datasets.dataset(parts)
     return data.scanner(batch_readahead=4, fragment_readahead=1).to_reader()
 
 

@@ -25,6 +25,7 @@ import pyarrow as pa
 import ucid
 from ucid import columns, indexes
 from ucid._ext import Index
+from ucid.contexts import PluginContext, get_context
 from ucid.distributed import rollup
 from ucid.distributed.cells import cells_of
 from ucid.errors import UCIDConfigError, UCIDDataError
@@ -149,6 +150,13 @@ def _of_catalog(catalog: indexes.Catalog) -> tuple[IndexAt, ...]:
 
 # --------------------------------------------------------------------------------------------------------------- plan
 
+
+def _plugin(context: str) -> PluginContext | None:
+    """A context that is written in Python."""
+    found = get_context(context)
+    return found if isinstance(found, PluginContext) else None
+
+
 # Columns of a table of areas, in the order of a box.
 _SIDES = ("min_lat", "min_lon", "max_lat", "max_lon")
 
@@ -169,6 +177,7 @@ class Plan:
     door: str
     options: dict[str, Any] = field(default_factory=dict)
     indexes: tuple[IndexAt, ...] = ()
+    plugin: PluginContext | None = None  # the context, where that is none of the core's; it travels by pickle
 
     @classmethod
     def create(cls, **options: Any) -> Plan:
@@ -183,13 +192,15 @@ class Plan:
     @classmethod
     def score(cls, context: str = "15MIN", *, index: Any = None, **options: Any) -> Plan:
         """Scores of rows; options of :func:`ucid.score`."""
-        return cls("score", {"context": context, **options}, indexes_at(index))
+        plugin = _plugin(context)
+        return cls("score", {"context": context, **options}, () if plugin is not None else indexes_at(index), plugin)
 
     @classmethod
     def grid(cls, context: str | None = None, *, index: Any = None, **options: Any) -> Plan:
         """Cells of areas, rows of min_lat, min_lon, max_lat, max_lon and maybe city; options of :func:`ucid.grid`."""
-        at = indexes_at(index) if context is not None else ()
-        return cls("grid", {"context": context, **options}, at)
+        plugin = None if context is None else _plugin(context)
+        at = indexes_at(index) if context is not None and plugin is None else ()
+        return cls("grid", {"context": context, **options}, at, plugin)
 
     @property
     def keeps_rows(self) -> bool:
@@ -225,6 +236,8 @@ class Plan:
         options = {name: value for name, value in self.options.items() if name != "threads" and value is not None}
         if "zones" in options:
             options["zones"] = [options["zones"].sha256, options["zones"].columns]
+        if self.plugin is not None:
+            options["plugin"] = f"{type(self.plugin.plugin).__module__}.{type(self.plugin.plugin).__qualname__}"
         said = [ucid.__version__, self.door, options, [at.id for at in self.indexes]]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
@@ -233,6 +246,9 @@ class Plan:
             return columns.create(table, **self.options)
         if self.door == "parse":
             return columns.parse(table, **self.options)
+        if self.door == "score" and self.plugin is not None:
+            options: dict[str, Any] = {**self.options, "context": self.plugin}
+            return columns.score(table, **options)
         if self.door == "score":
             return columns.score(table, index=[one.open() for one in at], **self.options)
         if self.door == "join":
@@ -314,7 +330,7 @@ def _grid_schema(plan: Plan, given: pa.Schema) -> pa.Schema:
 def _scores_of(plan: Plan) -> Plan:
     """What a grid does with its cells."""
     options = {name: value for name, value in plan.options.items() if name != "resolution"}
-    return Plan("score", {**options, "h3": "h3"}, plan.indexes)
+    return Plan("score", {**options, "h3": "h3"}, plan.indexes, plan.plugin)
 
 
 def _grid_batches(plan: Plan, areas: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

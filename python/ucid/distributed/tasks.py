@@ -40,12 +40,14 @@ class Pool(Protocol):
 
     def slots(self) -> int:
         """Tasks that it runs at once; 0 while it has no worker."""
+        ...
 
     def submit(self, function: Function, value: Any, attempt: int) -> Any:
         """Give a task out; from its second attempt on, to another worker where the engine lets that be said."""
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
         """Those of the handles that have ended; waits for the first."""
+        ...
 
     def result(self, handle: Any) -> Any:
         """Of a handle that has ended; raises what the task raised, or what befell it."""
@@ -331,8 +333,7 @@ class RayPool:
     """A Ray cluster that this host belongs to, or one that is started here."""
 
     def __init__(self, cluster: str | None = None, workers: int | None = None) -> None:
-        import ray
-
+        ray: Any = importlib.import_module("ray")  # not the module beside this one
         self._ray = ray
         self._own = not ray.is_initialized()
         if self._own:
