@@ -1,4 +1,5 @@
-/* cmd_join.c: `ucid join POINTS ZONES -o OUT`: places of a table get the columns of the zones that they are in. */
+/* cmd_join.c: `ucid join POINTS ZONES -o OUT`: places of a table get the columns of the zones that they are in, cells
+ * those of all zones that share their area. */
 #include "commands.h"
 #include "table.h"
 #include "zone_files.h"
@@ -14,8 +15,8 @@ static struct {
 } given = {.batch_rows = UCID_IO_BATCH_ROWS};
 
 static const struct poptOption options[] = {
-    {"predicate", '\0', POPT_ARG_STRING, &given.predicate, 0, "the zone that a place is in, or the nearest; within",
-     "within|nearest"},
+    {"predicate", '\0', POPT_ARG_STRING, &given.predicate, 0,
+     "the zone that a place is in, the nearest, or all that share a cell's area; within", "within|nearest|area"},
     {"distance", '\0', POPT_ARG_STRING, &given.distance, 0, "how far the nearest zone may be: 500, 500m, 2km",
      "LENGTH"},
     {"all", '\0', POPT_ARG_NONE, &given.all, 0, "all zones of a place, joined by ';', not the first", NULL},
@@ -33,7 +34,7 @@ static const struct poptOption options[] = {
     CLI_COMMON,
     POPT_TABLEEND};
 static const cli_positional positionals[] = {
-    {"POINTS", "table of places: a file, a folder of files, - for standard input", CLI_ONE},
+    {"POINTS", "table of places, or of cells: a file, a folder of files, - for standard input", CLI_ONE},
     {"ZONES", "GeoParquet, GeoPackage, Shapefile, GeoJSON, ...; any coordinate system", CLI_ONE},
     {NULL, NULL, CLI_ONE},
 };
@@ -55,17 +56,22 @@ static int split_names(char *text, const char *names[COLUMNS_MAX + 1])
     return 1;
 }
 
-/* What --predicate and --distance say. */
-static int read_predicate(ucid_join_options *join)
+/* What --predicate and --distance say; *area: cells, by area. */
+static int read_predicate(ucid_join_options *join, int *area)
 {
     const char *predicate = given.predicate != NULL ? given.predicate : given.distance != NULL ? "nearest" : "within";
     int nearest = strcmp(predicate, "nearest") == 0;
-    if (!nearest && strcmp(predicate, "within") != 0) {
-        cli_usage("--predicate: '%s' is neither within nor nearest", predicate);
+    *area = strcmp(predicate, "area") == 0;
+    if (!nearest && !*area && strcmp(predicate, "within") != 0) {
+        cli_usage("--predicate: '%s' is neither within, nearest nor area", predicate);
         return 0;
     }
     if (nearest != (given.distance != NULL)) {
         cli_usage(nearest ? "--predicate nearest needs --distance" : "--distance is for --predicate nearest");
+        return 0;
+    }
+    if (*area && (given.all || given.lat != NULL || given.lon != NULL)) {
+        cli_usage("--predicate area is for cells, and gives all their zones: no --all, --lat, --lon");
         return 0;
     }
     if (nearest && given.all) {
@@ -101,6 +107,7 @@ static char *hidden_name(struct ArrowArrayStream *stream, const char *const *nam
     return found;
 }
 
+/* join NULL: cells, by area. */
 static int join_table(const char *in, const ucid_zone_table *zones, const ucid_join_options *join)
 {
     static const char *const lat_names[] = {"lat", "latitude", "y", NULL};
@@ -125,11 +132,13 @@ static int join_table(const char *in, const ucid_zone_table *zones, const ucid_j
     stream_options.replace = given.replace;
     struct ArrowArrayStream joined;
     int code;
-    if (ucid_join_stream(&source.stream, zones, join, &stream_options, &joined, &error) != UCID_OK) {
+    ucid_status status = join != NULL ? ucid_join_stream(&source.stream, zones, join, &stream_options, &joined, &error)
+                                      : ucid_overlap_stream(&source.stream, zones, &stream_options, &joined, &error);
+    if (status != UCID_OK) {
         source.stream.release(&source.stream);
         code = cli_fail(&error);
     } else {
-        code = cli_table_write(&tables, source.format, &joined, source.row_count, NULL);
+        code = cli_table_write(&tables, source.format, &joined, join != NULL ? source.row_count : -1, NULL);
     }
     free(hidden_lat);
     free(hidden_lon);
@@ -141,7 +150,8 @@ static int run(int argc, const char **argv)
     (void)argc;
     const char *names[COLUMNS_MAX + 1];
     ucid_join_options join = UCID_JOIN_OPTIONS_INIT;
-    if (!cli_tables_check(&tables) || !read_predicate(&join)) return CLI_USAGE;
+    int area = 0;
+    if (!cli_tables_check(&tables) || !read_predicate(&join, &area)) return CLI_USAGE;
     if (given.zone_columns != NULL && !split_names(given.zone_columns, names)) {
         return cli_usage("--zone-columns: more than %d names", COLUMNS_MAX);
     }
@@ -153,7 +163,7 @@ static int run(int argc, const char **argv)
     int code = cli_zones_read(argv[1], &files, &zones);
     if (code != CLI_DONE) return code;
     (void)json_object_set_new(cli_report(), "zones", json_integer(ucid_zones_count(ucid_zone_table_zones_get(zones))));
-    code = join_table(argv[0], zones, &join);
+    code = join_table(argv[0], zones, area ? NULL : &join);
     ucid_zone_table_close(zones);
     return code;
 }
@@ -163,9 +173,11 @@ const cli_command cli_join = {
     "Find the zones of a table's places",
     "Each place gets the columns of the zone that it is in, or that is nearest, and\n"
     "the zone's row number; nulls where there is none. A place on a border of two\n"
-    "zones is in exactly one. Distances are metres.\n\n"
+    "zones is in exactly one. Distances are metres. By area, a cell comes out once for\n"
+    "each zone that shares some of it, with area_m2, cell_share and zone_share.\n\n"
     "  ucid join places.parquet districts.gpkg -o out.parquet --zone-columns name\n"
-    "  ucid join places.csv parks.geojson -o out.csv --predicate nearest --distance 2km\n",
+    "  ucid join places.csv parks.geojson -o out.csv --predicate nearest --distance 2km\n"
+    "  ucid join grid.parquet districts.gpkg -o shares.parquet --predicate area\n",
     options,
     positionals,
     run,

@@ -1052,6 +1052,26 @@ UCID_API ucid_status ucid_zones_within_all(const ucid_zones *zones, int64_t n, c
 UCID_API ucid_status ucid_zones_nearest(const ucid_zones *zones, int64_t n, const double *lat_deg,
                                         const double *lon_deg, const uint8_t *validity, double limit_m, int threads,
                                         int32_t *zone, double *dist_m, uint8_t *status, ucid_error *error);
+/* The zones of each cell, and how much of the cell lies in them. The sides of cells are great circles, areas those on a
+ * sphere of 6371000 m: where zones tile a cell, what they get of it adds up to it.
+ * in    cells [n], of any resolutions; validity [n] bits or NULL; threads >= 1
+ * out   offsets [n + 1]: zones of cell i are zone[offsets[i] .. offsets[i + 1]), ascending, those that share some of
+ *       its area; area_m2: how much. zone, area_m2 [capacity]: filled only if all offsets[n] fit, so NULL and 0 ask for
+ *       their number. cell_area_m2 [n]: the whole cell's, NaN for none; may be NULL. status [n]: OK, NULL_INPUT or
+ *       INVALID_H3; may be NULL. The same bits for any number of threads
+ *       Borders of zones are met within 1e-7 degrees, sides of cells within a millimetre or a millionth of the side
+ * cost  some microseconds a cell, and as much for each cell of the grid with a border that it meets
+ * err   INVALID_ARGUMENT, NO_MEMORY; outputs hold anything then
+ * safe  any number of threads          since 0.1 */
+UCID_API ucid_status ucid_zones_overlaps(const ucid_zones *zones, int64_t n, const uint64_t *cells,
+                                         const uint8_t *validity, int threads, int64_t *offsets, int32_t *zone,
+                                         double *area_m2, int64_t capacity, double *cell_area_m2, uint8_t *status,
+                                         ucid_error *error);
+/* The area of each zone, likewise.
+ * out   area_m2 [ucid_zones_count]
+ * cost  some microseconds for each cell of the grid with a border, some 10 corners
+ * err   INVALID_ARGUMENT, NO_MEMORY          since 0.1 */
+UCID_API ucid_status ucid_zones_areas(const ucid_zones *zones, int threads, double *area_m2, ucid_error *error);
 
 /* -------------------------------------------------------------------------------------------------- 11. Arrow -- */
 
@@ -1268,6 +1288,17 @@ typedef struct ucid_join_options {
 UCID_API ucid_status ucid_join_stream(struct ArrowArrayStream *in, const ucid_zone_table *table,
                                       const ucid_join_options *join, const ucid_stream_options *options,
                                       struct ArrowArrayStream *out, ucid_error *error);
+
+/* Zones of cells by area: needs cells. A row comes out for each zone that shares some of a cell's area, in the order of
+ * cells and zones; a cell of none comes out once, with nulls. Adds the table's columns; zone as above; area_m2;
+ * cell_share and zone_share, what it is of the cell and of the zone; status. So a mean by zone of what cells have is
+ * weighted by area_m2, and a sum shares out by cell_share.
+ * in    table must outlive the stream
+ * err   besides those of all streams: DATA_ERROR: the input has nested columns, which cannot be repeated
+ *                                                                                                        since 0.1 */
+UCID_API ucid_status ucid_overlap_stream(struct ArrowArrayStream *in, const ucid_zone_table *table,
+                                         const ucid_stream_options *options, struct ArrowArrayStream *out,
+                                         ucid_error *error);
 
 /* Cells of a grid as a stream: h3 (text), lat, lon of their centres.
  * in    takes grid over when it succeeds; batch_rows as in ucid_stream_options

@@ -90,8 +90,29 @@ static PyObject *join_stream(PyObject *module, PyObject *args)
     return ext_raise(state, &error);
 }
 
+/* overlap_stream(source, zones, options) -> ArrowStream */
+static PyObject *overlap_stream(PyObject *module, PyObject *args)
+{
+    ext_state *state = ext_state_of_module(module);
+    PyObject *source, *zones, *given;
+    ucid_stream_options options = UCID_STREAM_OPTIONS_INIT;
+    struct ArrowArrayStream in = {0}, out;
+    ucid_error error;
+    if (!PyArg_ParseTuple(args, "OOO!:overlap_stream", &source, &zones, &PyDict_Type, &given)) return NULL;
+    const ucid_zone_table *table = PyCapsule_GetPointer(zones, ZONES);
+    if (table == NULL || ext_stream_options(given, &options) != 0 || ext_stream_of(source, &in) != 0) return NULL;
+    ucid_status status;
+    Py_BEGIN_ALLOW_THREADS; /* the areas of the zones */
+    status = ucid_overlap_stream(&in, table, &options, &out, &error);
+    Py_END_ALLOW_THREADS;
+    if (status == UCID_OK) return ext_wrap_stream(state, &out, Py_NewRef(zones));
+    in.release(&in);
+    return ext_raise(state, &error);
+}
+
 PyMethodDef ext_join_methods[] = {
     {"compile_zones", compile_zones, METH_VARARGS, NULL},
     {"join_stream", join_stream, METH_VARARGS, NULL},
+    {"overlap_stream", overlap_stream, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

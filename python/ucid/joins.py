@@ -160,7 +160,7 @@ def join(
     errors: str = "null",
     threads: int | None = None,
 ) -> Any:
-    """Add to each place the columns of the zone that it is in, or that is nearest.
+    """Add to each place the columns of the zone that it is in, or that is nearest; or to cells those of all their zones.
 
     Parameters
     ----------
@@ -168,7 +168,8 @@ def join(
         With coordinates (``lat``, ``lon``) or cells (``h3``, whose centres count); a GeoDataFrame of points.
     zones : Zones, or what makes them
         Of overlapping zones the first in their table counts. A place on a border of two is in exactly one.
-    predicate : {"within", "nearest"}
+    predicate : {"within", "nearest", "area"}
+        By area, a cell comes out once for each zone that shares some of it, and once with nulls where none does.
     distance : float
         Metres that the nearest zone may be away, at most 1,000,000.
     all : bool
@@ -189,7 +190,8 @@ def join(
     -------
     The kind of ``table``; an ArrowStream for everything without a kind of its own
         Its columns, then those of the zones, ``zone`` (the zone's row in its table), ``distance_m`` (of the nearest; 0
-        inside) and ``status``. A place in no zone has nulls there.
+        inside) or ``area_m2``, ``cell_share`` and ``zone_share`` (what a cell and a zone share, of the cell and of the
+        zone), and ``status``. A place in no zone has nulls there.
 
     Raises
     ------
@@ -202,14 +204,17 @@ def join(
     --------
     See :class:`Zones`.
     """
-    if predicate not in ("within", "nearest"):
-        raise UCIDConfigError(f"predicate is '{predicate}', not 'within' or 'nearest'")
+    if predicate not in ("within", "nearest", "area"):
+        raise UCIDConfigError(f"predicate is '{predicate}', not 'within', 'nearest' or 'area'")
     if (predicate == "nearest") != (distance is not None):
         raise UCIDConfigError("the nearest zone needs a distance, and only it")
     if distance is not None and not 0 <= distance <= 1e6:
         raise UCIDConfigError(f"a distance of {distance} m is not within 0 and 1000000")
     if all and distance is not None:
         raise UCIDConfigError("all zones of a place are those that it is in")
+    by_area = predicate == "area"
+    if by_area and (all or lat is not None or lon is not None):
+        raise UCIDConfigError("by area all zones of cells are given: no all, lat, lon")
     if not isinstance(zones, Zones):
         zones = Zones(zones, columns=columns, threads=threads)
     elif columns is not None:
@@ -217,12 +222,18 @@ def join(
     framed = _is_frame(table)
     if framed:
         source = _frames().needed_columns(table, "score", (lat, lon, h3))
+        if by_area:
+            source = _numbered(source)
     else:
         source = _source(table, {})
     given: dict[str, object] = {"threads": threads or _processors(), "replace": int(replace or framed)}
     given |= {key: name for key, name in (("lat_column", lat), ("lon_column", lon), ("cell_column", h3)) if name is not None}
     _check_errors(errors)
-    stream: Any = _ext.join_stream(source, zones._compiled, -1.0 if distance is None else float(distance), all, given)
+    stream: Any
+    if by_area:
+        stream = _ext.overlap_stream(source, zones._compiled, given)
+    else:
+        stream = _ext.join_stream(source, zones._compiled, -1.0 if distance is None else float(distance), all, given)
     if errors == "raise":
         stream = _raise_bad_rows(stream, _FINE | {"outside_index"})
     if not framed:
@@ -230,5 +241,18 @@ def join(
     import pyarrow
 
     names = [*zones.columns, *(["zone"] if "zone" not in zones.columns else []), "status"]
-    names[-1:-1] = [] if distance is None else ["distance_m"]
-    return _frames().with_columns(table, pyarrow.table(stream).select(names), replace)
+    names[-1:-1] = ["area_m2", "cell_share", "zone_share"] if by_area else [] if distance is None else ["distance_m"]
+    made = pyarrow.table(stream)
+    if by_area:
+        table = table.iloc[made.column(_ROW).to_numpy()].reset_index(drop=True)
+    return _frames().with_columns(table, made.select(names), replace)
+
+
+_ROW = "row of the frame"
+
+
+def _numbered(table: Any) -> Any:
+    """A table with the number of each row, and the rest of its columns."""
+    import pyarrow
+
+    return table.append_column(_ROW, pyarrow.array(range(len(table)), pyarrow.int64()))

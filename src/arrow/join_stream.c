@@ -34,81 +34,17 @@ static void reset_join(arrow_adder *adder)
 
 static ucid_status open_join(arrow_adder *adder, const struct ArrowSchema *schema, ucid_error *error)
 {
-    static const char *const formats[] = {['u'] = "u", ['l'] = "l", ['g'] = "g"};
     join_adder *self = (join_adder *)adder;
     self->numbered = 1;
     for (int c = 0; c < self->table->column_count; c++) {
         const zone_column *column = &self->table->columns[c];
         if (strcmp(column->name, "zone") == 0) self->numbered = 0;
-        arrow_add(adder, column->name, self->join.all ? "u" : formats[(int)column->format], 1);
+        arrow_add(adder, column->name, self->join.all ? "u" : zone_column_format(column), 1);
     }
     if (self->numbered) arrow_add(adder, "zone", self->join.all ? "u" : "i", 1);
     if (self->join.limit_m >= 0) arrow_add(adder, "distance_m", "g", 1);
     arrow_add(adder, "status", "u", 0);
     return place_columns_init(&self->places, schema, &adder->options, error);
-}
-
-/* ------------------------------------------------------------------------------------------- One zone for each place
- * -- */
-
-static ucid_status take_fixed(const zone_column *column, int64_t n, const int32_t *zones,
-                              const ucid_allocator *allocator, struct ArrowArray *array, ucid_error *error)
-{
-    arrow_leaf leaf;
-    ucid_status status = arrow_leaf_fixed(array, n, 8, 1, allocator, &leaf, error);
-    if (status != UCID_OK) return status;
-    const uint64_t *from = column->bytes.bytes;
-    uint64_t *to = leaf.values;
-    for (int64_t i = 0; i < n; i++) {
-        int valid = zones[i] >= 0 && zone_column_is_valid(column, zones[i]);
-        to[i] = valid ? from[zones[i]] : 0;
-        if (!valid) arrow_leaf_null(&leaf, i);
-    }
-    arrow_leaf_finish(&leaf, n);
-    return UCID_OK;
-}
-
-static ucid_status take_texts(const zone_column *column, int64_t n, const int32_t *zones,
-                              const ucid_allocator *allocator, struct ArrowArray *array, ucid_error *error)
-{
-    const int64_t *offsets = column->offsets.bytes;
-    const char *bytes = column->bytes.bytes;
-    size_t length = 0;
-    for (int64_t i = 0; i < n; i++) length += zones[i] >= 0 ? (size_t)(offsets[zones[i] + 1] - offsets[zones[i]]) : 0;
-    if (length > INT32_MAX)
-        return ucid_fail(error, UCID_DATA_ERROR, "a batch has over 2^31 bytes of column '%s'", column->name);
-    arrow_leaf leaf;
-    ucid_status status = arrow_leaf_text(array, n, length, 1, allocator, &leaf, error);
-    if (status != UCID_OK) return status;
-    char *to = leaf.values;
-    int32_t at = 0;
-    for (int64_t i = 0; i < n; i++) {
-        leaf.offsets[i] = at;
-        if (zones[i] < 0 || !zone_column_is_valid(column, zones[i])) {
-            arrow_leaf_null(&leaf, i);
-            continue;
-        }
-        int32_t size = (int32_t)(offsets[zones[i] + 1] - offsets[zones[i]]);
-        memcpy(to + at, bytes + offsets[zones[i]], (size_t)size);
-        at += size;
-    }
-    leaf.offsets[n] = at;
-    arrow_leaf_finish(&leaf, n);
-    return UCID_OK;
-}
-
-static ucid_status take_numbers(int64_t n, const int32_t *zones, const ucid_allocator *allocator,
-                                struct ArrowArray *array, ucid_error *error)
-{
-    arrow_leaf leaf;
-    ucid_status status = arrow_leaf_fixed(array, n, sizeof(int32_t), 1, allocator, &leaf, error);
-    if (status != UCID_OK) return status;
-    for (int64_t i = 0; i < n; i++) {
-        ((int32_t *)leaf.values)[i] = zones[i];
-        if (zones[i] < 0) arrow_leaf_null(&leaf, i);
-    }
-    arrow_leaf_finish(&leaf, n);
-    return UCID_OK;
 }
 
 /* ----------------------------------------------------------------------------------------- All zones of each place --
@@ -220,15 +156,8 @@ static ucid_status fill_join(arrow_adder *adder, const struct ArrowSchema *schem
     const int32_t *zones = self->zones.bytes;
     for (int c = 0; c < table->column_count + self->numbered && status == UCID_OK; c++) {
         const zone_column *column = c < table->column_count ? &table->columns[c] : NULL;
-        if (self->join.all) {
-            status = join_texts(self, column, count, &columns[c], error);
-        } else if (column == NULL) {
-            status = take_numbers(count, zones, allocator, &columns[c], error);
-        } else if (column->format == 'u') {
-            status = take_texts(column, count, zones, allocator, &columns[c], error);
-        } else {
-            status = take_fixed(column, count, zones, allocator, &columns[c], error);
-        }
+        status = self->join.all ? join_texts(self, column, count, &columns[c], error)
+                                : zone_column_take(column, count, zones, allocator, &columns[c], error);
     }
     uint8_t *statuses = self->statuses.bytes;
     for (int64_t row = 0; status == UCID_OK && self->places.cell != NULL && row < count; row++) {

@@ -241,11 +241,16 @@ static ucid_status make_batch(adding_stream *self, struct ArrowArray *out)
     for (int64_t i = 0; i < self->column_count; i++) self->columns[i] = (struct ArrowArray){0};
     ucid_status status = self->adder->door->fill(self->adder, &self->in_schema, batch, first, count,
                                                  self->columns + self->kept_count, &self->error);
+    const arrow_adder *adder = self->adder;
     for (int64_t i = 0; i < self->kept_count && status == UCID_OK; i++) {
-        status = arrow_share_rows(self->source, self->kept[i], first, count, &self->columns[i], &self->error);
+        int64_t kept = self->kept[i];
+        status = adder->repeats ? arrow_take_rows(self->source, self->in_schema.children[kept], kept, adder->rows,
+                                                  adder->row_count, &self->columns[i], &self->error)
+                                : arrow_share_rows(self->source, kept, first, count, &self->columns[i], &self->error);
     }
     if (status == UCID_OK) {
-        status = arrow_struct(out, count, self->columns, self->column_count, &self->allocator, &self->error);
+        status = arrow_struct(out, adder->repeats ? adder->row_count : count, self->columns, self->column_count,
+                              &self->allocator, &self->error);
     }
     if (status != UCID_OK) {
         for (int64_t i = 0; i < self->column_count; i++) {
@@ -312,6 +317,14 @@ static ucid_status make_stream(struct ArrowArrayStream *in, struct ArrowSchema *
             return ucid_fail(error, UCID_DATA_ERROR, "the input has a column '%s' already; replace it, or rename it",
                              schema->children[i]->name);
         }
+    }
+    for (int64_t i = 0; i < schema->n_children && adder->repeats; i++) {
+        const struct ArrowSchema *column = schema->children[i];
+        size_t width;
+        if (is_added(adder, column->name) || arrow_rows_of(column, &width) != ARROW_ROWS_NONE) continue;
+        return ucid_fail(error, UCID_DATA_ERROR,
+                         "column '%s' of type %s cannot be repeated for each zone: leave it out, or make it plain",
+                         column->name != NULL ? column->name : "", column->format);
     }
     adding_stream *self = ucid_allocate_zero(&allocator, 1, sizeof *self);
     int64_t *kept = ucid_allocate(&allocator, (size_t)columns, sizeof *kept);

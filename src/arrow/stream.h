@@ -2,7 +2,7 @@
  *
  *     in --get_next--> batch --cut into at most batch_rows--> fill() --> the same columns, then the added ones
  *
- * A door says which columns there will be, and fills them for a range of rows. */
+ * A door says which columns there will be, and fills them for a range of rows. One that repeats rows says which. */
 #ifndef UCID_ARROW_STREAM_H
 #define UCID_ARROW_STREAM_H
 
@@ -41,6 +41,9 @@ struct arrow_adder {
     const arrow_door *door;
     ucid_allocator allocator;
     ucid_stream_options options;
+    int repeats;         /* set by open: a row may come out several times, as fill says in */
+    const int64_t *rows; /* [row_count]: input rows of the columns that fill made, from 0 */
+    int64_t row_count;
     int added_count;
     arrow_added added[ARROW_ADDED_MAX];
     arrow_pair metadata[ARROW_PAIRS_MAX]; /* texts that live as long as the adder; a NULL key ends them */

@@ -186,6 +186,101 @@ static ucid_status read_stream(reading *r, struct ArrowArrayStream *in, ucid_err
     }
 }
 
+/* -------------------------------------------------------------------------------------------------------- Taking -- */
+
+static ucid_status take_fixed(const zone_column *column, int64_t n, const int32_t *zones,
+                              const ucid_allocator *allocator, struct ArrowArray *array, ucid_error *error)
+{
+    arrow_leaf leaf;
+    ucid_status status = arrow_leaf_fixed(array, n, 8, 1, allocator, &leaf, error);
+    if (status != UCID_OK) return status;
+    const uint64_t *from = column->bytes.bytes;
+    uint64_t *to = leaf.values;
+    for (int64_t i = 0; i < n; i++) {
+        int valid = zones[i] >= 0 && zone_column_is_valid(column, zones[i]);
+        to[i] = valid ? from[zones[i]] : 0;
+        if (!valid) arrow_leaf_null(&leaf, i);
+    }
+    arrow_leaf_finish(&leaf, n);
+    return UCID_OK;
+}
+
+static ucid_status take_texts(const zone_column *column, int64_t n, const int32_t *zones,
+                              const ucid_allocator *allocator, struct ArrowArray *array, ucid_error *error)
+{
+    const int64_t *offsets = column->offsets.bytes;
+    const char *bytes = column->bytes.bytes;
+    size_t length = 0;
+    for (int64_t i = 0; i < n; i++) length += zones[i] >= 0 ? (size_t)(offsets[zones[i] + 1] - offsets[zones[i]]) : 0;
+    if (length > INT32_MAX)
+        return ucid_fail(error, UCID_DATA_ERROR, "a batch has over 2^31 bytes of column '%s'", column->name);
+    arrow_leaf leaf;
+    ucid_status status = arrow_leaf_text(array, n, length, 1, allocator, &leaf, error);
+    if (status != UCID_OK) return status;
+    char *to = leaf.values;
+    int32_t at = 0;
+    for (int64_t i = 0; i < n; i++) {
+        leaf.offsets[i] = at;
+        if (zones[i] < 0 || !zone_column_is_valid(column, zones[i])) {
+            arrow_leaf_null(&leaf, i);
+            continue;
+        }
+        int32_t size = (int32_t)(offsets[zones[i] + 1] - offsets[zones[i]]);
+        memcpy(to + at, bytes + offsets[zones[i]], (size_t)size);
+        at += size;
+    }
+    leaf.offsets[n] = at;
+    arrow_leaf_finish(&leaf, n);
+    return UCID_OK;
+}
+
+static ucid_status take_numbers(int64_t n, const int32_t *zones, const ucid_allocator *allocator,
+                                struct ArrowArray *array, ucid_error *error)
+{
+    arrow_leaf leaf;
+    ucid_status status = arrow_leaf_fixed(array, n, sizeof(int32_t), 1, allocator, &leaf, error);
+    if (status != UCID_OK) return status;
+    for (int64_t i = 0; i < n; i++) {
+        ((int32_t *)leaf.values)[i] = zones[i];
+        if (zones[i] < 0) arrow_leaf_null(&leaf, i);
+    }
+    arrow_leaf_finish(&leaf, n);
+    return UCID_OK;
+}
+
+ucid_status zone_column_take(const zone_column *column, int64_t n, const int32_t *zones,
+                             const ucid_allocator *allocator, struct ArrowArray *array, ucid_error *error)
+{
+    if (column == NULL) return take_numbers(n, zones, allocator, array, error);
+    if (column->format == 'u') return take_texts(column, n, zones, allocator, array, error);
+    return take_fixed(column, n, zones, allocator, array, error);
+}
+
+const char *zone_column_format(const zone_column *column)
+{
+    return column->format == 'u' ? "u" : column->format == 'l' ? "l" : "g";
+}
+
+/* The areas are computed when they are first asked for; of several that do so at a time, one is kept. */
+ucid_status zone_table_areas(const ucid_zone_table *table, int threads, const double **areas, ucid_error *error)
+{
+    _Atomic(double *) *kept = &((ucid_zone_table *)table)->areas;
+    const ucid_allocator *allocator = &table->allocator;
+    double *made = atomic_load_explicit(kept, memory_order_acquire), *there = NULL;
+    if (made == NULL) {
+        made = ucid_allocate(allocator, (size_t)table->zone_count + 1, sizeof *made);
+        if (made == NULL) return ucid_fail_memory(error, "areas of zones", (size_t)table->zone_count * sizeof *made);
+        ucid_status status = ucid_zones_areas(table->zones, threads, made, error);
+        if (status != UCID_OK || !atomic_compare_exchange_strong(kept, &there, made)) {
+            ucid_release(allocator, made, (size_t)table->zone_count + 1, sizeof *made);
+            made = there;
+        }
+        if (status != UCID_OK) return status;
+    }
+    *areas = made;
+    return UCID_OK;
+}
+
 /* -------------------------------------------------------------------------------------------------- Open, close -- */
 
 ucid_status ucid_zone_table_read(struct ArrowArrayStream *in, const ucid_zone_options *options, ucid_zone_table **table,
@@ -236,6 +331,7 @@ void ucid_zone_table_close(ucid_zone_table *table)
         arrow_scratch_reset(&table->columns[c].valid, &allocator);
     }
     ucid_zones_close(table->zones);
+    ucid_release(&allocator, table->areas, (size_t)table->zone_count + 1, sizeof(double));
     ucid_release(&allocator, table, 1, sizeof *table);
 }
 

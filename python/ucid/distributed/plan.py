@@ -205,7 +205,7 @@ class Plan:
     @property
     def keeps_rows(self) -> bool:
         """Whether a row goes in for a row that comes out."""
-        return self.door in ("create", "parse", "score", "join", "parent")
+        return self.door in ("create", "parse", "score", "join", "parent") and self.options.get("predicate") != "area"
 
     @classmethod
     def join(cls, zones: str | os.PathLike[str], *, columns: Sequence[str] | None = None, **options: Any) -> Plan:
