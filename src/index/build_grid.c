@@ -31,7 +31,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { ROWS_AT_ONCE = 64, COVERAGE_RESOLUTION = 7 };
+enum { ROWS_AT_ONCE = 32, COVERAGE_RESOLUTION = 7 };
 enum { LIST_SHORT = 8 }; /* a longer list is worth the room of four: the lanes that are tried at once */
 #define SLACK_M 0.05f    /* floats err by millimetres within 100 km */
 
@@ -69,12 +69,19 @@ typedef struct worker_scratch {
 typedef struct gridding {
     build *b;
     build_raster raster;
-    size_t first_row;
-    row_work *rows; /* [ROWS_AT_ONCE] */
+    row_work *rows, *made; /* [ROWS_AT_ONCE] each: in the making, and those before, which are handed on meanwhile */
+    size_t first_row, first_made, made_count;
     worker_scratch *scratch;
     const lists_kernels *lists;
     double limit_m; /* a little over the limit: what is listed must not be too little */
     atomic_int failed;
+    /* what is handed on */
+    build_sink sink;
+    void *sink_ctx;
+    uint64_t candidates;
+    size_t capacities[4];
+    double area; /* m2 */
+    ucid_status status;
 } gridding;
 
 typedef struct block_box {
@@ -391,21 +398,13 @@ static int do_row(gridding *g, worker_scratch *w, row_work *work, int64_t row)
     return 1;
 }
 
-static void row_task(void *ctx, int64_t task, int worker)
-{
-    gridding *g = ctx;
-    if (atomic_load_explicit(&g->failed, memory_order_relaxed)) return;
-    if (!do_row(g, &g->scratch[worker], &g->rows[task], (int64_t)g->first_row + task)) atomic_store(&g->failed, 1);
-}
-
 /* Appends what rows have become to the sections. */
-static ucid_status take_rows(gridding *g, size_t count, build_sink sink, void *sink_ctx, uint64_t *candidates,
-                             size_t capacities[4], double *area)
+static ucid_status take_rows(gridding *g)
 {
     build *b = g->b;
-    for (size_t i = 0; i < count; i++) {
-        const row_work *work = &g->rows[i];
-        size_t row = g->first_row + i;
+    for (size_t i = 0; i < g->made_count; i++) {
+        const row_work *work = &g->made[i];
+        size_t row = g->first_made + i;
         uint32_t first = work->block_count > 0 ? work->blocks[0] : 0;
         uint32_t span = work->block_count > 0 ? work->blocks[work->block_count - 1] - first + 1 : 0;
         int64_t block_e7 = (int64_t)g->raster.cell_e7[row] * UCIDX_BLOCK_CELLS;
@@ -414,15 +413,15 @@ static ucid_status take_rows(gridding *g, size_t count, build_sink sink, void *s
                                    .cell_e7 = g->raster.cell_e7[row],
                                    .block_count = span,
                                    .first_block = (uint32_t)b->grid_block_count};
-        if (*candidates + work->candidate_count > UINT32_MAX || b->leaf_count + work->leaf_count > UINT32_MAX >> 2 ||
+        if (g->candidates + work->candidate_count > UINT32_MAX || b->leaf_count + work->leaf_count > UINT32_MAX >> 2 ||
             b->grid_block_count + span > UINT32_MAX / UCIDX_BLOCK_CELLS) {
             return ucid_fail(b->error, UCID_UNSUPPORTED_FORMAT, "%s: too large for one index; split it by region",
                              b->path);
         }
-        if (!BUILD_ROOM(b, b->grid_blocks, capacities[0], b->grid_block_count + span, "grid") ||
-            !BUILD_ROOM(b, b->cells, capacities[1], b->cell_count + work->cell_count, "grid") ||
-            !BUILD_ROOM(b, b->leaves, capacities[2], b->leaf_count + work->leaf_count, "grid") ||
-            !BUILD_ROOM(b, b->coverage, capacities[3], b->coverage_count + work->coverage_count, "coverage")) {
+        if (!BUILD_ROOM(b, b->grid_blocks, g->capacities[0], b->grid_block_count + span, "grid") ||
+            !BUILD_ROOM(b, b->cells, g->capacities[1], b->cell_count + work->cell_count, "grid") ||
+            !BUILD_ROOM(b, b->leaves, g->capacities[2], b->leaf_count + work->leaf_count, "grid") ||
+            !BUILD_ROOM(b, b->coverage, g->capacities[3], b->coverage_count + work->coverage_count, "coverage")) {
             return UCID_NO_MEMORY;
         }
         for (uint32_t k = 0; k < span; k++) b->grid_blocks[b->grid_block_count + k] = UCIDX_NONE;
@@ -435,21 +434,54 @@ static ucid_status take_rows(gridding *g, size_t count, build_sink sink, void *s
         }
         for (size_t k = 0; k < work->leaf_count; k++) {
             ucidx_leaf leaf = work->leaves[k];
-            b->leaves[b->leaf_count + k] = (ucidx_leaf){leaf.first + (uint32_t)*candidates, leaf.count};
+            b->leaves[b->leaf_count + k] = (ucidx_leaf){leaf.first + (uint32_t)g->candidates, leaf.count};
         }
         b->grid_block_count += span;
         b->leaf_count += work->leaf_count;
-        *candidates += work->candidate_count;
+        g->candidates += work->candidate_count;
         if (work->coverage_count > 0) {
             memcpy(b->coverage + b->coverage_count, work->coverage, work->coverage_count * sizeof *b->coverage);
         }
         b->coverage_count += work->coverage_count;
-        *area += (double)work->covered_cells * g->raster.cell_e7[row] * g->raster.x_m_per_e7[row] * UCIDX_ROW_E7 *
-                 UCIDX_Y_M_PER_E7;
-        ucid_status status = sink(sink_ctx, work->candidates, work->candidate_count);
+        g->area += (double)work->covered_cells * g->raster.cell_e7[row] * g->raster.x_m_per_e7[row] * UCIDX_ROW_E7 *
+                   UCIDX_Y_M_PER_E7;
+        ucid_status status = g->sink(g->sink_ctx, work->candidates, work->candidate_count);
         if (status != UCID_OK) return status;
     }
     return UCID_OK;
+}
+
+/* Task 0 hands on the rows before, others make one each. */
+static void row_task(void *ctx, int64_t task, int worker)
+{
+    gridding *g = ctx;
+    if (task == 0) {
+        g->status = take_rows(g);
+    } else if (!atomic_load_explicit(&g->failed, memory_order_relaxed) &&
+               !do_row(g, &g->scratch[worker], &g->rows[task - 1], (int64_t)g->first_row + task - 1)) {
+        atomic_store(&g->failed, 1);
+    }
+}
+
+/* Make and hand on all rows. */
+static ucid_status do_rows(gridding *g)
+{
+    build *b = g->b;
+    ucid_status status = UCID_OK;
+    while (status == UCID_OK && (g->first_row < b->row_count || g->made_count > 0)) {
+        size_t left = b->row_count - g->first_row, count = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE;
+        ucid_parallel(b->threads, (int64_t)count + 1, row_task, g);
+        status = g->status;
+        if (status == UCID_OK && atomic_load(&g->failed)) status = ucid_fail_memory(b->error, "grid", 0);
+        row_work *spare = g->made;
+        g->made = g->rows;
+        g->rows = spare;
+        g->first_made = g->first_row;
+        g->made_count = count;
+        g->first_row += count;
+        if (status == UCID_OK && count > 0) status = build_progress(b, "snap grid", g->first_row, b->row_count);
+    }
+    return status;
 }
 
 static ucid_status sort_coverage(build *b)
@@ -467,33 +499,29 @@ static ucid_status sort_coverage(build *b)
 
 ucid_status build_grid(build *b, build_sink sink, void *sink_ctx)
 {
-    gridding g = {.b = b, .lists = lists_kernels_find(NULL), .limit_m = (b->snap_limit + 1.0) / UCIDX_UNITS_PER_M};
+    gridding g = {.b = b,
+                  .lists = lists_kernels_find(NULL),
+                  .limit_m = (b->snap_limit + 1.0) / UCIDX_UNITS_PER_M,
+                  .sink = sink,
+                  .sink_ctx = sink_ctx};
     size_t threads = (size_t)b->threads;
     ucid_status status = build_raster_make(b, b->segments, b->segment_count, &g.raster);
-    g.rows = build_take_zero(b, ROWS_AT_ONCE, sizeof *g.rows, "grid");
+    row_work *rows = build_take_zero(b, 2 * ROWS_AT_ONCE, sizeof *rows, "grid");
     g.scratch = build_take_zero(b, threads, sizeof *g.scratch, "grid");
     b->rows = build_take(b, b->row_count, sizeof *b->rows, "grid");
-    if (g.rows == NULL || g.scratch == NULL || b->rows == NULL) status = UCID_NO_MEMORY;
+    if (rows == NULL || g.scratch == NULL || b->rows == NULL) status = UCID_NO_MEMORY;
     for (size_t i = 0; i < threads && status == UCID_OK; i++) {
         g.scratch[i].seen = build_take_zero(b, b->segment_count, sizeof *g.scratch[i].seen, "grid");
         if (g.scratch[i].seen == NULL) status = UCID_NO_MEMORY;
     }
-    uint64_t candidates = 0;
-    size_t capacities[4] = {0};
-    double area = 0.0;
-    for (g.first_row = 0; g.first_row < b->row_count && status == UCID_OK; g.first_row += ROWS_AT_ONCE) {
-        size_t count = b->row_count - g.first_row < ROWS_AT_ONCE ? b->row_count - g.first_row : ROWS_AT_ONCE;
-        ucid_parallel(b->threads, (int64_t)count, row_task, &g);
-        if (atomic_load(&g.failed)) {
-            status = ucid_fail_memory(b->error, "grid", 0);
-        } else {
-            status = take_rows(&g, count, sink, sink_ctx, &candidates, capacities, &area);
-        }
-        if (status == UCID_OK) status = build_progress(b, "snap grid", g.first_row + count, b->row_count);
+    if (status == UCID_OK) {
+        g.rows = rows;
+        g.made = rows + ROWS_AT_ONCE;
+        status = do_rows(&g);
     }
-    if (b->boundary_count == 0) b->area_m2 = (uint64_t)(area + 0.5);
-    for (size_t i = 0; i < ROWS_AT_ONCE && g.rows != NULL; i++) {
-        row_work *w = &g.rows[i];
+    if (b->boundary_count == 0) b->area_m2 = (uint64_t)(g.area + 0.5);
+    for (size_t i = 0; i < 2 * ROWS_AT_ONCE && rows != NULL; i++) {
+        row_work *w = &rows[i];
         ucid_release(&b->allocator, w->cells, w->cell_capacity, sizeof *w->cells);
         ucid_release(&b->allocator, w->leaves, w->leaf_capacity, sizeof *w->leaves);
         ucid_release(&b->allocator, w->blocks, w->block_capacity, sizeof *w->blocks);
@@ -509,7 +537,7 @@ ucid_status build_grid(build *b, build_sink sink, void *sink_ctx)
         ucid_release(&b->allocator, w->segments, w->segment_capacity, sizeof *w->segments);
         build_drop(b, w->seen);
     }
-    build_drop(b, g.rows);
+    build_drop(b, rows);
     build_drop(b, g.scratch);
     build_raster_drop(b, &g.raster);
     return status == UCID_OK ? sort_coverage(b) : status;

@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { PARTS = TAGS_PARTS + 1, NEAREST_MAX = 3, STRETCH = 8192 };
+enum { PARTS = TAGS_PARTS + 1, NEAREST_MAX = 3, STRETCH = 8192, CHUNK = 4096 };
 #define NO_LABEL UINT32_MAX
 
 /* k slots a node, ascending: distance << 32 | opportunity; NOTHING: empty, and so are those behind it. */
@@ -149,6 +149,7 @@ static void search_part(void *ctx, int64_t task, int worker)
     const build *b = all->b;
     search s = {.b = b, .arcs = all->arcs, .lists = &all->lists[task], .free = NO_LABEL};
     (void)worker;
+    memset(s.lists->slots, 0xFF, b->node_count * s.lists->k * sizeof *s.lists->slots);
     s.bucket = ucid_allocate(&b->allocator, b->cutoff + 1, sizeof *s.bucket);
     if (s.bucket != NULL) memset(s.bucket, 0xFF, (b->cutoff + 1) * sizeof *s.bucket);
     if (s.bucket == NULL || !search_stretches(&s, (uint32_t)task)) atomic_store(&all->failed, 1);
@@ -205,37 +206,101 @@ static uint32_t merge_ends(const build *b, const part_lists *lists, uint8_t part
     return count;
 }
 
-static ucid_status make_entries(build *b, const part_lists *lists)
+/* How many merge_ends would give. */
+static uint32_t count_ends(const part_lists *lists, const build_edge *edge)
 {
-    size_t capacity = 0;
-    b->first_entry = build_take(b, b->edge_count + 1, sizeof *b->first_entry, "entries");
-    if (b->first_entry == NULL) return UCID_NO_MEMORY;
-    for (size_t e = 0; e < b->edge_count; e++) {
-        edge_entry all[PARTS][2 * NEAREST_MAX];
-        uint32_t counts[PARTS], blocks = 0;
-        for (uint8_t part = 0; part < PARTS; part++) {
-            counts[part] = merge_ends(b, &lists[part], part, &b->edges[e], all[part]);
-            if (counts[part] > blocks) blocks = counts[part];
+    const uint64_t *a = &lists->slots[(size_t)edge->a * lists->k], *z = &lists->slots[(size_t)edge->b * lists->k];
+    uint32_t of_a = 0, of_z = 0, of_both = 0;
+    while (of_a < lists->k && a[of_a] != NOTHING) of_a++;
+    while (of_z < lists->k && z[of_z] != NOTHING) of_z++;
+    for (uint32_t i = 0; i < of_a; i++) {
+        for (uint32_t k = 0; k < of_z; k++) of_both += (uint32_t)a[i] == (uint32_t)z[k];
+    }
+    return of_a + of_z - of_both;
+}
+
+typedef struct making {
+    build *b;
+    const part_lists *lists; /* [PARTS] */
+} making;
+
+/* Blocks of the edges of a chunk, for now in place of the first ones. */
+static void count_chunk(void *ctx, int64_t task, int worker)
+{
+    const making *m = ctx;
+    build *b = m->b;
+    (void)worker;
+    for (size_t e = (size_t)task * CHUNK; e < b->edge_count && e < (size_t)(task + 1) * CHUNK; e++) {
+        uint32_t blocks = 0;
+        for (int part = 0; part < PARTS; part++) {
+            uint32_t count = count_ends(&m->lists[part], &b->edges[e]);
+            if (count > blocks) blocks = count;
         }
-        b->first_entry[e] = (uint32_t)b->entry_count;
-        if (!BUILD_ROOM(b, b->entries, capacity, b->entry_count + blocks, "entries")) return UCID_NO_MEMORY;
-        for (uint32_t i = 0; i < blocks; i++) {
-            ucidx_entries *block = &b->entries[b->entry_count++];
-            *block = (ucidx_entries){.what = 0};
-            for (uint8_t part = 0; part < PARTS; part++) {
-                int filled = i < counts[part];
-                block->a[part] = filled ? all[part][i].a : UCIDX_FAR;
-                block->b[part] = filled ? all[part][i].b : UCIDX_FAR;
-                if (filled) block->what |= (uint32_t)all[part][i].what << UCIDX_WHAT_BITS * part;
+        b->first_entry[e] = blocks;
+    }
+}
+
+static void make_chunk(void *ctx, int64_t task, int worker)
+{
+    const making *m = ctx;
+    build *b = m->b;
+    (void)worker;
+    for (size_t e = (size_t)task * CHUNK; e < b->edge_count && e < (size_t)(task + 1) * CHUNK; e++) {
+        ucidx_entries *blocks = b->entries + b->first_entry[e], *end = b->entries + b->first_entry[e + 1];
+        for (ucidx_entries *block = blocks; block < end; block++) block->what = 0;
+        for (uint8_t part = 0; part < PARTS; part++) {
+            edge_entry all[2 * NEAREST_MAX];
+            uint32_t count = merge_ends(b, &m->lists[part], part, &b->edges[e], all), i = 0;
+            for (ucidx_entries *block = blocks; block < end; block++, i++) {
+                int filled = i < count;
+                block->a[part] = filled ? all[i].a : UCIDX_FAR;
+                block->b[part] = filled ? all[i].b : UCIDX_FAR;
+                if (filled) block->what |= (uint32_t)all[i].what << UCIDX_WHAT_BITS * part;
             }
         }
-        if (b->entry_count > UINT32_MAX) {
-            return ucid_fail(b->error, UCID_UNSUPPORTED_FORMAT, "%s: too large for one index; split it by region",
-                             b->path);
+    }
+}
+
+static ucid_status make_entries(build *b, const part_lists *lists)
+{
+    making m = {b, lists};
+    int64_t chunks = (int64_t)((b->edge_count + CHUNK - 1) / CHUNK);
+    b->first_entry = build_take(b, b->edge_count + 1, sizeof *b->first_entry, "entries");
+    if (b->first_entry == NULL) return UCID_NO_MEMORY;
+    ucid_parallel(b->threads, chunks, count_chunk, &m);
+    uint64_t first = 0;
+    for (size_t e = 0; e < b->edge_count; e++) {
+        uint32_t blocks = b->first_entry[e];
+        b->first_entry[e] = (uint32_t)first;
+        first += blocks;
+    }
+    if (first > UINT32_MAX) {
+        return ucid_fail(b->error, UCID_UNSUPPORTED_FORMAT, "%s: too large for one index; split it by region", b->path);
+    }
+    b->first_entry[b->edge_count] = (uint32_t)first;
+    b->entry_count = (size_t)first;
+    b->entries = build_take(b, b->entry_count, sizeof *b->entries, "entries");
+    if (b->entries == NULL) return UCID_NO_MEMORY;
+    ucid_parallel(b->threads, chunks, make_chunk, &m);
+    return UCID_OK;
+}
+
+typedef struct lining {
+    const build *b;
+    near_arc *arcs;
+} lining;
+
+static void line_arcs(void *ctx, int64_t task, int worker)
+{
+    const lining *l = ctx;
+    const build *b = l->b;
+    (void)worker;
+    for (uint32_t n = (uint32_t)task * CHUNK; n < b->node_count && n < (uint32_t)(task + 1) * CHUNK; n++) {
+        for (uint32_t i = b->first_arc[n]; i < b->first_arc[n + 1]; i++) {
+            const build_edge *edge = &b->edges[b->arcs[i]];
+            l->arcs[i] = (near_arc){edge->a == n ? edge->b : edge->a, edge->length};
         }
     }
-    b->first_entry[b->edge_count] = (uint32_t)b->entry_count;
-    return UCID_OK;
 }
 
 ucid_status build_near(build *b)
@@ -243,18 +308,13 @@ ucid_status build_near(build *b)
     part_lists lists[PARTS];
     near_arc *arcs = build_take(b, 2 * b->edge_count, sizeof *arcs, "nearest opportunities");
     if (arcs == NULL) return UCID_NO_MEMORY;
-    for (uint32_t n = 0; n < b->node_count; n++) {
-        for (uint32_t i = b->first_arc[n]; i < b->first_arc[n + 1]; i++) {
-            const build_edge *edge = &b->edges[b->arcs[i]];
-            arcs[i] = (near_arc){edge->a == n ? edge->b : edge->a, edge->length};
-        }
-    }
+    lining l = {b, arcs};
+    ucid_parallel(b->threads, (int64_t)((b->node_count + CHUNK - 1) / CHUNK), line_arcs, &l);
     for (int part = 0; part < PARTS; part++) {
-        part_lists *l = &lists[part];
-        l->k = part == UCIDX_PART_END ? 1 : tags_nearest[part];
-        l->slots = build_take(b, b->node_count * l->k, sizeof *l->slots, "nearest opportunities");
-        if (l->slots == NULL) return UCID_NO_MEMORY;
-        memset(l->slots, 0xFF, b->node_count * l->k * sizeof *l->slots);
+        part_lists *of = &lists[part];
+        of->k = part == UCIDX_PART_END ? 1 : tags_nearest[part];
+        of->slots = build_take(b, b->node_count * of->k, sizeof *of->slots, "nearest opportunities");
+        if (of->slots == NULL) return UCID_NO_MEMORY;
     }
     searching all = {.b = b, .arcs = arcs, .lists = lists};
     ucid_parallel(b->threads, PARTS, search_part, &all);

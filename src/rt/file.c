@@ -1,5 +1,7 @@
 /* file.c: POSIX. A reader of the final name sees the old file or the new one, never a part: the data are synced before
- * the rename, and the directory after it. */
+ * the rename, and the directory after it. The disk begins while a file is being written, so that syncing has less to
+ * wait for. */
+#define _GNU_SOURCE /* sync_file_range */
 #include "rt/file.h"
 
 #include "rt/digest.h"
@@ -101,11 +103,25 @@ ucid_status ucid_file_writer_write_at(ucid_file_writer *writer, uint64_t positio
     return UCID_OK;
 }
 
+enum { WRITE_BACK = 16 << 20 };
+
+static void begin_write_back(ucid_file_writer *writer)
+{
+#ifdef SYNC_FILE_RANGE_WRITE
+    if (writer->position - writer->begun < WRITE_BACK) return;
+    (void)sync_file_range(writer->fd, (off_t)writer->begun, (off_t)(writer->position - writer->begun),
+                          SYNC_FILE_RANGE_WRITE);
+#endif
+    writer->begun = writer->position;
+}
+
 ucid_status ucid_file_writer_write(ucid_file_writer *writer, const void *bytes, size_t length, ucid_error *error)
 {
     ucid_status status = ucid_file_writer_write_at(writer, writer->position, bytes, length, error);
-    if (status == UCID_OK) writer->position += length;
-    return status;
+    if (status != UCID_OK) return status;
+    writer->position += length;
+    begin_write_back(writer);
+    return UCID_OK;
 }
 
 /* The rename itself must survive a power cut too. */

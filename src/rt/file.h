@@ -17,8 +17,8 @@ void ucid_file_map_close(ucid_file_map *map);
 /* A file written beside its final name; commit syncs and renames it, close without commit removes it. */
 typedef struct ucid_file_writer {
     int fd;
-    uint64_t position;
-    char *temporary; /* path being written */
+    uint64_t position, begun; /* written; on its way to the disk */
+    char *temporary;          /* path being written */
     char *path;
     ucid_allocator allocator;
 } ucid_file_writer;
