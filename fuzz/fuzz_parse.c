@@ -1,6 +1,7 @@
 /* Identifiers: any bytes as a text, and the same bytes as values for create. What create makes, strict mode reads, and
  * prints again as it was; strict accepts less than lenient; validate finds nothing exactly where strict accepts; a
- * column of one row says what the single call says. */
+ * column of one row says what the single call says; every variant of the vectors makes the same pieces. */
+#include "id/text_pieces.h"
 #include "ucid.h"
 
 #include <stdlib.h>
@@ -55,6 +56,36 @@ static void read_text(ucid_text text)
     require((ucid_parse(canonical, UCID_STRICT, NULL, &again, NULL) == UCID_OK) == (firm == UCID_OK));
 }
 
+/* Of a text without flags, in some lanes of a block. */
+static void make_pieces(const ucid_fields *made, const char *text, size_t length)
+{
+    double lat_deg[9], lon_deg[9], confidence[9];
+    uint64_t cells[9];
+    uint8_t grade[9];
+    ucid_pieces pieces;
+    ucid_pieces_variant variant;
+    for (int i = 0; i < 9; i++) {
+        lat_deg[i] = i % 4 == 3 ? made->lon_deg : made->lat_deg;
+        lon_deg[i] = made->lon_deg;
+        confidence[i] = made->confidence;
+        cells[i] = made->cell;
+        grade[i] = made->grade;
+    }
+    for (int k = 0; ucid_pieces_variant_get(k, &variant); k++) {
+        if (variant.run == NULL || !variant.works_here) continue;
+        variant.run(9, lat_deg, lon_deg, cells, grade, confidence, &pieces);
+        for (int i = 0; i < 9; i++) {
+            uint64_t lengths = pieces.lengths[i];
+            if (i % 4 == 3 || lengths == 0) continue;
+            size_t lat = lengths & 255, lon = lengths >> 8 & 255, end = lengths >> 16, two = made->resolution > 9;
+            require(memcmp(text + 12, &pieces.lat[i], lat) == 0);
+            require(memcmp(text + 12 + lat, &pieces.lon[i], lon) == 0);
+            require(memcmp(text + 15 + two + lat + lon, pieces.cell[i], 16) == 0);
+            require(memcmp(text + length - end, &pieces.end[i], end) == 0);
+        }
+    }
+}
+
 static void make_text(const uint8_t *data, size_t size)
 {
     struct {
@@ -90,6 +121,7 @@ static void make_text(const uint8_t *data, size_t size)
     char written[UCID_LENGTH_MAX + 1], again[UCID_LENGTH_MAX + 1];
     if (ucid_create(&values, raw.mode & UCID_SNAP, NULL, &made, NULL) != UCID_OK) return;
     ucid_text text = {written, ucid_format(&made, written)};
+    if (made.flag_count == 0) make_pieces(&made, written, text.length);
     ucid_status status = ucid_parse(text, UCID_STRICT, NULL, &read, NULL);
     int week = (time[5] - '0') * 10 + time[6] - '0', year = 2000 + (time[2] - '0') * 10 + time[3] - '0';
     require(status == (week <= ucid_year_weeks(year) ? UCID_OK : UCID_INVALID_TIME));

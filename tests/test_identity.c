@@ -2,6 +2,7 @@
  * columns against single calls. What the standard says case by case is in test_conformance.c. */
 #include "id/decimal.h"
 #include "id/grammar.h"
+#include "id/text_pieces.h"
 #include "ucid.h"
 
 #include <math.h>
@@ -665,9 +666,85 @@ static void rows_are_sorted_by_their_bytes(void **state)
     }
 }
 
+/* 1 where |x| * scale lies so near the middle between two integers that vectors leave it. */
+static int is_middle(double x, double scale)
+{
+    double product = fabs(x) * scale;
+    return fabs(product - floor(product) - 0.5) < 0.002;
+}
+
+/* Every variant's pieces are what single texts have; what is not made is out of range or near a middle. */
+static void pieces_are_those_of_single_texts(void **state)
+{
+    (void)state;
+    ucid_pieces_variant variant;
+    ucid_pieces pieces;
+    double lat[UCID_PIECES_BLOCK], lon[UCID_PIECES_BLOCK], confidence[UCID_PIECES_BLOCK];
+    uint64_t cells[UCID_PIECES_BLOCK];
+    uint8_t grade[UCID_PIECES_BLOCK];
+    const double odd[] = {0,       -0.0, 1,        0.125, 0.375, 0.995, 0x1.fffffffffffffp-1, 0x1.0000000000001p0,
+                          -1e-300, NAN,  INFINITY, 1e300};
+    enum { ODD = sizeof odd / sizeof odd[0] };
+    int run = 0;
+    for (int k = 0; ucid_pieces_variant_get(k, &variant); k++) {
+        if (variant.run == NULL || !variant.works_here) continue;
+        seed = 77;
+        int64_t made = 0, rows = 0;
+        run++;
+        for (int block = 0; block < 3000; block++) {
+            int n = 1 + (int)(draw() % UCID_PIECES_BLOCK), bare = draw() % 8 == 0;
+            for (int i = 0; i < n; i++) {
+                draw_place(&lat[i], &lon[i]);
+                confidence[i] = draw() % 4 == 0 ? odd[draw() % ODD] : draw_unit();
+                if (draw() % 64 == 0) lat[i] = odd[draw() % ODD] * 91;
+                if (draw() % 64 == 0) lon[i] = odd[draw() % ODD] * 181;
+                cells[i] = draw() >> (draw() % 64 == 0 ? 0 : 4);
+                grade[i] = (uint8_t)(draw() % 64 == 0 ? draw() : draw() % 6);
+            }
+            variant.run(n, lat, lon, cells, bare ? NULL : grade, bare ? NULL : confidence, &pieces);
+            for (int i = 0; i < n; i++) {
+                ucid_parts parts = {.lat_deg = lat[i],
+                                    .lon_deg = lon[i],
+                                    .confidence = bare ? 0 : confidence[i],
+                                    .cell = cells[i],
+                                    .year = 2026,
+                                    .week = 1,
+                                    .context = "15MIN",
+                                    .context_length = 5,
+                                    .grade = bare ? 0 : grade[i],
+                                    .city = "IST"};
+                int fine = fabs(parts.lat_deg) <= 90 && fabs(parts.lon_deg) <= 180 && parts.cell >> 60 == 0 &&
+                           parts.grade <= UCID_GRADE_A_PLUS && parts.confidence >= 0 && parts.confidence <= 1;
+                uint64_t lengths = pieces.lengths[i];
+                rows++;
+                if (lengths == 0) {
+                    assert_true(!fine || is_middle(parts.lat_deg, 1000) || is_middle(parts.lon_deg, 1000) ||
+                                is_middle(parts.confidence, 100));
+                    continue;
+                }
+                assert_true(fine);
+                made++;
+                char text[512];
+                size_t length = ucid_parts_write(&parts, text), lat_length = lengths & 255,
+                       lon_length = lengths >> 8 & 255, end_length = lengths >> 16;
+                char *lon_text = text + 12 + lat_length, *cell_text = lon_text + lon_length + 3;
+                assert_memory_equal(text + 12, &pieces.lat[i], lat_length);
+                assert_memory_equal(lon_text, &pieces.lon[i], lon_length);
+                assert_memory_equal(cell_text - 3, ":0:", 3);
+                assert_memory_equal(cell_text, pieces.cell[i], 16);
+                assert_memory_equal(text + length - end_length, &pieces.end[i], end_length);
+                assert_ptr_equal(cell_text + 16 + 17, text + length - end_length);
+            }
+        }
+        assert_true(made > rows / 2);
+    }
+    print_message("%d variants\n", run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_are_those_of_single_texts),
         cmocka_unit_test(numbers_are_written_as_printf_writes_them),
         cmocka_unit_test(numbers_are_read_as_strtod_reads_them),
         cmocka_unit_test(what_create_makes_strict_reads),

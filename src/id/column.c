@@ -4,6 +4,7 @@
 #include "id/cell.h"
 #include "id/decimal.h"
 #include "id/grammar.h"
+#include "id/text_pieces.h"
 #include "id/weeks.h"
 #include "rt/digest.h"
 #include "rt/error.h"
@@ -12,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCK 128
+#define BLOCK UCID_PIECES_BLOCK
 
 /* ------------------------------------------------------------------------------------------------ columns of texts --
  */
@@ -229,6 +230,64 @@ static inline int take_word(ucid_text text, size_t least, size_t most, int digit
     return 1;
 }
 
+/* What a row's text has around its pieces. */
+typedef struct row_frame {
+    char head[16];       /* "UCID-V1:IST:" */
+    char middle[32];     /* "2026W01T12:15MIN:" */
+    uint32_t resolution; /* ":9:" */
+    uint32_t resolution_length, middle_length;
+} row_frame;
+
+/* A row of pieces that are made; returns its end. Bytes beyond it may be written, not beyond the longest row's. */
+static inline char *write_row(const row_frame *frame, const ucid_pieces *pieces, int i, char *text)
+{
+    uint64_t lengths = pieces->lengths[i], end = pieces->end[i];
+    memcpy(text, frame->head, 16);
+    store8(text + 12, pieces->lat[i]);
+    text += 12 + (lengths & 255);
+    store8(text, pieces->lon[i]);
+    text += lengths >> 8 & 255;
+    store4(text, frame->resolution);
+    text += frame->resolution_length;
+    memcpy(text, pieces->cell[i], 16);
+    memcpy(text + 16, frame->middle, 32);
+    text += 16 + frame->middle_length;
+    size_t length = lengths >> 16;
+    store4(text, (uint32_t)end);
+    store4(text + length - 4, (uint32_t)(end >> 8 * (length - 4)));
+    return text + length;
+}
+
+static void frame_resolution(row_frame *frame, int resolution)
+{
+    char text[4] = {':', (char)('0' + resolution % 10), ':', ':'};
+    if (resolution > 9) text[1] = '1', text[2] = (char)('0' + resolution - 10);
+    frame->resolution = load4(text);
+    frame->resolution_length = resolution > 9 ? 4 : 3;
+}
+
+/* Rows of a block that differ in their pieces alone, from i up to the first that has none, which is returned. */
+static int write_rows(const row_frame *frame, const ucid_pieces *pieces, int i, int count, const ucid_texts_out *out,
+                      int64_t first, uint8_t *status, size_t *end)
+{
+    const row_frame shared = *frame;
+    char *const data = out->data, *text = data + *end;
+    int32_t *ends = out->offsets != NULL ? out->offsets + first + 1 : NULL;
+    int64_t *ends64 = out->offsets64 != NULL ? out->offsets64 + first + 1 : NULL;
+    for (; i < count && pieces->lengths[i] != 0; i++) {
+        status[i] = UCID_OK;
+        __builtin_prefetch(text + 2048, 1);
+        text = write_row(&shared, pieces, i, text);
+        if (ends != NULL) {
+            ends[i] = (int32_t)(text - data);
+        } else {
+            ends64[i] = text - data;
+        }
+    }
+    *end = (size_t)(text - data);
+    return i;
+}
+
 /* City, time and context of a row, as far as they are not constant. */
 typedef struct create_state {
     char city[3], context[16];
@@ -239,15 +298,18 @@ typedef struct create_state {
     const char *flags;
     uint8_t flags_length;
     int32_t last_hour;
-    char middle[UCID_MIDDLE_MAX]; /* what time and context make of the text; length 0: not made yet */
-    uint8_t middle_length;
+    row_frame frame; /* middle_length 0: its middle is not made yet */
 } create_state;
 
-static void take_city(create_state *s, ucid_text text) { s->good_city = take_word(text, 3, 3, 0, s->city); }
+static void take_city(create_state *s, ucid_text text)
+{
+    s->good_city = take_word(text, 3, 3, 0, s->city);
+    memcpy(s->frame.head + 8, s->city, 3);
+}
 
 static void take_context(create_state *s, ucid_text text)
 {
-    s->middle_length = 0;
+    s->frame.middle_length = 0;
     s->good_context = take_word(text, 1, 16, 1, s->context);
     s->context_length = (uint8_t)text.length;
 }
@@ -255,7 +317,7 @@ static void take_context(create_state *s, ucid_text text)
 static void take_time(create_state *s, ucid_text text)
 {
     int year, week, hour;
-    s->middle_length = 0;
+    s->frame.middle_length = 0;
     s->good_time = ucid_time_split(text, &year, &week, &hour);
     if (!s->good_time) return;
     s->year = (int16_t)year;
@@ -267,7 +329,7 @@ static void take_hour(create_state *s, int32_t hour)
 {
     if (hour == s->last_hour) return;
     s->last_hour = hour;
-    s->middle_length = 0;
+    s->frame.middle_length = 0;
     s->good_time = ucid_hour_is_key(hour);
     if (!s->good_time) return;
     int year, week, clock = (hour - UCID_HOUR_MIN) % 168;
@@ -286,6 +348,21 @@ static void take_flags(create_state *s, ucid_text text)
         char c = text.data[i];
         s->good_flags = (unsigned char)(c - 'A') <= 25 || (unsigned char)(c - '0') <= 9 || c == ';';
     }
+}
+
+/* 1 where all that a row does not share with its column is in pieces. */
+static inline int is_plain(create_state *s)
+{
+    if (!(s->good_city & s->good_time & s->good_context & s->good_flags) || s->flags_length > 0) return 0;
+    if (s->frame.middle_length == 0) {
+        const ucid_parts parts = {.year = s->year,
+                                  .week = s->week,
+                                  .hour = s->hour,
+                                  .context = s->context,
+                                  .context_length = s->context_length};
+        s->frame.middle_length = (uint32_t)ucid_middle_write(&parts, s->frame.middle);
+    }
+    return 1;
 }
 
 /* One row written at text; returns its length, or 0 and its status. */
@@ -331,11 +408,26 @@ static size_t create_row(const ucid_create_columns *c, int64_t i, create_state *
             return 0;
         }
     }
-    if (s->middle_length == 0) s->middle_length = (uint8_t)ucid_middle_write(&parts, s->middle);
-    size_t length = ucid_parts_write_around(&parts, s->middle, s->middle_length, text);
+    size_t length = ucid_parts_write(&parts, text);
     if (length > UCID_LENGTH_MAX) return 0;
     *status = UCID_OK;
     return length;
+}
+
+int ucid_pieces_variant_get(int position, ucid_pieces_variant *variant)
+{
+    const ucid_pieces_variant variants[] = {
+        {"scalar", NULL, 1},
+#if UCID_X86
+        {"avx2", ucid_pieces_avx2, __builtin_cpu_supports("avx2") != 0},
+        {"avx512", ucid_pieces_avx512,
+         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")},
+#endif
+    };
+    if (position < 0 || position >= (int)(sizeof variants / sizeof variants[0])) return 0;
+    *variant = variants[position];
+    return 1;
 }
 
 ucid_status ucid_texts_create(int64_t n, const ucid_create_columns *columns, unsigned mode,
@@ -350,13 +442,23 @@ ucid_status ucid_texts_create(int64_t n, const ucid_create_columns *columns, uns
     if (failed != UCID_OK) return failed;
     const ucid_texts *city = &columns->city, *context = &columns->context, *time = &columns->time,
                      *flags = &columns->flags;
-    create_state state = {.good_flags = 1, .last_hour = INT32_MIN};
+    create_state state = {.good_flags = 1, .last_hour = INT32_MIN, .frame.head = "UCID-V1:IST:"};
     if (is_constant(city)) take_city(&state, row_text(city, 0));
     if (is_constant(context)) take_context(&state, row_text(context, 0));
     if (time->data != NULL && is_constant(time)) take_time(&state, row_text(time, 0));
     if (flags->data != NULL && is_constant(flags)) take_flags(&state, row_text(flags, 0));
+    int alike = is_constant(city) && is_constant(context) && time->data != NULL && is_constant(time) &&
+                (flags->data == NULL || is_constant(flags)) && columns->validity == NULL && is_plain(&state);
+
+    ucid_pieces_variant variant, best = {"scalar", NULL, 1};
+    for (int position = 1; ucid_pieces_variant_get(position, &variant); position++) {
+        if (variant.works_here) best = variant;
+    }
+    if (columns->resolution == UCID_CELL_RESOLUTION || (mode & UCID_STRICT)) best.run = NULL;
+    frame_resolution(&state.frame, columns->resolution);
 
     size_t end = 0;
+    ucid_pieces pieces;
     uint64_t block_cells[BLOCK];
     uint8_t block_status[BLOCK];
     double lat_deg[BLOCK], lon_deg[BLOCK];
@@ -376,7 +478,16 @@ ucid_status ucid_texts_create(int64_t n, const ucid_create_columns *columns, uns
             }
             ucid_cells_at(count, lat, lon, NULL, columns->resolution, block_cells, NULL, NULL);
         }
+        if (best.run != NULL) {
+            best.run(count, columns->lat_deg + first, columns->lon_deg + first, block_cells,
+                     columns->grade != NULL ? columns->grade + first : NULL,
+                     columns->confidence != NULL ? columns->confidence + first : NULL, &pieces);
+        }
         for (int i = 0; i < count; i++) {
+            if (alike && best.run != NULL) {
+                i = write_rows(&state.frame, &pieces, i, count, texts, first, block_status, &end);
+                if (i == count) break;
+            }
             int64_t row = first + i;
             block_status[i] = UCID_NULL_INPUT;
             size_t length = 0;
@@ -393,11 +504,18 @@ ucid_status ucid_texts_create(int64_t n, const ucid_create_columns *columns, uns
                     ucid_text none = {"", 0};
                     take_flags(&state, bit_is_set(flags->validity, row) ? row_text(flags, row) : none);
                 }
-                length = create_row(columns, row, &state, block_cells[i], mode, registry, texts->data + end,
-                                    &block_status[i]);
+                if (best.run != NULL && pieces.lengths[i] != 0 && is_plain(&state)) {
+                    length = (size_t)(write_row(&state.frame, &pieces, i, texts->data + end) - (texts->data + end));
+                    block_status[i] = UCID_OK;
+                } else {
+                    length = create_row(columns, row, &state, block_cells[i], mode, registry, texts->data + end,
+                                        &block_status[i]);
+                }
             }
             end_row(texts, row, end += length);
-            if (cells != NULL) cells[row] = block_status[i] == UCID_OK ? block_cells[i] : 0;
+        }
+        for (int i = 0; cells != NULL && i < count; i++) {
+            cells[first + i] = block_status[i] == UCID_OK ? block_cells[i] : 0;
         }
         put_statuses(first, count, block_status, validity, status);
     }

@@ -50,10 +50,8 @@ size_t ucid_flags_sort(const char *flags, size_t length, char *out, uint8_t *cou
 
 /* Canonical text of parts whose flags are canonical; returns its length. Nothing after it is touched. */
 size_t ucid_parts_write(const ucid_parts *parts, char *text);
-/* The same with its middle given: "2026W01T12:15MIN:", <= UCID_MIDDLE_MAX bytes, as ucid_middle_write makes it. */
-#define UCID_MIDDLE_MAX 28
+/* The middle of it, "2026W01T12:15MIN:", at most 28 bytes; returns its length. */
 size_t ucid_middle_write(const ucid_parts *parts, char *text);
-size_t ucid_parts_write_around(const ucid_parts *parts, const char *middle, size_t length, char *text);
 
 /* Canonical text of a text after repair, without NUL; up to 20 bytes more than the text has. */
 ucid_status ucid_text_repair(ucid_text text, char *canonical, size_t *length, ucid_place *place);

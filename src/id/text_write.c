@@ -125,13 +125,6 @@ size_t ucid_parts_write(const ucid_parts *parts, char *text)
     return write_end(parts, text, write_middle(parts, write_head(parts, text)));
 }
 
-size_t ucid_parts_write_around(const ucid_parts *parts, const char *middle, size_t length, char *text)
-{
-    char *p = write_head(parts, text);
-    copy_short(p, middle, length);
-    return write_end(parts, text, p + length);
-}
-
 size_t ucid_format(const ucid_fields *fields, char text[UCID_LENGTH_MAX + 1])
 {
     ucid_parts parts;

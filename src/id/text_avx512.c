@@ -1,0 +1,10 @@
+/* text_avx512.c: pieces of eight rows at once (x86-64 with AVX-512 F, DQ, VL and BW). */
+#include "id/lanes_avx512.h"
+
+#include "id/text_lanes.h"
+
+void ucid_pieces_avx512(int n, const double *lat_deg, const double *lon_deg, const uint64_t *cells,
+                        const uint8_t *grade, const double *confidence, ucid_pieces *out)
+{
+    pieces(n, lat_deg, lon_deg, cells, grade, confidence, out);
+}
