@@ -152,7 +152,7 @@ static void take_table(arrow_adder *adder, const void *given) { ((overlap_adder 
 ucid_status ucid_overlap_stream(struct ArrowArrayStream *in, const ucid_zone_table *table,
                                 const ucid_stream_options *options, struct ArrowArrayStream *out, ucid_error *error)
 {
-    static const arrow_door door = {sizeof(overlap_adder), open_overlap, fill_overlap, reset_overlap};
+    static const arrow_door door = {sizeof(overlap_adder), open_overlap, fill_overlap, reset_overlap, NULL};
     if (table == NULL) return ucid_fail(error, UCID_INVALID_ARGUMENT, "overlaps need zones");
     return arrow_open(in, options, &door, table, take_table, out, error);
 }
