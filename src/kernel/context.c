@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const context_row table[] = {
-    {&fifteen_context, fifteen_score, fifteen_off_network},
+    {&fifteen_context, fifteen_fetch, fifteen_score},
 };
 enum { CONTEXTS = sizeof table / sizeof table[0] };
 

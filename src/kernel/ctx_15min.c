@@ -41,14 +41,10 @@ static const uint8_t weights[1 << FIFTEEN_PARTS] = {WEIGHTS_16(0), WEIGHTS_16(16
 
 static uint32_t weight_of(uint32_t parts) { return weights[parts & ((1 << FIFTEEN_PARTS) - 1)]; }
 
-fifteen_setup fifteen_prepare(const ucid_index *index, uint32_t hour, const ucid_scores *out)
+fifteen_setup fifteen_prepare(const ucid_index *index, uint32_t hour)
 {
     uint32_t data = index->summary->data_hour;
     fifteen_setup setup = {.coverage = weight_of(index->summary->flags)};
-    setup.has_detail = out->flags != NULL || out->snap_m != NULL;
-    for (int p = 0; p < FIFTEEN_PARTS; p++) {
-        if (out->part[p] != NULL || out->nearest_m[p] != NULL) setup.has_detail = 1;
-    }
     if (data != 0) {
         uint32_t apart = hour == UINT32_MAX ? 0 : hour > data ? hour - data : data - hour;
         uint32_t valid = (uint32_t)fifteen_context.validity_weeks * HOURS_A_WEEK;
@@ -103,58 +99,56 @@ static uint8_t grade_of(uint32_t score)
     return (uint8_t)((score >= 4000) + (score >= 5500) + (score >= 7000) + (score >= 8500) + (score >= 9500));
 }
 
-static void write_detail(const fifteen_setup *setup, const fifteen_reached *r, uint32_t gap, uint32_t coverage,
-                         const ucid_scores *out, int64_t row)
-{
-    if (out->flags != NULL) {
-        out->flags[row] =
-            (uint8_t)((coverage < 200 ? UCID_FLAG_ESTIMATED : 0) | (setup->recency == 0 ? UCID_FLAG_OUTDATED : 0));
+/* Hundredths of a part that is filled by so many quarters of full, halves up. */
+#define PART(full, filled) (((filled) < (full) ? (filled)*20000 + (full) : 20001 * (full)) / (2 * (full)))
+#define PARTS_4(full, from) PART(full, from), PART(full, (from) + 1), PART(full, (from) + 2), PART(full, (from) + 3)
+#define PARTS_16(full)                                                                                                 \
+    {                                                                                                                  \
+        PARTS_4(full, 0), PARTS_4(full, 4), PARTS_4(full, 8), PARTS_4(full, 12)                                        \
     }
-    if (out->snap_m != NULL) out->snap_m[row] = (double)gap / UCIDX_UNITS_PER_M;
-    for (int p = 0; p < FIFTEEN_PARTS; p++) {
-        uint32_t full = fifteen_full[p], filled = r->quality[p] < full ? r->quality[p] : full;
-        if (out->part[p] != NULL) out->part[p][row] = (double)((filled * 20000 + full) / (2 * full)) / 100.0;
-        if (out->nearest_m[p] != NULL) {
-            out->nearest_m[p][row] =
-                r->nearest[p] != UCIDX_FAR ? (double)r->nearest[p] / UCIDX_UNITS_PER_M : (double)NAN;
-        }
-    }
-}
+static const uint16_t part_of[FIFTEEN_PARTS][16] = {PARTS_16(8), PARTS_16(8),  PARTS_16(8),
+                                                    PARTS_16(4), PARTS_16(12), PARTS_16(8)};
 
-void fifteen_write(const fifteen_setup *setup, const fifteen_reached *r, uint32_t gap, int island,
-                   const ucid_scores *out, int64_t row)
+score_row fifteen_row(const fifteen_setup *setup, const fifteen_reached *r, uint32_t gap, int island)
 {
     int near_boundary = r->in_reach >> UCIDX_PART_END & 1;
     uint32_t coverage = near_boundary ? setup->coverage : 2 * setup->coverage;
-    if (out->score != NULL) out->score[row] = (double)r->score / 100.0;
-    if (out->grade != NULL) out->grade[row] = grade_of(r->score);
-    if (out->confidence != NULL) {
-        uint32_t hundredths = confidence_of(coverage, weight_of(r->named), weight_of(r->in_reach), setup->recency);
-        out->confidence[row] = (double)hundredths / 100.0;
-    }
-    if (out->status != NULL) {
-        out->status[row] = (uint8_t)(island ? UCID_ISLAND : near_boundary ? UCID_NEAR_BOUNDARY : UCID_OK);
-    }
-    if (setup->has_detail) write_detail(setup, r, gap, coverage, out, row);
+    return (score_row){
+        .score = r->score,
+        .gap = (uint16_t)gap,
+        .confidence = (uint8_t)confidence_of(coverage, weight_of(r->named), weight_of(r->in_reach), setup->recency),
+        .grade = grade_of(r->score),
+        .status = (uint8_t)(island          ? UCID_ISLAND
+                            : near_boundary ? UCID_NEAR_BOUNDARY
+                                            : UCID_OK),
+        .flags =
+            (uint8_t)((coverage < 200 ? UCID_FLAG_ESTIMATED : 0) | (setup->recency == 0 ? UCID_FLAG_OUTDATED : 0))};
 }
 
-void fifteen_off_network(const score_job *job, int64_t row)
+void fifteen_parts(const fifteen_reached *r, score_parts *parts)
 {
-    const ucid_scores *out = &job->out;
-    if (out->score != NULL) out->score[row] = 0.0;
-    if (out->grade != NULL) out->grade[row] = UCID_GRADE_F;
-    if (out->confidence != NULL) out->confidence[row] = 0.10;
-    if (out->status != NULL) out->status[row] = UCID_OFF_NETWORK;
-    if (!job->setup.has_detail) return;
-    if (out->flags != NULL) out->flags[row] = 0;
-    if (out->snap_m != NULL) out->snap_m[row] = (double)NAN;
     for (int p = 0; p < FIFTEEN_PARTS; p++) {
-        if (out->part[p] != NULL) out->part[p][row] = 0.0;
-        if (out->nearest_m[p] != NULL) out->nearest_m[p][row] = (double)NAN;
+        parts->part[p] = part_of[p][r->quality[p] < 15 ? r->quality[p] : 15];
+        parts->nearest[p] = r->nearest[p];
+    }
+    for (int p = FIFTEEN_PARTS; p < UCID_PARTS_MAX; p++) parts->part[p] = parts->nearest[p] = ROW_NONE;
+}
+
+void fifteen_fetch(const ucid_index *index, const snap_foot *feet, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (feet[i].segment == UCIDX_NONE) continue;
+        const ucidx_segment *s = &index->segments[feet[i].segment];
+        uint64_t last = (uint64_t)s->first_entry + s->block_count;
+        if (s->block_count == 0 || last-- > index->entry_count) continue;
+        __builtin_prefetch(&index->entries[s->first_entry]); /* mostly two lines */
+        __builtin_prefetch(&index->entries[(s->first_entry + last) / 2]);
+        __builtin_prefetch(&index->entries[last]);
     }
 }
 
-void fifteen_score(const score_job *job, int64_t first_row, const place *places, const snap_foot *feet, int n)
+void fifteen_score(const score_job *job, const place *places, const snap_foot *feet, int n, score_row *rows,
+                   score_parts *parts)
 {
     const ucid_index *index = job->index;
     fifteen_stand stands[SNAP_GROUP] = {{0, 0, 0, 0}};
@@ -167,18 +161,11 @@ void fifteen_score(const score_job *job, int64_t first_row, const place *places,
         stands[i] = (fifteen_stand){saturate(s->offset + along + gap), saturate(s->rest + ahead + gap), s->first_entry,
                                     s->first_entry + s->block_count};
         if (stands[i].end > index->entry_count || stands[i].first > stands[i].end) stands[i].end = stands[i].first;
-        if (stands[i].first == stands[i].end) continue;
-        __builtin_prefetch(&index->entries[stands[i].first]); /* two or three lines */
-        __builtin_prefetch(&index->entries[(stands[i].first + stands[i].end) / 2]);
-        __builtin_prefetch(&index->entries[stands[i].end - 1]);
     }
     job->kernels->reach(index, stands, n, reached);
     for (int i = 0; i < n; i++) {
-        int64_t row = first_row + places[i].row;
-        if (feet[i].segment == UCIDX_NONE) {
-            fifteen_off_network(job, row);
-        } else {
-            fifteen_write(&job->setup, &reached[i], feet[i].gap, feet[i].island != 0, &job->out, row);
-        }
+        if (feet[i].segment == UCIDX_NONE) continue; /* the row says so already */
+        rows[places[i].row] = fifteen_row(&job->setup, &reached[i], feet[i].gap, feet[i].island != 0);
+        if (parts != NULL) fifteen_parts(&reached[i], &parts[places[i].row]);
     }
 }

@@ -2,6 +2,7 @@
 #ifndef UCID_KERNEL_CTX_15MIN_H
 #define UCID_KERNEL_CTX_15MIN_H
 
+#include "kernel/context.h"
 #include "kernel/snap.h"
 
 enum { FIFTEEN_PARTS = 6 };
@@ -12,9 +13,8 @@ extern const ucid_context fifteen_context;
 typedef struct fifteen_setup {
     uint32_t coverage; /* 0..100: weight of the parts that the data know about */
     uint32_t recency;  /* 0..10000 */
-    int has_detail;    /* more is written than score, grade, confidence and status */
 } fifteen_setup;
-fifteen_setup fifteen_prepare(const ucid_index *index, uint32_t hour, const ucid_scores *out);
+fifteen_setup fifteen_prepare(const ucid_index *index, uint32_t hour);
 
 /* A place on its edge: metres to walk to both ends, gap included, and the edge's entry blocks. */
 typedef struct fifteen_stand {
@@ -40,9 +40,9 @@ static inline uint16_t fifteen_cutoff(const ucid_index *index)
     return (uint16_t)(index->summary->cutoff < UCIDX_FAR ? index->summary->cutoff : UCIDX_FAR - 1u);
 }
 
-/* Write row `row` of the outputs. */
-void fifteen_write(const fifteen_setup *setup, const fifteen_reached *reached, uint32_t gap, int island,
-                   const ucid_scores *out, int64_t row);
+/* The row of a place that stands on a street. */
+score_row fifteen_row(const fifteen_setup *setup, const fifteen_reached *reached, uint32_t gap, int island);
+void fifteen_parts(const fifteen_reached *reached, score_parts *parts);
 /* Quarters at which a lane is full, and what one is worth in hundredths: 10000 * weight / full, which is whole. */
 extern const uint16_t fifteen_full[8], fifteen_worth[8];
 
@@ -56,7 +56,8 @@ static inline uint16_t fifteen_sum(const uint16_t quality[8])
 }
 
 struct score_job;
-void fifteen_score(const struct score_job *job, int64_t first_row, const place *places, const snap_foot *feet, int n);
-void fifteen_off_network(const struct score_job *job, int64_t row);
+void fifteen_fetch(const ucid_index *index, const snap_foot *feet, int n);
+void fifteen_score(const struct score_job *job, const place *places, const snap_foot *feet, int n, score_row *rows,
+                   score_parts *parts);
 
 #endif

@@ -242,8 +242,11 @@ static ucid_status explain_foot(const ucid_index *index, const snap_foot *foot, 
     sums.score = fifteen_sum(sums.quality);
     ucid_scores out;
     ucid_explanation_scores_get(e, &out);
-    fifteen_setup setup = fifteen_prepare(index, hour, &out);
-    fifteen_write(&setup, &sums, foot->gap, foot->island != 0, &out, 0);
+    fifteen_setup setup = fifteen_prepare(index, hour);
+    score_row row = fifteen_row(&setup, &sums, foot->gap, foot->island != 0);
+    score_parts parts;
+    fifteen_parts(&sums, &parts);
+    score_write(&out, 0, &row, &parts, 1);
     return UCID_OK;
 }
 

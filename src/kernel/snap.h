@@ -5,7 +5,7 @@
 #include "index/near.h"
 #include "kernel/place.h"
 
-enum { SNAP_GROUP = 64 }; /* places that are worked on together */
+enum { SNAP_GROUP = 32 }; /* places that are worked on together */
 
 /* Where a place stands on the network. Lengths in 1/32 m. */
 typedef struct snap_foot {
