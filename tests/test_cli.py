@@ -1,9 +1,11 @@
 """The command line: tables in, tables out, whatever they hold; every way to fail; the same bytes however it runs."""
 
+import contextlib
 import gzip
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -20,6 +22,7 @@ from conftest import BUILD, SANITIZED, data, run, ucid
 
 ADDED = ["ucid", "score", "grade", "confidence", "status"]
 WEEK = "2025W43T12"
+KILLS = 4  # of each kind
 
 
 @pytest.fixture(scope="session")
@@ -591,6 +594,42 @@ def test_full_disk_and_kill_leave_the_old_file(folder, index):
     assert (code == 5 and "interrupted" in process.stderr.read()) or code in (0, 1)
     assert not [name for name in os.listdir(folder) if name.endswith(".part")]
     assert pq.read_table(folder / "big.parquet").equals(table)
+
+
+def largest(folder, pattern):
+    """Bytes of the largest file of a pattern, -1 without one; files may come and go."""
+    sizes = [-1]
+    for path in folder.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):
+            sizes.append(path.stat().st_size)
+    return max(sizes)
+
+
+def test_killed_in_the_middle_of_writing_an_index_or_a_map(folder, index):
+    """SIGKILL once some bytes of the new file stand beside the old one: the old file, none, or all of the new one."""
+    moments = random.Random()
+    grid = folder / "killed.parquet"
+    ucid("grid", "--bbox", "43.72,7.40,43.76,7.45", "--index", index, "-o", grid)
+    home = folder / "killed"
+    home.mkdir()
+    whole, target = home / "whole", home / "target"
+    for command in (["index", "build", data("monaco/monaco-2025.osm.pbf")], ["map", grid, "--index", index], ["map", grid, "--png", "--index", index]):
+        ucid(*command, "-o", whole)
+        expected = whole.read_bytes()
+        for old in [None, b"the old file"] * KILLS:
+            target.unlink(missing_ok=True)
+            if old is not None:
+                target.write_bytes(old)
+            least = moments.randrange(len(expected))
+            process = subprocess.Popen([str(word) for word in (BUILD / "ucid", *command, "-o", target, "-q")])
+            while process.poll() is None and largest(home, "target.*") < least:
+                pass
+            process.kill()
+            process.wait()
+            found = target.read_bytes() if target.exists() else None
+            assert found in (old, expected), (command, least, None if found is None else len(found))
+            for part in home.glob("target.*"):
+                part.unlink()
 
 
 def test_a_folder_is_read_in_the_order_of_its_names(folder, index):
