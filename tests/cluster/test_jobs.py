@@ -183,7 +183,7 @@ def test_cells_of_cities_are_cut_into_parts_of_equal_work(town, tmp_path):
 def test_the_program_runs_jobs(files, town, zones, expected, tmp_path, monkeypatch):
     monkeypatch.setenv("UCID_PYTHON", sys.executable)
     words = ["join", "-i", files, "-o", tmp_path / "joined", "--zones", zones, "--columns", "name,people", "--workers", 1]
-    run(BUILD / "ucid", "distributed", *words)
+    assert run(BUILD / "ucid", "distributed", *words, check=False).returncode == 1  # some rows have no place
     assert same(table(tmp_path / "joined")) == expected["join"]
     words = ["create", "-i", files, "-o", tmp_path / "made", "--context", "15MIN", "--json", "--workers", 1]
     told = run(BUILD / "ucid", "distributed", *words, check=False)
@@ -235,7 +235,8 @@ def test_one_of_many_writers_puts_a_new_file(store):
         first = list(pool.map(lambda i: storage.put(uri, b"%d" % i, new=True), range(8)))
     assert sum(first) == 1 and storage.get(uri) == b"%d" % first.index(True)
     large = os.urandom(12 << 20)  # some requests
-    with fsspec.open(f"{uri}-large", "wb", **({"block_size": 5 << 20} if store.scheme == "s3" else {})) as out:
+    files, path = fsspec.url_to_fs(f"{uri}-large")
+    with files.open(path, "wb", **({"block_size": 5 << 20} if store.scheme == "s3" else {})) as out:
         out.write(large)
     assert storage.get(f"{uri}-large") == large
 

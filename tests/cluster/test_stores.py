@@ -64,7 +64,8 @@ def _spark(workers, stores):
     """Spark's readers are Hadoop's, and do not know the variables of the others; docs/distributed.md says what they want."""
     told = {"fs.s3a.endpoint": stores("s3").url, "fs.s3a.endpoint.region": REGION, "fs.s3a.access.key": KEY, "fs.s3a.secret.key": SECRET,
             "fs.s3a.path.style.access": "true", "fs.gs.impl": "com.google.cloud.hadoop.fs.gcs.GoogleHadoopFileSystem",
-            "fs.gs.storage.root.url": stores("gs").url, "fs.gs.auth.type": "UNAUTHENTICATED", "fs.gs.project.id": "ucid",
+            "fs.gs.storage.root.url": stores("gs").url, "fs.gs.project.id": "ucid",
+            "google.cloud.auth.service.account.enable": "false", "google.cloud.auth.null.enable": "true",
             # Hadoop's own defaults of these have a unit, which Google's connector does not read
             "fs.gs.block.size": 1 << 26, "fs.gs.rewrite.max.chunk.size": 1 << 29, "fs.gs.outputstream.buffer.size": 1 << 23,
             "fs.gs.inputstream.inplace.seek.limit": 1 << 23, "fs.gs.inputstream.min.range.request.size": 1 << 21}  # fmt: skip

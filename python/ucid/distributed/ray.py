@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
@@ -22,8 +23,10 @@ _OF_HADOOP = ("hdfs://", "viewfs://", "webhdfs://")
 
 
 def read(paths: Sequence[str]) -> Any:
-    """Parquet files as a Dataset. Arrow reads HDFS through a library of Hadoop's that it does not bring; fsspec does without."""
-    if not any(path.startswith(_OF_HADOOP) for path in paths):
+    """Parquet files as a Dataset, by Arrow; by fsspec where Arrow wants a library of Hadoop's that it does not bring, or where
+    STORAGE_EMULATOR_HOST names another server than Google's, which Arrow does not follow."""
+    by_fsspec = _OF_HADOOP + (("gs://", "gcs://") if os.environ.get("STORAGE_EMULATOR_HOST") else ())
+    if not any(path.startswith(by_fsspec) for path in paths):
         return ray.data.read_parquet(list(paths))
     import fsspec
 

@@ -277,7 +277,7 @@ class DaskPool:
         from distributed import Client
 
         self._address = cluster
-        options = {"address": cluster} if cluster else {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+        options = {"address": cluster} if cluster else {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
         self._client = Client(**options, set_as_default=False, timeout="60s")
         self._count = itertools.count()
         self._workers: list[str] = []
