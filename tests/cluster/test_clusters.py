@@ -21,7 +21,7 @@ from .netlab import ENGINES, Cluster, lab, wait_for_parts
 CHUNK = 1000  # bytes: a part is a row group
 PARTS = 30 if os.environ.get("UCID_LONG") else 6  # of each file
 LONG = bool(os.environ.get("UCID_LONG"))
-KILLS = 10 if LONG else 3
+KILLS = 10 if LONG else 2
 
 
 def digests(folder):
