@@ -23,8 +23,10 @@ static const struct {
 } towns[TOWNS] = {
     {40.0, -40.0, 1767225600}, {40.03, -40.01, 1767225600}, {10.0, 140.0, 1735689600}, {-33.0, 149.0, 1704067200}};
 
+static char folder[] = "/tmp/ucid-catalog-XXXXXX";
+
 typedef struct world {
-    char folder[32], path[TOWNS][64];
+    char path[TOWNS][64];
     ucid_index *index[TOWNS];
     ucid_catalog_entry entry[TOWNS];
     ucid_index_info info[TOWNS];
@@ -54,12 +56,11 @@ static int open_world(void **state)
     world *w = calloc(1, sizeof *w);
     ucid_error error;
     assert_non_null(w);
-    strcpy(w->folder, "/tmp/ucid-catalog-XXXXXX");
-    assert_non_null(mkdtemp(w->folder));
+    assert_non_null(mkdtemp(folder));
     for (int i = 0; i < TOWNS; i++) {
         char extract[80];
-        snprintf(w->path[i], sizeof w->path[i], "%s/%d.ucidx", w->folder, i);
-        snprintf(extract, sizeof extract, "%s/town.osm.pbf", w->folder);
+        snprintf(w->path[i], sizeof w->path[i], "%s/%d.ucidx", folder, i);
+        snprintf(extract, sizeof extract, "%s/town.osm.pbf", folder);
         town_counts counts;
         town_options options = TOWN_OPTIONS_INIT;
         options.seed = (uint64_t)i + 1;
@@ -96,7 +97,7 @@ static int close_world(void **state)
         ucid_index_close(w->index[i]);
         unlink(w->path[i]);
     }
-    rmdir(w->folder);
+    rmdir(folder);
     free(w);
     return 0;
 }
