@@ -17,7 +17,7 @@ import pytest
 from conftest import BUILD, SOURCE, run
 
 DOCUMENTS = sorted(
-    path.relative_to(SOURCE).as_posix() for path in [*SOURCE.glob("*.md"), *(SOURCE / "docs").rglob("*.md")]
+    path.relative_to(SOURCE).as_posix() for path in [*SOURCE.glob("*.md"), SOURCE / "python" / "README.md", *(SOURCE / "docs").rglob("*.md")]
 )
 FENCE = re.compile(r"^```(\w+)? ?([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")

@@ -1,5 +1,6 @@
 """The sdist builds a wheel in an environment of its own, and the wheel works where nothing else is installed."""
 
+import email
 import os
 import re
 import sys
@@ -44,6 +45,11 @@ def test_the_sdist_installs_and_works(clean, tmp_path):
     run(clean / "bin" / "python", "-m", "build", "--outdir", tmp_path, SOURCE)  # an sdist, and a wheel of that sdist
     (sdist,), (wheel,) = tmp_path.glob("*.tar.gz"), tmp_path.glob("*.whl")
     assert re.fullmatch(r"ucid-[0-9.]+-cp311-abi3-linux_\w+\.whl", wheel.name) and sdist.stat().st_size < 2 << 20
+    metadata = email.message_from_bytes(next(zipfile.ZipFile(wheel).read(name) for name in zipfile.ZipFile(wheel).namelist() if name.endswith("/METADATA")))
+    assert metadata["Description-Content-Type"] == "text/markdown" and metadata["License-Expression"] == "Apache-2.0"
+    assert {"arrow", "pandas", "geo", "plot", "catalog", "s3", "gcs", "hdfs", "dask", "ray", "spark", "modin", "all"} == set(metadata.get_all("Provides-Extra"))
+    assert not [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]  # nothing is needed
+    assert "create_ucid" in metadata.get_payload() and not re.search(r"\]\((?!https?:)", metadata.get_payload())
     extension = zipfile.ZipFile(wheel).extract("ucid/_ext.abi3.so", tmp_path)
     needed = re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "-d", extension).stdout)
     outside = {name for name in needed if f"ucid/{name}" not in zipfile.ZipFile(wheel).namelist()}

@@ -246,7 +246,7 @@ def plot(
     if "status" in whole.column_names:  # no street is near, so there is nothing to show, as on the page
         statuses = whole.column("status").to_pylist()
         values = [None if status in _NOWHERE else value for value, status in zip(values, statuses, strict=True)]
-    axes: Axes = ax if ax is not None else plt.subplots(figsize=(9, 7), layout="constrained")[1]
+    axes: Axes = ax if ax is not None else plt.subplots(figsize=(9, 7), layout="compressed")[1]
     if column == "grade":
         _draw_grades(axes, kind, shapes, values, legend)
     else:
@@ -306,7 +306,9 @@ def _draw_numbers(ax: Axes, kind: str, shapes: list[Any], values: list[Any], col
     rows = [(shape, value) for shape, value in zip(shapes, values, strict=True) if shape is not None and value is not None]
     if not all(isinstance(value, (int, float)) for _, value in rows):
         raise UCIDDataError(f"column '{column}' holds no numbers")
-    colours = LinearSegmentedColormap.from_list("ucid", _ext.map_ramp())
+    ramp = _ext.map_ramp()
+    far = column == "snap_m" or column.startswith("nearest_")  # dark is good: near, that is
+    colours = LinearSegmentedColormap.from_list("ucid", ramp[::-1] if far else ramp)
     scales = {"confidence": (0.0, 1.0), "score": (0.0, 100.0)}
     low, high = scales.get(column, (None, None))
     _draw_nothing(ax, kind, shapes, values)
