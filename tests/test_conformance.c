@@ -423,18 +423,15 @@ static void case_score_15min(const json_t *test, const json_t *in)
     fifteen_reached reached = {.in_reach = 0};
     const fifteen_setup setup = {.coverage = 100, .recency = 10000};
     const json_t *accessible = json_object_get(in, "accessible"), *out = json_object_get(test, "out");
-    double score = NAN;
-    uint8_t grade = 0;
     for (int part = 0; part < FIFTEEN_PARTS; part++) {
         const json_t *quality = json_object_get(accessible, fifteen_context.part_key[part]);
         reached.quality[part] = (uint16_t)(4 * json_number_value(quality));
     }
     reached.score = fifteen_sum(reached.quality);
-    ucid_scores scores = {.score = &score, .grade = &grade};
-    fifteen_write(&setup, &reached, 0, 0, &scores, 0);
-    expect_number(test, json_object_get(out, "score"), score);
-    if (strcmp(json_string_value(json_object_get(out, "grade")), ucid_grade_text(grade)) != 0) {
-        complain(test, ucid_grade_text(grade));
+    score_row row = fifteen_row(&setup, &reached, 0, 0);
+    expect_number(test, json_object_get(out, "score"), row.score / 100.0);
+    if (strcmp(json_string_value(json_object_get(out, "grade")), ucid_grade_text(row.grade)) != 0) {
+        complain(test, ucid_grade_text(row.grade));
     }
 }
 
