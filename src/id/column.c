@@ -534,17 +534,22 @@ ucid_status ucid_texts_canonicalize(int64_t n, const ucid_texts *texts, const uc
 {
     ucid_status failed = check_room(canonical, ucid_texts_canonicalize_bound(n, texts), error);
     if (failed != UCID_OK) return failed;
+    enum { ROWS = 32 };
     size_t end = 0;
-    uint8_t block[BLOCK];
-    for (int64_t first = 0; first < n; first += BLOCK) {
-        int count = n - first < BLOCK ? (int)(n - first) : BLOCK;
+    uint8_t block[ROWS];
+    ucid_repair repairs[ROWS];
+    for (int64_t first = 0; first < n; first += ROWS) {
+        int count = n - first < ROWS ? (int)(n - first) : ROWS;
+        for (int i = 0; i < count; i++) {
+            if (!bit_is_set(texts->validity, first + i)) continue;
+            ucid_text_repair_begin(row_text(texts, first + i), &repairs[i]);
+        }
         for (int i = 0; i < count; i++) {
             block[i] = UCID_NULL_INPUT;
             if (bit_is_set(texts->validity, first + i)) {
                 ucid_place place;
                 size_t length = 0;
-                block[i] =
-                    (uint8_t)ucid_text_repair(row_text(texts, first + i), canonical->data + end, &length, &place);
+                block[i] = (uint8_t)ucid_text_repair_end(&repairs[i], canonical->data + end, &length, &place);
                 end += length;
             }
             end_row(canonical, first + i, end);

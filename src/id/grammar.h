@@ -53,8 +53,21 @@ size_t ucid_parts_write(const ucid_parts *parts, char *text);
 /* The middle of it, "2026W01T12:15MIN:", at most 28 bytes; returns its length. */
 size_t ucid_middle_write(const ucid_parts *parts, char *text);
 
-/* Canonical text of a text after repair, without NUL; up to 20 bytes more than the text has. */
-ucid_status ucid_text_repair(ucid_text text, char *canonical, size_t *length, ucid_place *place);
+/* A text under repair. */
+#define UCID_REPAIRED_MAX (UCID_LENGTH_MAX + 7)
+typedef struct ucid_repair {
+    ucid_parts parts;
+    const char *text; /* as repaired; usual: it needed none, and parts are read */
+    size_t length, shift;
+    int32_t before; /* blanks */
+    int usual;
+    char repaired[UCID_REPAIRED_MAX];
+} ucid_repair;
+
+/* Canonical text of a text, without NUL; up to 20 bytes more than the text has. In two steps, so that a batch takes the
+ * first of many rows before the second of one. */
+void ucid_text_repair_begin(ucid_text text, ucid_repair *repair);
+ucid_status ucid_text_repair_end(ucid_repair *repair, char *canonical, size_t *length, ucid_place *place);
 
 /* Bytes before the NUL of a context. */
 static inline size_t ucid_context_length(const char context[17])

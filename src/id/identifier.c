@@ -179,25 +179,39 @@ static int is_ucid(const char *text)
 
 static int is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-/* The n-th colon from p on, or end; reads up to seven bytes more. */
-static char *find_colon(char *p, const char *end, int n)
+/* The n-th colon from p on, or end. */
+static const char *find_colon(const char *p, const char *end, int n)
 {
-    for (; p < end; p += 8) {
+    for (; end - p >= 8; p += 8) {
         for (uint64_t colons = bytes_that_are(load8(p), ':'); colons != 0; colons &= colons - 1) {
-            if (--n == 0) {
-                p += __builtin_ctzll(colons) >> 3;
-                return p < end ? p : (char *)end;
-            }
+            if (--n == 0) return p + (__builtin_ctzll(colons) >> 3);
         }
     }
-    return (char *)end;
+    for (; p < end; p++) {
+        if (*p == ':' && --n == 0) return p;
+    }
+    return end;
 }
 
-enum { REPAIRED_MAX = UCID_LENGTH_MAX + 17 };
+/* n bytes with the 26 letters from `first` in the other case; by sixteen, the last ones maybe twice. */
+static void turn_case(const char *from, size_t n, char first, char *to)
+{
+    for (size_t at = 0; n >= 16 && at < n; at += 16) {
+        bytes16 c;
+        size_t start = at < n - 16 ? at : n - 16;
+        memcpy(&c, from + start, 16);
+        c ^= (bytes16)((c - (uint8_t)first) < 26) & 32;
+        memcpy(to + start, &c, 16);
+    }
+    for (size_t i = 0; n < 16 && i < n; i++) {
+        to[i] = (char)(from[i] ^ ((unsigned char)(from[i] - first) < 26 ? 32 : 0));
+    }
+}
 
 /* text with its letters in the right case and its prefix complete, into out; returns its length. What is too long stays
- * too long, but is cut. *shift: how many bytes were put in before byte 5. */
-static size_t repair(const char *text, size_t length, char out[REPAIRED_MAX], size_t *shift)
+ * too long, but is cut. *shift: how many bytes were put in before byte 5. Out is written, not read: a processor waits
+ * for what it reads so soon after. */
+static size_t repair(const char *text, size_t length, char out[UCID_REPAIRED_MAX], size_t *shift)
 {
     if (length > UCID_LENGTH_MAX + 4) length = UCID_LENGTH_MAX + 4;
     size_t kept = 0;
@@ -206,55 +220,59 @@ static size_t repair(const char *text, size_t length, char out[REPAIRED_MAX], si
         memcpy(out, "UCID-V1", 7);
         *shift = 3, kept = 4;
     }
-    char *p = out + kept + *shift, *end = out + length + *shift;
-    if (length > kept) memcpy(p, text + kept, length - kept);
-    memset(end, 0, 8); /* words may pass the end */
-    for (char *q = p; q < end; q += 8) store8(q, load8(q) ^ letters_from(load8(q), 'a') >> 2);
-    char *cell = find_colon(p, end, 5), *stop = find_colon(cell, end, 2); /* the cell alone is lower */
-    if (stop - cell >= 8) {
-        for (char *q = cell; q < stop - 8; q += 8) store8(q, load8(q) ^ letters_from(load8(q), 'A') >> 2);
-        cell = stop - 8;
-        store8(cell, load8(cell) ^ letters_from(load8(cell), 'A') >> 2);
-    } else {
-        for (; cell < stop; cell++) *cell = (char)(*cell | (is_upper(*cell) ? 32 : 0));
-    }
-    return (size_t)(end - out);
+    if (length == kept) return length + *shift;
+    const char *end = text + length, *cell = find_colon(text + kept, end, 5), *stop = find_colon(cell, end, 2);
+    turn_case(text + kept, length - kept, 'a', out + kept + *shift);
+    turn_case(cell, (size_t)(stop - cell), 'A', out + *shift + (cell - text)); /* the cell alone is lower */
+    return length + *shift;
 }
 
-ucid_status ucid_text_repair(ucid_text text, char *canonical, size_t *length, ucid_place *place)
+void ucid_text_repair_begin(ucid_text text, ucid_repair *r)
 {
     const char *start = text.data, *end = text.length > 0 ? start + text.length : start;
     while (start < end && is_blank(*start)) start++;
     while (start < end && is_blank(end[-1])) end--;
-    size_t bytes = (size_t)(end - start), shift = 0;
-    ucid_parts parts;
-    char repaired[REPAIRED_MAX], flags[UCID_LENGTH_MAX];
-    if (!ucid_parts_read_usual(start, bytes, &parts)) { /* what can be read without a repair is its own repair */
-        size_t n = repair(start, bytes, repaired, &shift);
-        if (ucid_parts_read(repaired, n, 1, &parts, place) != UCID_OK) {
-            if (place->byte >= 4) place->byte -= (int32_t)shift < place->byte - 4 ? (int32_t)shift : place->byte - 4;
-            if (bytes > 0) place->byte += (int32_t)(start - text.data);
-            return place->status;
-        }
-    } else if (parts.canonical) {
-        memcpy(canonical, start, bytes);
-        *length = bytes;
+    r->text = start;
+    r->length = (size_t)(end - start);
+    r->before = (int32_t)(r->length > 0 ? start - text.data : 0);
+    r->shift = 0;
+    r->usual = ucid_parts_read_usual(start, r->length, &r->parts);
+    if (r->usual) return; /* what can be read without a repair is its own repair */
+    r->length = repair(start, r->length, r->repaired, &r->shift);
+    r->text = r->repaired;
+}
+
+ucid_status ucid_text_repair_end(ucid_repair *r, char *canonical, size_t *length, ucid_place *place)
+{
+    ucid_parts *parts = &r->parts;
+    if (!r->usual && ucid_parts_read(r->text, r->length, 1, parts, place) != UCID_OK) {
+        int32_t shift = (int32_t)r->shift;
+        if (place->byte >= 4) place->byte -= shift < place->byte - 4 ? shift : place->byte - 4;
+        place->byte += r->before;
+        return place->status;
+    }
+    if (parts->canonical) {
+        memcpy(canonical, r->text, r->length);
+        *length = r->length;
         return UCID_OK;
     }
-    if (parts.flags_length > 0) {
+    char flags[UCID_LENGTH_MAX];
+    if (parts->flags_length > 0) {
         uint8_t count;
-        parts.flags_length = (uint8_t)ucid_flags_sort(parts.flags, parts.flags_length, flags, &count);
-        parts.flags = flags;
+        parts->flags_length = (uint8_t)ucid_flags_sort(parts->flags, parts->flags_length, flags, &count);
+        parts->flags = flags;
     }
-    *length = ucid_parts_write(&parts, canonical);
+    *length = ucid_parts_write(parts, canonical);
     return UCID_OK;
 }
 
 ucid_status ucid_canonicalize(ucid_text text, char canonical[UCID_LENGTH_MAX + 1], size_t *length, ucid_error *error)
 {
     ucid_place place;
+    ucid_repair row;
     size_t written = 0;
-    if (ucid_text_repair(text, canonical, &written, &place) != UCID_OK) {
+    ucid_text_repair_begin(text, &row);
+    if (ucid_text_repair_end(&row, canonical, &written, &place) != UCID_OK) {
         return ucid_place_explain(text.data, text.length, &place, error);
     }
     canonical[written] = '\0';

@@ -92,9 +92,7 @@ size_t ucid_middle_write(const ucid_parts *parts, char *text) { return (size_t)(
 static inline char *write_head(const ucid_parts *parts, char *text)
 {
     store8(text, load8("UCID-V1:"));
-    text[8] = parts->city[0];
-    text[9] = parts->city[1];
-    text[10] = parts->city[2];
+    memcpy(text + 8, parts->city, 3);
     text[11] = ':';
     char *p = write_coordinate(text + 12, parts->lat_deg);
     p = write_coordinate(p, parts->lon_deg);

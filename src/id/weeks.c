@@ -51,18 +51,6 @@ int ucid_hour_is_key(int32_t hour)
     return (hour - UCID_HOUR_MIN) % 168 < 24;
 }
 
-void ucid_time_write(int year, int week, int hour, char text[10])
-{
-    static const char digits[] = UCID_DIGITS_2("");
-    unsigned y = (unsigned)year, century = y / 100;
-    memcpy(text, digits + 2 * century, 2);
-    memcpy(text + 2, digits + 2 * (y - 100 * century), 2);
-    text[4] = 'W';
-    memcpy(text + 5, digits + 2 * (unsigned)week, 2);
-    text[7] = 'T';
-    memcpy(text + 8, digits + 2 * (unsigned)hour, 2);
-}
-
 static int two_digits(const char *text)
 {
     unsigned tens = (unsigned char)text[0] - '0', ones = (unsigned char)text[1] - '0';

@@ -2,6 +2,7 @@
 #ifndef UCID_ID_WEEKS_H
 #define UCID_ID_WEEKS_H
 
+#include "id/decimal.h"
 #include "ucid.h"
 
 /* Weeks from 1970W01 to W01 of a year 1..10000. The day number of January 1st is linear in a sum that is also, modulo
@@ -22,7 +23,17 @@ int ucid_hour_is_key(int32_t hour);
 /* 1, and the parts, of a text YYYYWwwThh in range; a week 53 passes in every year. */
 int ucid_time_split(ucid_text text, int *year, int *week, int *hour);
 /* YYYYWwwThh of parts that are in range. */
-void ucid_time_write(int year, int week, int hour, char text[10]);
+static inline void ucid_time_write(int year, int week, int hour, char text[10])
+{
+    static const char digits[] = UCID_DIGITS_2("");
+    unsigned y = (unsigned)year, century = y / 100;
+    memcpy(text, digits + 2 * century, 2);
+    memcpy(text + 2, digits + 2 * (y - 100 * century), 2);
+    text[4] = 'W';
+    memcpy(text + 5, digits + 2 * (unsigned)week, 2);
+    text[7] = 'T';
+    memcpy(text + 8, digits + 2 * (unsigned)hour, 2);
+}
 
 /* Zone of the bytes of a TZif file; name is for messages. */
 ucid_status ucid_zone_read(const char *name, const void *file, size_t length, const ucid_allocator *allocator,
