@@ -120,7 +120,7 @@ static void explanations_equal_scores(void **state)
 static void every_way_gives_the_same_bytes(void **state)
 {
     (void)state;
-    const int64_t n = 70001; /* more than a chunk */
+    const int64_t n = 70001; /* a chunk each for some threads */
     ucid_index *index = lattice_new(&lattices[1]);
     double *lat = malloc((size_t)n * sizeof *lat), *lon = malloc((size_t)n * sizeof *lon);
     make_places(index, n, 99, lat, lon);
@@ -174,6 +174,22 @@ static void every_way_gives_the_same_bytes(void **state)
         assert_true(batch_same(shuffled.out.snap_m[i], expected.out.snap_m[i * 3 % n]));
         assert_int_equal(shuffled.out.status[i], expected.out.status[i * 3 % n]);
     }
+    /* the same places again and again, some chunks of them for one thread */
+    const int64_t many = 600001;
+    double *many_lat = malloc((size_t)many * sizeof *many_lat), *many_lon = malloc((size_t)many * sizeof *many_lon);
+    double *score = malloc((size_t)many * sizeof *score);
+    uint8_t *status = malloc((size_t)many);
+    for (int64_t i = 0; i < many; i++) many_lat[i] = lat[i % n], many_lon[i] = lon[i % n];
+    const ucid_scores few = {.score = score, .status = status};
+    assert_int_equal(ucid_score(index, many, many_lat, many_lon, NULL, &options, &few, NULL), UCID_OK);
+    for (int64_t i = 0; i < many; i++) {
+        assert_true(batch_same(score[i], expected.out.score[i % n]));
+        assert_int_equal(status[i], expected.out.status[i % n]);
+    }
+    free(many_lat);
+    free(many_lon);
+    free(score);
+    free(status);
     free(shuffled.memory);
     free(expected.memory);
     free(lat);
@@ -255,19 +271,30 @@ static void coordinates_at_the_edges_of_floats(void **state)
                                  40.99999994999999,
                                  179.99999999,
                                  -179.99999999};
-    enum { ODD = sizeof odd / sizeof odd[0] };
+    enum { ODD = sizeof odd / sizeof odd[0], N = ODD * (ODD + 1) };
+    static const char *const names[] = {"avx512", "avx2", "scalar"};
     for (int l = 0; l < LATTICES; l++) {
         ucid_index *index = lattice_new(&lattices[l]);
         brute *plain = brute_new(index);
-        for (int i = 0; i < ODD; i++) {
-            for (int j = 0; j <= ODD; j++) {
-                double lat = odd[i], lon = j < ODD ? odd[j] : lattices[l].lon_deg + 0.003;
-                batch b = batch_new(1);
-                assert_int_equal(ucid_score(index, 1, &lat, &lon, NULL, NULL, &b.out, NULL), UCID_OK);
-                brute_result r = brute_score(plain, lat, lon, UINT32_MAX);
-                batch_assert_brute(&b.out, 0, &r, lat, lon);
-                free(b.memory);
+        double lat[N], lon[N];
+        brute_result expected[N];
+        for (int i = 0; i < N; i++) {
+            lat[i] = odd[i / (ODD + 1)];
+            lon[i] = i % (ODD + 1) < ODD ? odd[i % (ODD + 1)] : lattices[l].lon_deg + 0.003;
+            expected[i] = brute_score(plain, lat[i], lon[i], UINT32_MAX);
+        }
+        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+            const score_kernels *kernels = score_kernels_find(names[k]);
+            if (kernels == NULL) continue;
+            batch all = batch_new(N), one = batch_new(1);
+            assert_int_equal(score_with(kernels, index, N, lat, lon, NULL, NULL, &all.out, NULL), UCID_OK);
+            for (int i = 0; i < N; i++) {
+                batch_assert_brute(&all.out, i, &expected[i], lat[i], lon[i]);
+                assert_int_equal(score_with(kernels, index, 1, lat + i, lon + i, NULL, NULL, &one.out, NULL), UCID_OK);
+                batch_assert_brute(&one.out, 0, &expected[i], lat[i], lon[i]);
             }
+            free(all.memory);
+            free(one.memory);
         }
         brute_free(plain);
         lattice_free(index);
