@@ -1,4 +1,4 @@
-/* cmd_grid.c: `ucid grid`: the cells of an area, scored at their centres. */
+/* cmd_grid.c: `ucid grid`: the cells of an area, scored at their centres, or by themselves. */
 #include "area.h"
 #include "commands.h"
 #include "indexes.h"
@@ -10,7 +10,7 @@ static cli_tables tables;
 static struct {
     char **index;
     char *catalog, *context, *time, *city, *box, *boundary;
-    int resolution, detail, batch_rows;
+    int resolution, detail, cells, batch_rows;
 } given = {.resolution = 9, .batch_rows = UCID_IO_BATCH_ROWS};
 
 static const struct poptOption options[] = {
@@ -23,6 +23,7 @@ static const struct poptOption options[] = {
     {"context", '\0', POPT_ARG_STRING, &given.context, 0, "15MIN", "CONTEXT"},
     {"time", '\0', POPT_ARG_STRING, &given.time, 0, "2026W01T12; else the week of the index's data", "KEY"},
     {"detail", '\0', POPT_ARG_NONE, &given.detail, 0, "add the parts, the metres to the nearest of each, snap_m", NULL},
+    {"cells", '\0', POPT_ARG_NONE, &given.cells, 0, "the cells alone, ascending: no index, no scores", NULL},
     {"batch-rows", '\0', POPT_ARG_INT | POPT_ARGFLAG_DOC_HIDDEN, &given.batch_rows, 0, "rows of a batch", "N"},
     {"output", 'o', POPT_ARG_STRING, &tables.out, 0, "table to write; - for standard output", "OUT"},
     {"output-format", '\0', POPT_ARG_STRING, &tables.out_format, 0, "where its name does not tell",
@@ -33,7 +34,7 @@ static const struct poptOption options[] = {
     CLI_COMMON,
     POPT_TABLEEND};
 
-/* The area's cells; 0, or the exit code. */
+/* The area's cells; 0, or the exit code. indexes may be NULL. */
 static int open_grid(const cli_indexes *indexes, ucid_grid **grid)
 {
     ucid_error error;
@@ -59,17 +60,35 @@ static int open_grid(const cli_indexes *indexes, ucid_grid **grid)
         box[1] = city.min_lon_deg;
         box[2] = city.max_lat_deg;
         box[3] = city.max_lon_deg;
-    } else if (indexes->count == 1) {
+    } else if (indexes != NULL && indexes->count == 1) {
         const ucid_catalog_entry *only = &indexes->entry[0];
         box[0] = only->min_lat_deg;
         box[1] = only->min_lon_deg;
         box[2] = only->max_lat_deg;
         box[3] = only->max_lon_deg;
     } else {
-        return cli_usage("with several indexes one of --bbox, --city, --boundary is needed");
+        return cli_usage("%s one of --bbox, --city, --boundary is needed",
+                         indexes != NULL ? "with several indexes" : "with --cells");
     }
     ucid_status status = ucid_grid_open_box(box[0], box[1], box[2], box[3], given.resolution, NULL, grid, &error);
     return status == UCID_OK ? CLI_DONE : cli_fail(&error);
+}
+
+static int write_cells(void)
+{
+    ucid_grid *grid;
+    ucid_error error;
+    struct ArrowArrayStream cells;
+    if (given.index != NULL || given.catalog != NULL || given.context != NULL || given.time != NULL || given.detail) {
+        return cli_usage("--cells are not scored: no --index, --catalog, --context, --time, --detail");
+    }
+    int code = open_grid(NULL, &grid);
+    if (code != CLI_DONE) return code;
+    if (ucid_grid_stream(grid, given.batch_rows, NULL, &cells, &error) != UCID_OK) {
+        ucid_grid_close(grid);
+        return cli_fail(&error);
+    }
+    return cli_table_write(&tables, NULL, &cells, -1, NULL);
 }
 
 static int run(int argc, const char **argv)
@@ -81,6 +100,7 @@ static int run(int argc, const char **argv)
     if (!cli_tables_check(&tables)) return CLI_USAGE;
     if ((given.box != NULL) + (given.boundary != NULL) > 1)
         return cli_usage("--bbox and --boundary exclude each other");
+    if (given.cells) return write_cells();
     if (given.time != NULL && !cli_parse_hour("--time", given.time, &hour)) return CLI_USAGE;
     cli_indexes indexes;
     int code = cli_indexes_open(given.index, given.catalog, &indexes);
@@ -123,7 +143,8 @@ const cli_command cli_grid = {
     "Score all H3 cells of an area",
     "A cell belongs to the area when its centre does. Where no area is named it is the\n"
     "index's box. Cells without a street near have the status off_network.\n\n"
-    "  ucid grid --res 9 --index lpa.ucidx --context 15MIN -o grid.parquet\n",
+    "  ucid grid --res 9 --index lpa.ucidx --context 15MIN -o grid.parquet\n"
+    "  ucid grid --cells --res 11 --bbox 47,5.8,47.9,10.6 -o cells.parquet\n",
     options,
     NULL,
     run,

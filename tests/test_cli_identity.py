@@ -42,6 +42,19 @@ def test_prints(arguments, printed):
     assert ucid(*arguments).stdout.strip() == printed
 
 
+def test_cells_of_an_area_need_no_index(tmp_path):
+    """In ascending order, as many as the standard's case has; a million of them in the memory of a few batches."""
+    area = ["grid", "--cells", "--bbox", "41,28.9,41.1,29.1", "-o"]
+    rows = list(csv.DictReader(ucid(*area, "-", "--output-format", "csv").stdout.splitlines()))
+    cells = [row["h3"] for row in rows]
+    assert len(cells) > 1000 and cells == sorted(set(cells)) and all(41 <= float(row["lat"]) < 41.1 for row in rows)
+    assert ucid("cell", "at", rows[7]["lat"], rows[7]["lon"]).stdout.strip() == cells[7]
+    ucid(*area, tmp_path / "cells.parquet", "--res", "12", "--quiet")
+    assert parquet.ParquetFile(tmp_path / "cells.parquet").metadata.num_rows > 500_000
+    assert "--bbox" in ucid("grid", "--cells", "-o", "-", code=2).stderr
+    assert "not scored" in ucid(*area, "-", "--time", "2026W01T12", code=2).stderr
+
+
 @pytest.mark.parametrize(
     "arguments, code, message",
     [
