@@ -17,8 +17,8 @@ from conftest import BUILD
 os.environ["PYTHONPATH"] = str(BUILD / "python")
 os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-# On a loaded machine Ray gives up on workers that are still importing, and starts more of them.
-os.environ |= {"RAY_raylet_start_wait_time_s": "300", "RAY_worker_register_timeout_seconds": "300"}
+# On a loaded machine Ray gives up on workers that are still importing, and starts more of them, all with the lowest priority.
+os.environ |= {"RAY_raylet_start_wait_time_s": "300", "RAY_worker_register_timeout_seconds": "300", "RAY_worker_niceness": "0"}
 sys.path.insert(0, str(BUILD / "python"))
 
 import ucid  # noqa: E402
