@@ -410,6 +410,25 @@ def test_aggregate_is_the_mean_of_its_rows(folder, index):
     assert result.returncode == 3 and "'none'" in result.stderr and "score" in result.stderr
 
 
+def test_stored_states_are_merged(folder, index):
+    """Roll-ups of parts, put into a folder, and rolled up once more: the bytes of the roll-up of the whole."""
+    whole = score(folder, index, pa.table(places(5000, 7)), "--city", "MCM")
+    states = folder / "states"
+    states.mkdir()
+    for i, first in enumerate((0, 1, 2000, 4990)):
+        pq.write_table(whole.slice(first, (1, 1999, 2990, 10)[i]), folder / "part.parquet")
+        ucid("aggregate", folder / "part.parquet", "-o", states / f"{i}.parquet", "--to", "r9", "--states")
+    pq.write_table(whole, folder / "whole.parquet")
+    for to in ("r9", "r7", "r5"):
+        ucid("aggregate", states, "-o", folder / "merged.parquet", "--to", to)
+        ucid("aggregate", folder / "whole.parquet", "-o", folder / "direct.parquet", "--to", to)
+        merged, direct = (pq.read_table(folder / name) for name in ("merged.parquet", "direct.parquet"))
+        assert merged.equals(direct) and merged.num_rows > 0
+    ucid("aggregate", states, "-o", folder / "states.parquet", "--to", "r7", "--states")
+    ucid("aggregate", folder / "states.parquet", "-o", folder / "merged.parquet", "--to", "r5")
+    assert pq.read_table(folder / "merged.parquet").equals(pq.read_table(folder / "direct.parquet"))
+
+
 def test_explain_tells_what_score_says(folder, index):
     explained = json.loads(ucid("explain", "43.7325", "7.4189", "--index", index, "--json").stdout)
     scored = score(folder, index, pa.table({"lat": [43.7325], "lon": [7.4189]}), "--detail").to_pylist()[0]
