@@ -16,7 +16,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -34,7 +34,8 @@ from ucid.errors import UCIDConfigError, UCIDDataError, UCIDError
 
 __all__ = ["Job", "Progress", "aggregate", "grid", "over_files", "run_task"]
 
-CHUNK_BYTES = 64 << 20  # of one part, before compression
+CHUNK_BYTES = 64 << 20  # of one part, before compression: some seconds of a worker
+GROUP_ROWS = 1 << 20  # of a row group that is written
 BRANCHES = 16  # states that one task merges
 READS = 3  # of a part whose bytes make no sense: a store may have broken off
 
@@ -70,17 +71,29 @@ def _read(spec: dict[str, Any]) -> pa.Table:
     return storage.retry(read, spec["input"])
 
 
-def _unchunked(table: pa.Table) -> pa.Table:
-    """The table in one batch, so that its bytes in a file do not depend on how it was read."""
-    return table.combine_chunks()
+def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Batches put together to one batch for each row group, so that the bytes of a file do not depend on how it was read."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        while rows + batch.num_rows >= GROUP_ROWS:
+            head = GROUP_ROWS - rows
+            yield pa.Table.from_batches([*held, batch.slice(0, head)], schema).combine_chunks()
+            batch, held, rows = batch.slice(head), [], 0
+        held.append(batch)
+        rows += batch.num_rows
+    if rows:
+        yield pa.Table.from_batches(held, schema).combine_chunks()
 
 
-def _parquet(table: pa.Table, digest: str) -> bytes:
+def _parquet(groups: Iterable[pa.Table], schema: pa.Schema, digest: str) -> bytes:
     out = io.BytesIO()
     plain = {"ucid", "h3"}  # numbers and identifiers seldom repeat: hashing them costs more than it saves
-    texts = [one.name for one in table.schema if one.name not in plain and not pa.types.is_floating(one.type)]
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"ucid:plan": digest.encode()})
-    pq.write_table(_unchunked(table), out, compression="zstd", compression_level=1, use_dictionary=texts, row_group_size=1 << 20)
+    texts = [one.name for one in schema if one.name not in plain and not pa.types.is_floating(one.type)]
+    schema = schema.with_metadata({**(schema.metadata or {}), b"ucid:plan": digest.encode()})
+    with pq.ParquetWriter(out, schema, compression="zstd", compression_level=1, use_dictionary=texts) as writer:
+        for group in groups:
+            writer.write_table(group.replace_schema_metadata(schema.metadata), row_group_size=GROUP_ROWS)
     return out.getvalue()
 
 
@@ -105,22 +118,36 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
                 return {"name": spec["name"], "error": _one_line(error)}
             time.sleep(0.2 * attempt)
     plan: Plan = spec["plan"]
+    written = 0
+    statuses: Counter[str] = Counter()
+
+    def counted(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        nonlocal written
+        for batch in batches:
+            written += batch.num_rows
+            if "status" in batch.schema.names:
+                statuses.update({one["values"]: one["counts"] for one in batch.column("status").value_counts().to_pylist()})
+            yield batch
+
     try:
-        table = plan.on_threads(1).table(rows)
+        stream = plan.on_threads(1).stream(rows.to_reader())
+        schema = stream.schema.with_metadata(rows.schema.metadata)
+        levels = spec.get("levels")
+        if levels:
+            whole = pa.Table.from_batches(counted(stream), stream.schema)
+            files = [_parquet(_row_groups(one.to_batches(), one.schema), one.schema, plan.digest())
+                     for one in (_level(whole.replace_schema_metadata(schema.metadata), level) for level in levels)]  # fmt: skip
+        else:
+            files = [_parquet(_row_groups(counted(stream), stream.schema), schema, plan.digest())]
     except UCIDError as error:
         if error.code in _OF_INDEX:
             raise
         return {"name": spec["name"], "error": _one_line(error)}
     made: dict[str, dict[str, Any]] = {}
-    levels = spec.get("levels")
-    for uri, one in zip(spec["files"], [_level(table, level) for level in levels] if levels else [table], strict=True):
-        data = _parquet(one, plan.digest())
+    for uri, data in zip(spec["files"], files, strict=True):
         storage.put(uri, data)
         made[uri] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    statuses: dict[str, int] = {}
-    if "status" in table.column_names:
-        statuses = {one["values"]: one["counts"] for one in table.column("status").value_counts().to_pylist()}
-    said = {"name": spec["name"], "files": made, "rows_in": rows.num_rows, "rows": table.num_rows, "status": statuses,
+    said = {"name": spec["name"], "files": made, "rows_in": rows.num_rows, "rows": written, "status": dict(statuses),
             "sources": spec.get("sources")}  # fmt: skip
     record(spec["checkpoint"], spec["name"], said)
     return {**said, "seconds": time.monotonic() - begun_s, "host": socket.gethostname()}
@@ -160,6 +187,13 @@ def _footer(found: storage.Found) -> tuple[pa.Schema, list[tuple[int, int, int]]
                 return _one_line(error)
             time.sleep(0.2 * attempt)
     raise AssertionError
+
+
+def _part_bytes(total: int) -> int:
+    """Bytes of a part of an input of so many, before compression. A part is some seconds of a worker, so that what an engine
+    and a store cost a task do not show; a small input still gives many workers several each, a large one not too many. The
+    cluster has no say in it: parts, and so the files, are the same on every one."""
+    return max(min(max(total // 256, CHUNK_BYTES // 4), CHUNK_BYTES), min(total // 4096, 2 * CHUNK_BYTES))
 
 
 def _cut(groups: Sequence[tuple[int, int, int]], chunk_bytes: int) -> list[tuple[int, int]]:
@@ -331,12 +365,14 @@ def _digest(plan: Plan, chunk_bytes: int) -> str:
 
 
 def _of_files(
-    command: str, plan: Plan, inputs: Sequence[str], output: str, checkpoint: str, folder: str, chunk_bytes: int,
+    command: str, plan: Plan, inputs: Sequence[str], output: str, checkpoint: str, folder: str, chunk_bytes: int | None,
     columns_of: Callable[[pa.Schema], list[str] | None],
 ) -> Job:  # fmt: skip
     found = storage.find([_absolute(one) for one in inputs])
     with ThreadPoolExecutor(16) as pool:
         footers = list(pool.map(_footer, found))
+    sizes = (group[1] for footer in footers if not isinstance(footer, str) for group in footer[1])
+    chunk_bytes = chunk_bytes or _part_bytes(sum(sizes))
     listed: list[dict[str, Any]] = []
     parts: list[dict[str, Any]] = []
     first: tuple[str, pa.Schema] | None = None
@@ -363,7 +399,7 @@ def _of_files(
 
 
 def over_files(
-    command: str, plan: Plan, inputs: Sequence[str], output: str, *, checkpoint: str | None = None, chunk_bytes: int = CHUNK_BYTES
+    command: str, plan: Plan, inputs: Sequence[str], output: str, *, checkpoint: str | None = None, chunk_bytes: int | None = None
 ) -> Job:
     """A plan over rows of Parquet files: one file out for each part.
 
@@ -377,6 +413,8 @@ def over_files(
         Folder of the parts.
     checkpoint : str, optional
         Folder of manifest and records; default: ``_ucid`` below the output.
+    chunk_bytes : int, optional
+        Of a part, before compression; default: 16 to 128 MB, by the bytes of the inputs.
     """
     output = _absolute(output)
     checkpoint = _absolute(checkpoint) if checkpoint else f"{output}/_ucid"
@@ -399,7 +437,7 @@ def grid(
 
 
 def aggregate(
-    inputs: Sequence[str], output: str, to: Sequence[str], *, checkpoint: str | None = None, chunk_bytes: int = CHUNK_BYTES,
+    inputs: Sequence[str], output: str, to: Sequence[str], *, checkpoint: str | None = None, chunk_bytes: int | None = None,
     **options: Any,
 ) -> Job:  # fmt: skip
     """Scored rows rolled up to levels, in one pass over the rows: states of each part, merged in a tree.

@@ -42,8 +42,9 @@ class Pool(Protocol):
         """Tasks that it runs at once; 0 while it has no worker."""
         ...
 
-    def submit(self, function: Function, value: Any, attempt: int) -> Any:
-        """Give a task out; from its second attempt on, to another worker where the engine lets that be said."""
+    def submit(self, function: Function, given: Sequence[tuple[Any, int]]) -> list[Any]:
+        """Give tasks out, a value and the number of its attempt each; from the second attempt on, to another worker where the
+        engine lets that be said."""
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
         """Those of the handles that have ended; waits for the first."""
@@ -75,6 +76,11 @@ class _Run(NamedTuple):
     begun_s: float
 
 
+_SLOTS_S = 2.0  # how long an answer holds: it costs the engine more the more workers there are
+_LOOK_S = 0.5  # between looks for tasks that are late
+_SWEEP_S = 1.0  # between looks for tasks that are lost
+
+
 def run(
     pool: Pool, function: Function, values: Sequence[Any], *, deadline_s: float = 600.0, attempts: int = 6,
     patience_s: float = 120.0, again: Callable[[int, str], None] | None = None,
@@ -102,6 +108,7 @@ def run(
     late: dict[Any, _Run] = {}  # given out again, but may still answer
     left = set(range(len(values)))
     alone_since = time.monotonic()
+    slots, asked_s, looked_s = 0, 0.0, alone_since
 
     def resubmit(one: _Run, reason: str) -> None:
         if one.position not in left:
@@ -112,25 +119,39 @@ def run(
             again(one.position, reason)
         waiting.append((one.position, one.attempt + 1, time.monotonic() + min(30.0, 0.25 * 2**one.attempt)))
 
+    def give_out(now: float) -> None:
+        """Some tasks more than there are slots, so that few workers wait for the next, many in one call where there are many
+        workers. The last ones are given out one by one: behind a task that runs they would wait while others are idle."""
+        ahead = max(1, slots // 4) if len(waiting) > slots else 0
+        room = slots + ahead - len(flying)
+        if room < (max(1, slots // 8) if ahead else 1):
+            return
+        chosen: list[_Run] = []
+        for _ in range(len(waiting)):
+            if len(chosen) == room:
+                break
+            position, attempt, earliest_s = waiting.popleft()
+            if position not in left:
+                continue
+            if earliest_s > now:
+                waiting.append((position, attempt, earliest_s))
+                continue
+            chosen.append(_Run(position, attempt, now))
+        if chosen:
+            handles = pool.submit(function, [(values[one.position], one.attempt) for one in chosen])
+            flying.update(zip(handles, chosen, strict=True))
+
     try:
         while left:
             now = time.monotonic()
-            slots = pool.slots()
+            if slots == 0 or now - asked_s > _SLOTS_S:
+                slots, asked_s = pool.slots(), now
             if slots:
                 alone_since = now
             elif now - alone_since > patience_s:
                 raise NoResult(f"no worker for {patience_s:.0f} s", code="NO_WORKER")
-            # a task more for each worker, so that none waits for the next
-            for _ in range(len(waiting)):
-                if len(flying) >= 2 * slots:
-                    break
-                position, attempt, earliest_s = waiting.popleft()
-                if position not in left:
-                    continue
-                if earliest_s > now:
-                    waiting.append((position, attempt, earliest_s))
-                    continue
-                flying[pool.submit(function, values[position], attempt)] = _Run(position, attempt, now)
+            if waiting:
+                give_out(now)
             handles = [*flying, *late]
             if handles:
                 found = pool.ended(handles, 0.5)
@@ -152,6 +173,9 @@ def run(
                     left.discard(one.position)
                     yield Done(one.position, result, one.attempt)
             now = time.monotonic()
+            if now - looked_s < _LOOK_S:
+                continue
+            looked_s = now
             for handle, one in list(flying.items()):
                 if now - one.begun_s > deadline_s:
                     del flying[handle]
@@ -222,11 +246,11 @@ class LocalPool:
             with contextlib.suppress(OSError):  # a process that is gone is found when it does not answer
                 pipe.send(task.work)
 
-    def submit(self, function: Function, value: Any, attempt: int) -> Any:
-        task = _Task(function, value)
-        self._queue.append(task)
+    def submit(self, function: Function, given: Sequence[tuple[Any, int]]) -> list[Any]:
+        made = [_Task(function, value) for value, _ in given]
+        self._queue.extend(made)
         self._fill()
-        return task
+        return made
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
         self._fill()
@@ -267,54 +291,76 @@ class LocalPool:
         self._idle, self._busy = [], {}
 
 
-_SLOTS_S = 2.0
-
-
 class DaskPool:
-    """A Dask scheduler by its address, or a LocalCluster."""
+    """A Dask scheduler by its address, or a LocalCluster. Results come by themselves, many in one request."""
 
     def __init__(self, cluster: str | None = None, workers: int | None = None) -> None:
-        from distributed import Client
-
         self._address = cluster
-        options = {"address": cluster} if cluster else {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
-        self._client = Client(**options, set_as_default=False, timeout="60s")
         self._count = itertools.count()
-        self._workers: list[str] = []
-        self._slots = (0, -_SLOTS_S)  # and when they were asked for: an answer grows with the cluster
+        self._workers: dict[str, int] = {}  # and their threads
+        self._results: dict[Any, Any] = {}  # of handles that have ended
+        self._open({"address": cluster} if cluster else {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"})
+
+    def _open(self, options: dict[str, Any]) -> None:
+        from distributed import Client, as_completed
+
+        self._client = Client(**options, set_as_default=False, timeout="60s")
+        self._coming = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
+        self._swept_s = time.monotonic()
 
     def slots(self) -> int:
-        count, asked_s = self._slots
-        if count == 0 or time.monotonic() - asked_s > _SLOTS_S:
-            try:
-                workers = self._client.scheduler_info(n_workers=-1)["workers"]
-                self._workers = list(workers)
-                count = sum(one["nthreads"] for one in workers.values())
-            except (OSError, TimeoutError, AttributeError):  # cut off: the deadline of tasks decides
-                pass
-            self._slots = (count, time.monotonic())
-        return count
+        with contextlib.suppress(OSError, TimeoutError, AttributeError, RuntimeError):  # cut off: the deadline of tasks decides
+            self._workers = dict(self._client.nthreads())
+        return sum(self._workers.values())
 
-    def submit(self, function: Function, value: Any, attempt: int) -> Any:
+    def submit(self, function: Function, given: Sequence[tuple[Any, int]]) -> list[Any]:
         if self._client.status == "closed" and self._address:  # its connection was cut for longer than it waits
-            from distributed import Client
-
-            self._client = Client(self._address, set_as_default=False, timeout="60s")
-        where: dict[str, Any] = {}
-        if attempt > 1 and self._workers:  # a host that fails at once is always idle, and would get every task again
-            where = {"workers": [random.choice(self._workers)], "allow_other_workers": True}  # noqa: S311
-        return self._client.submit(function, value, key=f"ucid-{id(self)}-{next(self._count)}", pure=False, **where)
+            self._open({"address": self._address})
+        # a host that fails at once is always idle, and would get every task again
+        apart = [attempt > 1 and bool(self._workers) for _, attempt in given]
+        handles: dict[int, Any] = {}
+        first = [i for i, alone in enumerate(apart) if not alone]
+        if first:
+            keys = [f"ucid-{id(self)}-{next(self._count)}" for _ in first]
+            handles.update(zip(first, self._client.map(function, [given[i][0] for i in first], key=keys, pure=False), strict=True))
+        for i in (i for i, alone in enumerate(apart) if alone):
+            where = random.choice(list(self._workers))  # noqa: S311
+            key = f"ucid-{id(self)}-{next(self._count)}"
+            handles[i] = self._client.submit(
+                function, given[i][0], key=key, pure=False, workers=[where], allow_other_workers=True
+            )
+        made = [handles[i] for i in range(len(given))]
+        self._coming.update(made)
+        return made
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
         end = time.monotonic() + timeout_s
         while True:
-            found = [one for one in handles if one.status not in ("pending",)]
-            if found or time.monotonic() > end:
-                return found
+            self._results.update(self._coming.next_batch(block=False))
+            if self._results:
+                known = set(handles)
+                found = [one for one in self._results if one in known]
+                self._results = {one: self._results[one] for one in found}
+                if found:
+                    return found
+            now = time.monotonic()
+            if now - self._swept_s > _SWEEP_S:  # what was lost with its scheduler does not come
+                self._swept_s = now
+                found = [one for one in handles if one.client.status == "closed" or one.status in ("cancelled", "lost")]
+                if found:
+                    self._results.update((one, futures.CancelledError(f"the scheduler has lost {one.key}")) for one in found)
+                    return found
+            if now > end:
+                return []
             time.sleep(0.005)
 
     def result(self, handle: Any) -> Any:
-        return handle.result(timeout=30)
+        result = self._results.pop(handle)
+        if isinstance(result, BaseException):
+            raise RuntimeError(f"{type(result).__name__}: {result}")
+        if handle.status == "error":
+            raise result[1]
+        return result
 
     def cancel(self, handle: Any) -> None:
         if handle.client is self._client and self._client.status == "running":
@@ -352,11 +398,13 @@ class RayPool:
     def slots(self) -> int:
         return int(self._ray.cluster_resources().get("CPU", 0))
 
-    def submit(self, function: Function, value: Any, attempt: int) -> Any:
-        return self._remote.remote(function, value)
+    def submit(self, function: Function, given: Sequence[tuple[Any, int]]) -> list[Any]:
+        return [self._remote.remote(function, value) for value, _ in given]
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
-        return list(self._ray.wait(list(handles), num_returns=1, timeout=timeout_s)[0])
+        flying = list(handles)
+        there = self._ray.wait(flying, num_returns=len(flying), timeout=0)[0]
+        return list(there or self._ray.wait(flying, num_returns=1, timeout=timeout_s)[0])
 
     def result(self, handle: Any) -> Any:
         return self._ray.get(handle, timeout=30)
@@ -398,7 +446,10 @@ class SparkPool:
         per_executor = int(self._context.getConf().get("spark.executor.cores", "1"))
         return max(0, (int(status) - 1) * per_executor)
 
-    def submit(self, function: Function, value: Any, attempt: int) -> Any:
+    def submit(self, function: Function, given: Sequence[tuple[Any, int]]) -> list[Any]:
+        return [self._give(function, value) for value, _ in given]
+
+    def _give(self, function: Function, value: Any) -> Any:
         tag = f"ucid-{id(self)}-{next(self._count)}"
 
         def job() -> Any:
