@@ -319,7 +319,7 @@ def bench(name, folder, rounds):
     result["warm_1m_s"] = statistics.median(timed(lambda: engine.count(score(held))) for _ in range(rounds))
 
     scored = folder / f"scored-{name}"
-    columns = ["ucid", "lat", "lon", "city", "score", "confidence"]
+    columns = distributed.Plan.aggregate(LEVELS).needed(pq.read_schema(next(scored.glob("*.parquet"))).names)
     roll = lambda: engine.touch(distributed.aggregate(engine.read(scored), LEVELS))  # noqa: E731
     read = lambda: engine.touch(adapter.select(engine.read(scored), columns))  # noqa: E731
     roll()

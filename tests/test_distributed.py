@@ -1,5 +1,6 @@
 """Plans in this process: the batches they are given change nothing; choice of engine; grids in parts; roll-ups by DuckDB."""
 
+import itertools
 import pickle
 import random
 import shutil
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq  # noqa: E402
 
 import ucid  # noqa: E402
 from ucid import distributed  # noqa: E402
-from ucid.distributed import Plan, choose  # noqa: E402
+from ucid.distributed import Plan, choose, jobs  # noqa: E402
 from ucid.distributed.areas import parts_of  # noqa: E402
 from ucid.grids import cell_to_parent  # noqa: E402
 
@@ -199,6 +200,43 @@ def test_roll_ups_are_what_duckdb_says(places, town):
     assert distributed.aggregate(scored, 7, weight="weight").equals(ucid.aggregate(scored, "r7", weight="weight"))
     with pytest.raises(ucid.UCIDConfigError, match="no groups 'r16'"):
         distributed.aggregate(scored, "r16")
+
+
+def test_roll_ups_need_few_columns(places, town):
+    """Whatever columns there are, those that are said to be needed give the groups that all of them give."""
+    scored = ucid.score(places, index=town)
+    fields = ucid.parse(scored.select(["ucid"]), strict=False)
+    wide = scored.append_column("h3", fields.column("h3_index")).append_column("city", fields.column("city"))
+    always = ["id", "lat", "lon", "score", "confidence", "status"]
+    for more in (one for n in range(5) for one in itertools.combinations(["ucid", "h3", "city", "weight"], n)):
+        table = wide.select([*more, *always])
+        for to in ("r7", "city", ["r9", "r5"], ["r8", "country"]):
+            if {"city", "country"}.intersection([to] if isinstance(to, str) else to) and not {"ucid", "city"}.intersection(more):
+                continue
+            plan = Plan.aggregate(to, weight="weight" if "weight" in more else None)
+            needed = plan.needed(table.column_names)
+            assert not {"id", "status"}.intersection(needed) and len(needed) <= 6
+            assert plan.table(table.select(needed)).equals(plan.table(table)), (more, to)
+    assert Plan.aggregate(["r9", "city"]).needed(wide.column_names) == ["score", "confidence", "h3", "city"]
+
+
+def test_files_of_jobs_do_not_depend_on_batches(places, monkeypatch):
+    monkeypatch.setattr(jobs, "GROUP_ROWS", 1000)
+    rng = random.Random(2)
+    made = set()
+    for pieces in (1, 7, 200):
+        cuts = [0, *sorted(rng.choices(range(len(places)), k=pieces)), len(places)]
+        batches = [batch for a, b in itertools.pairwise(cuts) for batch in places.slice(a, b - a).to_batches()]
+        made.add(jobs._parquet(jobs._row_groups(batches, places.schema), places.schema, "digest"))
+    file = pq.ParquetFile(pa.BufferReader(made.pop()))
+    assert not made and file.metadata.num_row_groups == len(places) // 1000
+    assert file.read().equals(places)
+
+
+def test_parts_follow_from_the_input():
+    mb = 1 << 20
+    sizes = {0: 16, 1 << 30: 16, 8 << 30: 32, 16 << 30: 64, 100 << 30: 64, 1 << 40: 128, 100 << 40: 128}
+    assert {total: jobs._part_bytes(total) // mb for total in sizes} == sizes
 
 
 def test_zones_travel_as_a_file(places, town, tmp_path):

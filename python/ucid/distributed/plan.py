@@ -160,12 +160,6 @@ def _plugin(context: str) -> PluginContext | None:
 # Columns of a table of areas, in the order of a box.
 _SIDES = ("min_lat", "min_lon", "max_lat", "max_lon")
 
-# What a group is made of, and the options that name other columns for it.
-_GROUPED = {"ucid", "ucid_string", "h3", "h3_index", "h3_cell", "cell", "lat", "latitude", "y", "lon", "lng", "longitude", "long",
-            "x", "city", "city_code", "score", "confidence"}  # fmt: skip
-_NAMING = ("weight", "score", "h3", "city")
-
-
 @dataclass(frozen=True)
 class Plan:
     """A door (``create``, ``parse``, ``score``, ``grid``) with the options of the function :mod:`ucid` has for it.
@@ -265,8 +259,7 @@ class Plan:
 
     def needed(self, given: Sequence[str]) -> list[str]:
         """Of the names given, the columns that groups are made of."""
-        named = {value for name, value in self.options.items() if name in _NAMING}
-        return [name for name in given if name in named or name in _GROUPED]
+        return rollup.needed(given, self.options["to"], self.options)
 
     def schema(self, given: pa.Schema) -> pa.Schema:
         """Columns out for columns in; one index at most is opened."""
@@ -312,7 +305,8 @@ class Plan:
         made = self._run(given, self.indexes)
         # an integer that may be null is a double in pandas, in a part without nulls as in one with them
         new = [name for name in made.columns if name not in given.columns] if self.door in ("parse", "join") else []
-        return made.astype({name: "float64" for name in new if made[name].dtype.kind in "iu"})
+        whole = {name: "float64" for name in new if made[name].dtype.kind in "iu"}
+        return made.astype(whole) if whole else made  # which copies every column
 
 
 def _grid_schema(plan: Plan, given: pa.Schema) -> pa.Schema:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from ucid import columns
 from ucid.errors import UCIDConfigError
 
-__all__ = ["STAGES", "levels_of", "run"]
+__all__ = ["STAGES", "levels_of", "needed", "run"]
 
 STAGES = ("part", "merge", "finish")
 _TEXTS = ("city", "region", "country")
@@ -42,6 +42,26 @@ def levels_of(to: str | int | Sequence[str | int]) -> tuple[str, ...]:
     if not levels:
         raise UCIDConfigError("no groups are asked for")
     return levels
+
+
+def needed(given: Sequence[str], to: Any, options: dict[str, Any]) -> list[str]:
+    """Of the names given, the columns that :func:`ucid.aggregate` reads for some levels: it takes cells before identifiers,
+    and these before coordinates; cities before identifiers. What it does not read need not be fetched."""
+
+    def first(*names: str) -> set[str]:
+        return {next((name for name in names if name in given), "")}
+
+    levels = levels_of(to)
+    ucid = first("ucid", "ucid_string")
+    cell = {options["h3"]} if options.get("h3") else first("h3", "h3_index", "h3_cell", "cell")
+    city = {options["city"]} if options.get("city") else first("city", "city_code")
+    place = first("lat", "latitude", "y") | first("lon", "lng", "longitude", "long", "x")
+    chosen = {options.get("score") or "score", options.get("weight"), "confidence"}
+    if any(level not in _TEXTS for level in levels):
+        chosen |= cell if any(cell) else ucid if any(ucid) else place
+    if any(level in _TEXTS for level in levels):
+        chosen |= city if any(city) else ucid if any(ucid) else {"region", "country"}
+    return [name for name in given if name in chosen]
 
 
 def _finest(levels: Sequence[str]) -> dict[str, list[str]]:
