@@ -11,6 +11,7 @@ help:
 	@echo 'make check       test, with the program under sanitizers, threads likewise, clang's tests'
 	@echo 'make check-long  check, and the exhaustive comparisons (hours)'
 	@echo 'make bench       the benchmarks'
+	@echo 'make bench-table docs/benchmarks.md: the rivals and engines beside ours; SCALE of 10 GB of CSV (0.05)'
 	@echo 'make fuzz        every fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS)) each'
 	@echo 'make coverage    lines that the tests reach: build-coverage/coverage.txt'
 	@echo 'make format      clang-format over the C sources'
@@ -34,6 +35,10 @@ test-cluster:
 	@scripts/setup cluster
 	@scripts/check $@
 
+bench-table: build
+	@scripts/setup cluster
+	UCID_RIVALS=$$(scripts/rivals) .venv/bin/python bench/table.py build
+
 coverage:
 	@scripts/setup coverage
 	@scripts/check coverage
@@ -53,4 +58,4 @@ docs: build
 clean:
 	rm -rf build build-* out
 
-.PHONY: help setup build demo test test-cluster check check-long bench coverage fuzz install format docs clean
+.PHONY: help setup build demo test test-cluster check check-long bench bench-table coverage fuzz install format docs clean

@@ -53,6 +53,8 @@ def arguments(build: Path, name: str) -> list[list[str]]:
             return [[str(build), city]]
         case "python":
             return [[index_of(build, city)]]
+        case "rivals/tables":  # a row of bench/table.py, which makes its data
+            return []
         case "rivals/network_scores":
             return [[library, city]]
         case _:
