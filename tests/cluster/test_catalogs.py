@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from servers import *  # noqa: F403
 
 from conftest import BUILD, run, ucid
 
