@@ -1,14 +1,16 @@
 /* cmd_aggregate.c: `ucid aggregate IN -o OUT --to r7`: scored rows rolled up to coarser cells, cities, regions or
- * countries. One pass; memory holds the groups, not the rows. */
+ * countries; `--by city --agg mean,std`: numbers of any table by any of its columns. One pass; memory holds the groups,
+ * not the rows. */
 #include "commands.h"
 #include "table.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static cli_tables tables;
 static struct {
-    char *to, *weight, *score, *cell, *city;
-    int states;
+    char *to, *weight, *score, *cell, *city, *by, *functions, *of;
+    int states, memory_mb;
 } given;
 
 static const struct poptOption options[] = {
@@ -20,6 +22,12 @@ static const struct poptOption options[] = {
      "column of cells; h3, h3_index, h3_cell, cell, else of ucid, lat and lon", "NAME"},
     {"city-column", '\0', POPT_ARG_STRING, &given.city, 0, "column of city codes; city, city_code, else of ucid",
      "NAME"},
+    {"by", '\0', POPT_ARG_STRING, &given.by, 0, "instead of --to: columns whose values make the groups", "NAME,..."},
+    {"agg", '\0', POPT_ARG_STRING, &given.functions, 0,
+     "with --by: count, rows, nulls, sum, mean, std, var, min, max, median, p0 to p100; mean", "NAME,..."},
+    {"of", '\0', POPT_ARG_STRING, &given.of, 0, "with --by: column of numbers; score", "NAME"},
+    {"memory", '\0', POPT_ARG_INT, &given.memory_mb, 0,
+     "with --by: for the values of percentiles, before they go to TMPDIR; 1024", "MB"},
     {"states", '\0', POPT_ARG_NONE, &given.states, 0, "write sums that can be rolled up further, and merged", NULL},
     CLI_TABLE_OPTIONS(tables),
     CLI_COMMON,
@@ -54,12 +62,71 @@ static int count_rows(void *ctx, const char *stage, uint64_t done, uint64_t tota
     return cli_interrupted();
 }
 
+/* Names between commas, which are cut there; NULL ends them. */
+static void cut_names(char *text, const char **names)
+{
+    size_t count = 0;
+    for (char *at = text; at != NULL && count < NAMES_MAX - 1;) {
+        names[count++] = at;
+        at = strchr(at, ',');
+        if (at != NULL) *at++ = '\0';
+    }
+    names[count] = NULL;
+}
+
+/* Groups of states need the columns of states too. */
+static const char *const state_names[] = {"state_rows", "state_count",   "state_least",  "state_most", "state_flags",
+                                          "state_sum",  "state_squares", "state_values", NULL};
+
+static int run_by(const char *in)
+{
+    ucid_error error;
+    const char *by[NAMES_MAX], *functions[NAMES_MAX], *names[3 * NAMES_MAX] = {NULL}, *numbers[2] = {NULL};
+    cut_names(given.by, by);
+    cut_names(given.functions, functions);
+    numbers[0] = given.of != NULL ? given.of : "score";
+    append(names, append(names, append(names, 0, by), numbers), state_names);
+    ucid_io_read_options read = {.columns = names, .texts = by, .numbers = numbers};
+    ucid_io_source source;
+    if (cli_table_open(&tables, in, &read, &source, &error) != UCID_OK) return cli_fail(&error);
+    uint64_t rows = 0;
+    ucid_group_stream_options stream_options = UCID_GROUP_STREAM_OPTIONS_INIT;
+    stream_options.threads = cli_threads(tables.threads);
+    stream_options.states = given.states;
+    stream_options.by = by;
+    stream_options.of = given.of;
+    stream_options.functions = functions;
+    stream_options.memory_bytes = (uint64_t)given.memory_mb << 20;
+    stream_options.progress = count_rows;
+    stream_options.progress_ctx = &rows;
+    struct ArrowArrayStream groups;
+    if (ucid_group_stream(&source.stream, &stream_options, &groups, &error) != UCID_OK) {
+        source.stream.release(&source.stream);
+        if (error.status == UCID_INVALID_ARGUMENT) return cli_usage("%s", error.message);
+        return cli_fail(&error);
+    }
+    int code = cli_table_write(&tables, source.format, &groups, -1, NULL);
+    json_object_set_new(cli_report(), "rows_read", json_integer((json_int_t)rows));
+    return code;
+}
+
 static int run(int argc, const char **argv)
 {
     (void)argc;
     ucid_error error;
     if (!cli_tables_check(&tables)) return CLI_USAGE;
-    if (given.to == NULL) return cli_usage("--to r7, city, region or country is missing");
+    if (given.by != NULL) {
+        if (given.to != NULL || given.weight != NULL || given.score != NULL || given.cell != NULL ||
+            given.city != NULL) {
+            return cli_usage("--by stands alone, with --agg and --of: no --to and none of its columns");
+        }
+        if (given.memory_mb < 0) return cli_usage("--memory is a number of megabytes");
+        return run_by(argv[0]);
+    }
+    if (given.functions != NULL || given.of != NULL || given.memory_mb != 0) {
+        return cli_usage("--agg, --of and --memory go with --by NAME");
+    }
+    if (given.to == NULL) return cli_usage("--to r7, city, region or country, or --by NAME, is missing");
     const char *names[NAMES_MAX] = {NULL}, *texts[NAMES_MAX] = {NULL};
     const char *asked[] = {given.score != NULL ? given.score : "", given.weight != NULL ? given.weight : "", NULL};
     const char *asked_texts[] = {given.cell != NULL ? given.cell : "", given.city != NULL ? given.city : "", NULL};
@@ -94,12 +161,16 @@ static int run(int argc, const char **argv)
 
 const cli_command cli_aggregate = {
     "aggregate",
-    "Roll scores up to coarser cells, cities, regions or countries",
+    "Roll scores up to cells, cities, regions or countries, or any numbers by any columns",
     "Each group has the weighted mean of its scores, its grade, the mean confidence,\n"
     "the spread, and the rows of each grade. Sums are of integers, so the result is the\n"
     "same bit for bit in whatever order the rows come. States (--states) are the sums\n"
     "themselves: those of parts of a table, rolled up once more, are those of the whole.\n\n"
-    "  ucid aggregate scores.parquet -o r7.parquet --to r7 --weight population\n",
+    "With --by the groups are the different values of columns, and each function of --agg\n"
+    "is a column. Null and NaN are left out; std and var are of a sample; percentiles lie\n"
+    "between the two nearest values. Of a CSV file, columns of --by are texts.\n\n"
+    "  ucid aggregate scores.parquet -o r7.parquet --to r7 --weight population\n"
+    "  ucid aggregate scores.csv -o - --by city --agg count,mean,std,median,p90 --of score\n",
     options,
     positionals,
     run,

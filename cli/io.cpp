@@ -1,10 +1,11 @@
-// io.cpp: the plugin of io.h: all of the C++ in this project, but for hdfs.cpp.
+// io.cpp: the plugin of io.h: all of the C++ in this project, but for csv.cpp and hdfs.cpp.
 //
 // A reader is a chain of files, each read batch by batch, so that memory holds a few batches whatever the file's size;
 // a writer cuts row groups by bytes, so that ten thousand columns need no more memory than four. No exception leaves
 // this file: Arrow gives statuses, what the standard library may throw becomes NO_MEMORY.
 #include "io.h"
 
+#include "csv.hpp"
 #include "hdfs.hpp"
 
 #include <arrow/api.h>
@@ -226,7 +227,8 @@ bool holds(const vector<string> &list, const string &name)
 struct read_plan {
     const char *format = nullptr;
     bool all_columns = true;
-    vector<string> columns, latitudes, longitudes, texts, more_texts;
+    vector<string> columns, latitudes, longitudes, texts, more_texts, numbers;
+    int threads = 1;
     int64_t batch_rows = UCID_IO_BATCH_ROWS;
     bool text = false;
 };
@@ -332,6 +334,7 @@ class csv_reader final : public arrow::RecordBatchReader
         for (const auto &list : {plan.latitudes, plan.longitudes, plan.texts, plan.more_texts}) {
             for (const string &name : list) options.convert.column_types[name] = arrow::utf8();
         }
+        for (const string &name : plan.numbers) options.convert.column_types[name] = arrow::float64();
         reader->text_ = plan.text;
         reader->where_ = where;
         ARROW_ASSIGN_OR_RAISE(reader->inner_, options.open(input));
@@ -519,10 +522,34 @@ class named_reader final : public arrow::RecordBatchReader
     string name_;
 };
 
+// Where it is said what the wanted columns are, the others are not looked at.
+Result<shared_ptr<arrow::RecordBatchReader>> open_csv(const shared_ptr<arrow::io::InputStream> &input,
+                                                      const read_plan &plan, const std::optional<place> &where)
+{
+    if (plan.numbers.empty() || plan.all_columns || plan.text) return csv_reader::open(input, plan, where);
+    ARROW_ASSIGN_OR_RAISE(auto buffered,
+                          arrow::io::BufferedInputStream::Create(1 << 20, arrow::default_memory_pool(), input));
+    ARROW_ASSIGN_OR_RAISE(auto start, buffered->Peek(1 << 18));
+    vector<string> names = csv_header(start);
+    vector<int> chosen;
+    vector<csv_column> columns;
+    for (size_t i = 0; i < names.size(); i++) {
+        if (!holds(plan.columns, names[i])) continue;
+        bool number = holds(plan.numbers, names[i]);
+        bool text = holds(plan.texts, names[i]) || holds(plan.more_texts, names[i]) || holds(plan.more_texts, "*");
+        bool twice = std::count(names.begin(), names.end(), names[i]) != 1;
+        if ((!number && !text) || twice) return csv_reader::open(buffered, plan, where);
+        chosen.push_back(static_cast<int>(i));
+        columns.push_back({names[i], !number});
+    }
+    if (names.empty()) return csv_reader::open(buffered, plan, where);
+    return csv_open(buffered, static_cast<int>(names.size()), chosen, columns, plan.threads);
+}
+
 Result<shared_ptr<arrow::RecordBatchReader>> open_stream(const shared_ptr<arrow::io::InputStream> &input,
                                                          const read_plan &plan, const std::optional<place> &where)
 {
-    if (strcmp(plan.format, "csv") == 0) return csv_reader::open(input, plan, where);
+    if (strcmp(plan.format, "csv") == 0) return open_csv(input, plan, where);
     ARROW_ASSIGN_OR_RAISE(shared_ptr<arrow::RecordBatchReader> reader,
                           arrow::ipc::RecordBatchStreamReader::Open(input));
     if (plan.all_columns) return reader;
@@ -671,7 +698,9 @@ Status open_source(const string &uri, const ucid_io_read_options &options, ucid_
     plan.longitudes = list_of(options.longitudes);
     plan.texts = list_of(options.texts);
     plan.more_texts = list_of(options.more_texts);
+    plan.numbers = list_of(options.numbers);
     plan.text = options.text != 0;
+    plan.threads = options.threads > 0 ? options.threads : 1;
     if (options.batch_rows > 0) plan.batch_rows = options.batch_rows;
     if (options.threads > 0) ARROW_RETURN_NOT_OK(arrow::SetCpuThreadPoolCapacity(options.threads));
     if (options.format != nullptr) {

@@ -31,6 +31,9 @@ typedef struct ucid_io_read_options {
     int text;
     const char *const *latitudes, *const *longitudes, *const *texts;
     const char *const *more_texts; /* likewise; "*" is every column */
+    /* CSV only: columns that are read as doubles, where what is no number is an error; NULL: none. Where all columns
+     * that are wanted and there are texts or numbers, nothing else of the file is looked at. */
+    const char *const *numbers;
 } ucid_io_read_options;
 
 typedef struct ucid_io_source {

@@ -1241,6 +1241,44 @@ typedef struct ucid_aggregate_stream_options {
 UCID_API ucid_status ucid_aggregate_stream(struct ArrowArrayStream *in, const ucid_aggregate_stream_options *options,
                                            struct ArrowArrayStream *out, ucid_error *error);
 
+typedef struct ucid_group_stream_options {
+    size_t size;
+    const ucid_allocator *allocator; /* must outlive the stream and its batches */
+    int threads;                     /* >= 1; percentiles take one */
+    int states;                      /* 1: give states of groups, to be merged; 0: results */
+    const char *const *by;           /* columns of the key: texts, integers, truths, dates, times, floats; NULL ends */
+    const char *of;                  /* column of numbers; NULL: score */
+    const char *const *functions;    /* NULL ends; NULL: mean */
+    uint64_t memory_bytes;           /* for the values of percentiles; more go into a file in TMPDIR; 0: 1 GiB */
+    ucid_progress_fn progress;       /* rows done, before each batch of the input; or NULL */
+    void *progress_ctx;
+} ucid_group_stream_options;
+#define UCID_GROUP_STREAM_OPTIONS_INIT                                                                                 \
+    {                                                                                                                  \
+        sizeof(ucid_group_stream_options), NULL, 1, 0, NULL, NULL, NULL, 0, NULL, NULL                                 \
+    }
+
+/* Any numbers by any columns: one batch of one row a group, ascending by key, null first. Functions, of the values that
+ * are neither null nor NaN:
+ *         count  values              rows, nulls  all rows, and those without a value
+ *         sum, mean, min, max        median, p0 .. p100 (p99.9)  between the two values about that part of the way
+ *         var, std  of a sample (divided by count - 1); null for fewer than two values
+ * Sums are exact and rounded once: neither order, parts nor threads change a bit. Of integers, sum, min and max are
+ * int64, else all but counts are doubles. A group without values has nulls. Infinite values make sums and means
+ * infinite, of both signs null, and var and std null.
+ *   in    takes in over when it succeeds; the whole of it is read when the first batch is asked for. A table with the
+ *         columns of states is one of states, of the same functions and integers or doubles; they are merged
+ *   out   the columns of the key, texts as utf8 and floats as doubles, then
+ *         results: a column a function, of its name
+ *         states: state_rows, state_count, state_least, state_most, state_flags, int64, then, where they are needed,
+ *         state_sum, state_squares, state_values, binary: the last holds all different values
+ *   cost  O(rows); memory of the groups, some 150 to 240 bytes and the key each
+ *   err   INVALID_ARGUMENT: a function that is none; DATA_ERROR: a column is missing or of a wrong type, a sum of
+ *         integers beyond 64 bits; IO_ERROR: no room in TMPDIR; CANCELLED; NO_MEMORY
+ *   safe  one thread at a time for one stream          since 0.1 */
+UCID_API ucid_status ucid_group_stream(struct ArrowArrayStream *in, const ucid_group_stream_options *options,
+                                       struct ArrowArrayStream *out, ucid_error *error);
+
 /* Zones with the columns of their table. */
 typedef struct ucid_zone_table ucid_zone_table;
 

@@ -237,6 +237,15 @@ def test_parts_follow_from_the_input():
     mb = 1 << 20
     sizes = {0: 16, 1 << 30: 16, 8 << 30: 32, 16 << 30: 64, 100 << 30: 64, 1 << 40: 128, 100 << 40: 128}
     assert {total: jobs._part_bytes(total) // mb for total in sizes} == sizes
+def test_groups_by_any_columns(places):
+    places = places.append_column("part", pa.array(np.arange(len(places)) % 7))
+    options = {"by": ["part"], "agg": ["count", "std", "median"], "of": "weight"}
+    whole = ucid.aggregate(places, **options)
+    assert distributed.aggregate(places, **options).equals(whole) and whole.num_rows > 1
+    framed = distributed.aggregate(places.to_pandas(), **options)
+    assert framed["std"].tolist() == whole.column("std").to_pylist()
+    with pytest.raises(ucid.UCIDConfigError, match="by stands alone"):
+        distributed.aggregate(places, "r7", **options)
 
 
 def test_zones_travel_as_a_file(places, town, tmp_path):

@@ -1188,3 +1188,29 @@ print(resident() - before)
 def test_memory_stays_flat(town):
     grown = int(python(FLAT, town.path, 10000 if os.environ.get("UCID_LONG") else 1500).stdout)
     assert grown < 2 << 20, f"{grown} bytes more"
+
+
+def test_groups_of_any_columns(tmp_path):
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    random = np.random.default_rng(11)
+    table = pa.table({"city": pa.array(random.choice(["IST", "HEL", "NYC"], 4000)), "week": random.integers(1, 5, 4000),
+                      "day": pa.array(random.integers(0, 3, 4000), pa.int32()).cast(pa.date32()),
+                      "walk_m": pa.array(random.normal(400, 120, 4000), mask=random.random(4000) < 0.1)})  # fmt: skip
+    agg = ["count", "sum", "mean", "std", "min", "max", "median", "p90"]
+    whole = ucid.aggregate(table, by=["city", "week", "day"], agg=agg, of="walk_m")
+    said = table.to_pandas().groupby(["city", "week", "day"])["walk_m"]
+    for name, values in {"count": said.count(), "std": said.std(), "median": said.median(), "p90": said.quantile(0.9)}.items():
+        assert whole.column(name).to_pylist() == pytest.approx(values.tolist(), rel=1e-12)
+    pyarrow.parquet.write_table(table, tmp_path / "in.parquet")
+    run(BUILD / "ucid", "aggregate", tmp_path / "in.parquet", "-o", tmp_path / "out.parquet", "--by", "city,week,day", "--agg", ",".join(agg), "--of", "walk_m")
+    assert whole.equals(pyarrow.parquet.read_table(tmp_path / "out.parquet"))
+    parts = [table.slice(low, high - low) for low, high in ((0, 1), (1, 1), (1, 3000), (3000, 4000))]
+    states = [ucid.aggregate(part, by=["city", "week", "day"], agg=agg, of="walk_m", states=True) for part in parts]
+    assert ucid.aggregate(pa.concat_tables(states[::-1]), by=["city", "week", "day"], agg=agg).equals(whole)
+    framed = ucid.aggregate(table.to_pandas(), by="city", agg="mean,rows", of="walk_m")
+    assert isinstance(framed, pandas.DataFrame) and framed["rows"].sum() == 4000
+    assert isinstance(ucid.aggregate(polars.from_arrow(table), by="city", of="walk_m"), polars.DataFrame)
+    for options, error in [({"by": "town"}, ucid.UCIDDataError), ({"by": "city", "agg": "mode"}, ucid.UCIDConfigError),
+                           ({"by": "city", "to": "r7"}, ucid.UCIDConfigError), ({"by": []}, ucid.UCIDConfigError)]:  # fmt: skip
+        with pytest.raises(error):
+            ucid.aggregate(table, of="walk_m", **options)

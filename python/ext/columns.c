@@ -384,6 +384,52 @@ static PyObject *aggregate_stream(PyObject *module, PyObject *args)
     return ext_raise(state, &error);
 }
 
+/* Texts of a list, borrowed from it, with NULL at the end; to be given back with PyMem_Free. */
+static const char **names_of(PyObject *list)
+{
+    Py_ssize_t count = PyList_Size(list);
+    const char **names = PyMem_Calloc((size_t)count + 1, sizeof *names);
+    if (names == NULL) return (const char **)PyErr_NoMemory();
+    for (Py_ssize_t i = 0; i < count; i++) {
+        names[i] = PyUnicode_AsUTF8AndSize(PyList_GetItem(list, i), NULL);
+        if (names[i] == NULL) {
+            PyMem_Free(names);
+            return NULL;
+        }
+    }
+    return names;
+}
+
+/* group_stream(source, by, of, functions, states, memory, threads) -> ArrowStream */
+static PyObject *group_stream(PyObject *module, PyObject *args)
+{
+    ext_state *state = ext_state_of_module(module);
+    PyObject *source, *by, *functions, *made = NULL;
+    ucid_group_stream_options options = UCID_GROUP_STREAM_OPTIONS_INIT;
+    unsigned long long memory;
+    struct ArrowArrayStream in = {0}, out;
+    ucid_error error;
+    if (!PyArg_ParseTuple(args, "OO!zO!pKi:group_stream", &source, &PyList_Type, &by, &options.of, &PyList_Type,
+                          &functions, &options.states, &memory, &options.threads)) {
+        return NULL;
+    }
+    options.memory_bytes = memory;
+    const char **keys = names_of(by), **asked = keys != NULL ? names_of(functions) : NULL;
+    if (asked != NULL && ext_stream_of(source, &in) == 0) {
+        options.by = keys;
+        options.functions = asked;
+        if (ucid_group_stream(&in, &options, &out, &error) == UCID_OK) {
+            made = ext_new_stream(state, &out);
+        } else {
+            in.release(&in);
+            made = ext_raise(state, &error);
+        }
+    }
+    PyMem_Free((void *)keys);
+    PyMem_Free((void *)asked);
+    return made;
+}
+
 /* grid_stream(min_lat, min_lon, max_lat, max_lon, resolution) -> ArrowStream */
 static PyObject *grid_stream(PyObject *module, PyObject *args)
 {
@@ -611,6 +657,8 @@ PyMethodDef ext_columns_methods[] = {
     {"add_columns", add_columns, METH_VARARGS,
      "add_columns($module, door, source, options, /)\n--\n\nAn ArrowStream of a stream: door is create, parse or "
      "canonicalize; options as ucid_stream_options."},
+    {"group_stream", group_stream, METH_VARARGS,
+     "group_stream($module, source, by, of, functions, states, memory, threads, /)\n--\n\nSee ucid.aggregate."},
     {"aggregate_stream", aggregate_stream, METH_VARARGS,
      "aggregate_stream($module, source, to, score, weight, h3, city, states, threads, /)\n--\n\nSee ucid.aggregate."},
     {"grid_stream", grid_stream, METH_VARARGS,

@@ -213,6 +213,16 @@ def aggregate_stream(
     threads: int,
     /,
 ) -> ArrowStream: ...
+def group_stream(
+    source: object,
+    by: list[str],
+    of: str | None,
+    functions: list[str],
+    states: bool,
+    memory: int,
+    threads: int,
+    /,
+) -> ArrowStream: ...
 def grid_stream(
     min_lat: float, min_lon: float, max_lat: float, max_lon: float, resolution: int, /
 ) -> ArrowStream: ...

@@ -498,51 +498,69 @@ def grid(
 
 def aggregate(
     table: Any,
-    to: str | int = "r7",
+    to: str | int | None = None,
     *,
+    by: str | Sequence[str] | None = None,
+    agg: str | Sequence[str] = "mean",
+    of: str | None = None,
     score: str | None = None,
     weight: str | None = None,
     h3: str | None = None,
     city: str | None = None,
     states: bool = False,
     errors: str = "null",
+    memory: int | None = None,
     threads: int | None = None,
 ) -> Any:
-    """Roll scored rows up to coarser cells, cities, regions or countries; one row a group, ascending by key.
+    """Roll scored rows up to coarser cells, cities, regions or countries; or, with ``by``, any numbers by any columns. One
+    row a group, ascending by key.
 
-    Sums are of integers, so the result is the same bit for bit in whatever order, and in however many parts, the rows
-    come; ``ucid aggregate`` gives the same.
+    Sums are exact, so the result is the same bit for bit in whatever order, and in however many parts, the rows come;
+    ``ucid aggregate`` gives the same.
 
     Parameters
     ----------
     table : anything that speaks Arrow
         With a score (0..100), and a confidence where there is one; and with cells (``h3``), identifiers or coordinates,
-        or, for groups of texts, a ``city`` or identifiers. Or states of groups, which are merged.
+        or, for groups of texts, a ``city`` or identifiers. With ``by``, any table. Or states of groups, which are merged.
     to : {"r0" .. "r15", "city", "region", "country"}, or int
-        Groups: cells of a resolution, or cities, regions (``"US-CA"``) and countries of the registry.
+        Groups: cells of a resolution, or cities, regions (``"US-CA"``) and countries of the registry. Default: ``"r7"``.
+    by : str or sequence of str, optional
+        Instead of ``to``: columns whose values make the groups, each text, number, date, time or truth.
+    agg : str or sequence of str
+        With ``by``, of the values that are neither null nor NaN: ``count``, ``sum``, ``mean``, ``std`` and ``var`` of a
+        sample, ``min``, ``max``, ``median``, and ``p0`` to ``p100``, between the two nearest values as pandas and DuckDB
+        (``quantile_cont``) have them; ``rows`` and ``nulls`` count all rows, and those without a value.
+    of : str, optional
+        With ``by``: the column of numbers. Default: ``score``.
     score, weight, h3, city : str, optional
-        Names of columns. Without a weight each row weighs 1; weights (0..2^30, say inhabitants) count to 1/1024.
+        Names of columns, with ``to``. Without a weight each row weighs 1; weights (0..2^30, say inhabitants) count to
+        1/1024.
     states : bool
-        Give the sums of each group as int64 columns. Those of parts of a table, put one below the other, can be rolled
-        up further, and give what the whole would.
+        Give states of groups. Those of parts of a table, put one below the other, can be rolled up further, and give what
+        the whole would.
     errors : {"null", "raise"}
-        Rows without a score are counted in ``nulls``, those without a group in the group null; or raise UCIDDataError.
+        With ``to``: rows without a score are counted in ``nulls``, those without a group in the group null; or raise
+        UCIDDataError.
+    memory : int, optional
+        Bytes for the values of percentiles, 1 GiB by default; what is beyond goes into a file in ``TMPDIR``.
     threads : int, optional
         Default: the processors that this process may use.
 
     Returns
     -------
     The kind of ``table``; an ArrowStream for everything without a kind of its own
-        The key (``h3``, ``city``, ``region`` or ``country``; null for rows without), ``rows`` with and ``nulls``
-        without a score, ``weight``, the weighted means ``score`` and ``confidence``, the ``grade`` of the mean, ``std``,
-        ``min`` and ``max`` of the scores, and the rows of each grade, ``grade_f`` to ``grade_a_plus``.
+        With ``by``, its columns and one a function. Else the key (``h3``, ``city``, ``region`` or ``country``; null for
+        rows without), ``rows`` with and ``nulls`` without a score, ``weight``, the weighted means ``score`` and
+        ``confidence``, the ``grade`` of the mean, ``std``, ``min`` and ``max`` of the scores, and the rows of each grade,
+        ``grade_f`` to ``grade_a_plus``.
 
     Raises
     ------
     UCIDDataError
         A column is missing or of a wrong type.
     UCIDConfigError
-        ``to`` is none of the groups.
+        ``to`` is none of the groups, or ``agg`` none of the functions.
 
     Examples
     --------
@@ -553,15 +571,28 @@ def aggregate(
     >>> parts = [aggregate(cells.slice(at, 1), "r7", states=True) for at in range(3)]
     >>> aggregate(pa.concat_tables(parts), "r5") == aggregate(cells, "r5")
     True
+    >>> walks = pa.table({"city": ["IST", "IST", "HEL"], "walk_m": [300, 500, 120]})
+    >>> aggregate(walks, by="city", agg=["count", "mean", "p90"], of="walk_m").to_pylist()
+    [{'city': 'HEL', 'count': 1, 'mean': 120.0, 'p90': 120.0}, {'city': 'IST', 'count': 2, 'mean': 400.0, 'p90': 480.0}]
     """
-    to = f"r{to}" if isinstance(to, int) else to
+    keys = [by] if isinstance(by, str) else list(by or ())
+    functions = agg.split(",") if isinstance(agg, str) else list(agg)
+    if by is not None and (errors != "null" or any(one is not None for one in (to, score, weight, h3, city))):
+        raise UCIDConfigError("by stands alone, with agg and of: no to and none of its columns")
     framed = _is_frame(table)
-    if framed:
+    if framed and by is not None:
+        source = _frames().needed_columns(table, "groups", (*keys, of))
+    elif framed:
         source = _frames().needed_columns(table, "aggregate", (score, weight, h3, city))
     else:
         source = _source(table, {})
     _check_errors(errors)
-    stream = _ext.aggregate_stream(source, to, score, weight, h3, city, states, threads or _processors())
-    if errors == "raise":
-        stream = _raise_bad_groups(stream)
+    threads = threads or _processors()
+    if by is not None:
+        stream = _ext.group_stream(source, keys, of, functions, states, memory or 0, threads)
+    else:
+        to = "r7" if to is None else f"r{to}" if isinstance(to, int) else to
+        stream = _ext.aggregate_stream(source, to, score, weight, h3, city, states, threads)
+        if errors == "raise":
+            stream = _raise_bad_groups(stream)
     return _frames().new_frame(stream) if framed else _sink(stream, table)

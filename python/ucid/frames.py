@@ -19,6 +19,8 @@ __all__ = ["Accessor", "needed_columns", "plain_columns", "with_columns"]
 
 _STATES = ("rows", "nulls", "min", "max", "grade_f", "grade_d", "grade_c", "grade_b", "grade_a", "grade_a_plus",
            *(f"{name}_{half}" for name in ("weight", "score", "square", "confidence") for half in ("low", "high")))  # fmt: skip
+GROUP_STATES = ("state_rows", "state_count", "state_least", "state_most", "state_flags", "state_sum", "state_squares",
+                "state_values")  # fmt: skip
 _PLACES = ("lat", "latitude", "y", "lon", "lng", "longitude", "long", "x", "h3", "h3_index", "h3_cell", "cell", "city",
            "city_code", "timestamp")  # fmt: skip
 # What a door may ask for, under the names that it knows.
@@ -26,6 +28,7 @@ _ASKED = {
     "create": (*_PLACES, "context", "grade", "confidence", "flags"),
     "score": _PLACES,
     "aggregate": (*_PLACES, "ucid", "ucid_string", "score", "confidence", "region", "country", *_STATES),
+    "groups": ("score", *GROUP_STATES),
     "parse": ("ucid", "ucid_string"),
     "canonicalize": ("ucid", "ucid_string"),
 }
@@ -91,8 +94,10 @@ def _series(column: Any) -> Any:
     """Values of an Arrow column as pandas has them: texts stay Arrow's, null numbers are NaN."""
     import pyarrow
 
-    text = pyarrow.types.is_string(column.type)
-    return pandas.StringDtype("pyarrow").__from_arrow__(column) if text else column.to_numpy()
+    if pyarrow.types.is_string(column.type):
+        return pandas.StringDtype("pyarrow").__from_arrow__(column)
+    plain = pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)
+    return column.to_numpy() if plain else column.to_pandas()
 
 
 class Accessor:
@@ -117,7 +122,7 @@ class Accessor:
         """Canonical texts; see :func:`ucid.canonicalize`."""
         return columns.canonicalize_column(self._frame, **options)
 
-    def aggregate(self, to: str | int = "r7", **options: Any) -> Any:
+    def aggregate(self, to: str | int | None = None, **options: Any) -> Any:
         """Groups of scores; see :func:`ucid.aggregate`."""
         return columns.aggregate(self._frame, to, **options)
 

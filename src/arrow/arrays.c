@@ -31,6 +31,12 @@ void arrow_numbers_reset(arrow_numbers *numbers, const ucid_allocator *allocator
     arrow_scratch_reset(&numbers->validity_scratch, allocator);
 }
 
+void arrow_wholes_reset(arrow_wholes *wholes, const ucid_allocator *allocator)
+{
+    arrow_scratch_reset(&wholes->value_scratch, allocator);
+    arrow_scratch_reset(&wholes->validity_scratch, allocator);
+}
+
 void arrow_texts_reset(arrow_texts *texts, const ucid_allocator *allocator)
 {
     arrow_scratch_reset(&texts->data_scratch, allocator);
@@ -255,6 +261,46 @@ ucid_status arrow_read_numbers(const struct ArrowSchema *schema, const struct Ar
             out->values = out->value_scratch.bytes;
             convert_numbers(&view, type.decimal_scale, start, count, out->value_scratch.bytes);
         }
+    }
+    if (status == UCID_OK) {
+        status = read_validity(&view, first, count, allocator, &out->validity_scratch, &out->validity, error);
+    }
+    ArrowArrayViewReset(&view);
+    return status;
+}
+
+int arrow_is_whole(int storage)
+{
+    switch (storage) {
+    case NANOARROW_TYPE_BOOL:
+    case NANOARROW_TYPE_UINT8:
+    case NANOARROW_TYPE_INT8:
+    case NANOARROW_TYPE_UINT16:
+    case NANOARROW_TYPE_INT16:
+    case NANOARROW_TYPE_UINT32:
+    case NANOARROW_TYPE_INT32:
+    case NANOARROW_TYPE_UINT64:
+    case NANOARROW_TYPE_INT64: return 1;
+    default: return 0;
+    }
+}
+
+ucid_status arrow_read_wholes(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
+                              int64_t count, const ucid_allocator *allocator, arrow_wholes *out, ucid_error *error)
+{
+    struct ArrowArrayView view;
+    ucid_status status = view_array(schema, array, first, count, &view, error);
+    if (status != UCID_OK) return status;
+    int64_t start = view.offset + first;
+    if (view.storage_type == NANOARROW_TYPE_INT64 && count > 0) {
+        out->values = view.buffer_views[1].data.as_int64 + start;
+    } else {
+        status = arrow_scratch_reserve(&out->value_scratch, allocator, (size_t)(count + 1) * sizeof(int64_t), error);
+        int64_t *values = out->value_scratch.bytes;
+        for (int64_t row = 0; status == UCID_OK && row < count; row++) {
+            values[row] = ArrowArrayViewGetIntUnsafe(&view, first + row);
+        }
+        out->values = values;
     }
     if (status == UCID_OK) {
         status = read_validity(&view, first, count, allocator, &out->validity_scratch, &out->validity, error);

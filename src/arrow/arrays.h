@@ -23,6 +23,12 @@ typedef struct arrow_numbers {
     arrow_scratch value_scratch, validity_scratch;
 } arrow_numbers;
 
+typedef struct arrow_wholes {
+    const int64_t *values;   /* [n]; those of uint64 as they are in memory */
+    const uint8_t *validity; /* as above */
+    arrow_scratch value_scratch, validity_scratch;
+} arrow_wholes;
+
 typedef struct arrow_texts {
     const char *data;
     const int64_t *offsets;  /* [n + 1] */
@@ -44,10 +50,15 @@ ucid_status arrow_check_numbers(const struct ArrowSchema *schema, const char *na
 ucid_status arrow_check_texts(const struct ArrowSchema *schema, const char *name, ucid_error *error);
 ucid_status arrow_check_cells(const struct ArrowSchema *schema, const char *name, ucid_error *error);
 
+/* Whether rows are stored as integers: integers themselves, truths, dates, times. */
+int arrow_is_whole(int storage); /* an ArrowType */
+
 /* Read rows [first, first + count) of a column, counted from the array's own start.
  * err   DATA_ERROR: the array does not fit its schema; NO_MEMORY */
 ucid_status arrow_read_numbers(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
                                int64_t count, const ucid_allocator *allocator, arrow_numbers *out, ucid_error *error);
+ucid_status arrow_read_wholes(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
+                              int64_t count, const ucid_allocator *allocator, arrow_wholes *out, ucid_error *error);
 ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
                              int64_t count, const ucid_allocator *allocator, arrow_texts *out, ucid_error *error);
 ucid_status arrow_read_cells(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
@@ -57,6 +68,7 @@ ucid_status arrow_validity_join(const uint8_t *const *validities, int bitmaps, i
                                 const ucid_allocator *allocator, arrow_scratch *scratch, const uint8_t **validity,
                                 ucid_error *error);
 void arrow_numbers_reset(arrow_numbers *numbers, const ucid_allocator *allocator);
+void arrow_wholes_reset(arrow_wholes *wholes, const ucid_allocator *allocator);
 void arrow_texts_reset(arrow_texts *texts, const ucid_allocator *allocator);
 void arrow_cells_reset(arrow_cells *cells, const ucid_allocator *allocator);
 

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -178,6 +179,63 @@ void ucid_file_writer_close(ucid_file_writer *writer)
         writer->path = NULL;
         writer->temporary = NULL;
     }
+}
+
+static const char *scratch_folder(void)
+{
+    const char *folder = getenv("TMPDIR");
+    return folder != NULL && folder[0] != '\0' ? folder : "/tmp";
+}
+
+ucid_status ucid_file_scratch_append(ucid_file_scratch *scratch, const void *bytes, size_t length, ucid_error *error)
+{
+    if (scratch->fd < 0) {
+        char name[4096];
+        int written = snprintf(name, sizeof name, "%s/ucid-XXXXXX", scratch_folder());
+        scratch->fd = written > 0 && (size_t)written < sizeof name ? mkstemp(name) : -1;
+        if (scratch->fd < 0) {
+            return ucid_fail(error, UCID_IO_ERROR, "%s: cannot create: %s", scratch_folder(), strerror(errno));
+        }
+        unlink(name);
+        (void)fcntl(scratch->fd, F_SETFD, FD_CLOEXEC);
+    }
+    const uint8_t *from = bytes;
+    while (length > 0) {
+        ssize_t written = pwrite(scratch->fd, from, length, (off_t)scratch->length);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) {
+            return ucid_fail(error, UCID_IO_ERROR, "%s: cannot write: %s", scratch_folder(),
+                             written < 0 ? strerror(errno) : "no progress");
+        }
+        from += written;
+        scratch->length += (uint64_t)written;
+        length -= (size_t)written;
+    }
+    return UCID_OK;
+}
+
+ucid_status ucid_file_scratch_read(const ucid_file_scratch *scratch, uint64_t position, void *bytes, size_t length,
+                                   ucid_error *error)
+{
+    uint8_t *to = bytes;
+    while (length > 0) {
+        ssize_t got = pread(scratch->fd, to, length, (off_t)position);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) {
+            return ucid_fail(error, UCID_IO_ERROR, "%s: cannot read: %s", scratch_folder(),
+                             got < 0 ? strerror(errno) : "the file is cut off");
+        }
+        to += got;
+        position += (uint64_t)got;
+        length -= (size_t)got;
+    }
+    return UCID_OK;
+}
+
+void ucid_file_scratch_close(ucid_file_scratch *scratch)
+{
+    if (scratch->fd >= 0) close(scratch->fd);
+    *scratch = UCID_FILE_SCRATCH_INIT;
 }
 
 ucid_status ucid_file_sha256(const char *path, char hex[65], ucid_error *error)

@@ -1,4 +1,4 @@
-/* file.h: files that are read whole, and files that appear whole or not at all. */
+/* file.h: files that are read whole, files that appear whole or not at all, and files that nobody sees. */
 #ifndef UCID_RT_FILE_H
 #define UCID_RT_FILE_H
 
@@ -32,5 +32,19 @@ ucid_status ucid_file_writer_write_at(ucid_file_writer *writer, uint64_t positio
                                       ucid_error *error);
 ucid_status ucid_file_writer_commit(ucid_file_writer *writer, ucid_error *error);
 void ucid_file_writer_close(ucid_file_writer *writer); /* always; harmless after commit */
+
+/* A file without a name, in TMPDIR or /tmp, that goes with the process: for what does not fit into memory. */
+typedef struct ucid_file_scratch {
+    int fd;
+    uint64_t length;
+} ucid_file_scratch;
+#define UCID_FILE_SCRATCH_INIT                                                                                         \
+    (ucid_file_scratch) { .fd = -1 }
+
+/* Append; the file is made at the first call. err IO_ERROR, with the folder and the system's reason */
+ucid_status ucid_file_scratch_append(ucid_file_scratch *scratch, const void *bytes, size_t length, ucid_error *error);
+ucid_status ucid_file_scratch_read(const ucid_file_scratch *scratch, uint64_t position, void *bytes, size_t length,
+                                   ucid_error *error);
+void ucid_file_scratch_close(ucid_file_scratch *scratch);
 
 #endif

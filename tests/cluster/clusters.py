@@ -92,6 +92,7 @@ def same(table, key="id"):
 
 
 LEVELS = ["r9", "r7", "r5", "city", "country"]
+GROUPS = {"by": ["city"], "agg": ["rows", "count", "mean", "std", "min", "max", "median", "p90"], "of": "score"}
 
 
 def levels_of(scored):

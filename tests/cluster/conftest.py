@@ -16,7 +16,7 @@ import pytest
 
 from conftest import BUILD, run
 
-from .clusters import TIME, levels_of, same, ucid
+from .clusters import GROUPS, TIME, levels_of, same, ucid
 from .servers import STORES
 
 ROWS = int(os.environ.get("UCID_ROWS", 1_000_000 if os.environ.get("UCID_LONG") else 100_000))
@@ -170,4 +170,5 @@ def expected(places, town, zones):
         "join": same(ucid.join(places, zones)),
         "r7": same(ucid.aggregate(scored, "r7"), "h3"),
         "levels": same(levels_of(scored), "key"),
+        "groups": same(ucid.aggregate(scored, **GROUPS), "city"),
     }

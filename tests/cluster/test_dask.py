@@ -10,7 +10,7 @@ import ucid
 import ucid.distributed as distributed
 from ucid.distributed import UCIDDaskClient
 
-from .clusters import DASK_OPTIONS, LEVELS, TIME, same
+from .clusters import DASK_OPTIONS, GROUPS, LEVELS, TIME, same
 
 
 
@@ -31,6 +31,7 @@ def test_rows_become_what_they_become_here(client, files, town, expected, parts)
     assert got.dtypes.to_dict() == scored.dtypes.to_dict()
     assert same(client.aggregate(scored, "r7").compute(), "h3") == expected["r7"]
     assert same(scored.ucid.aggregate(LEVELS).compute(), "key") == expected["levels"]
+    assert same(client.aggregate(scored, **GROUPS).compute(), "city") == expected["groups"]
     assert same(client.score(frame, index=town, detail=True, timestamp=TIME).compute()) == expected["detail"]
     made = client.create(frame, context="15MIN")
     assert same(made.compute()) == expected["create"]

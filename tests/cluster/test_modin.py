@@ -12,7 +12,7 @@ from distributed import Client  # noqa: E402
 
 import ucid.distributed as distributed  # noqa: E402
 
-from .clusters import DASK_OPTIONS, LEVELS, TIME, same
+from .clusters import DASK_OPTIONS, GROUPS, LEVELS, TIME, same
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,6 +34,7 @@ def test_rows_become_what_they_become_here(places, town, expected):
     assert scored.index.equals(frame.index)
     assert same(as_pandas(scored.ucid.aggregate("r7")), "h3") == expected["r7"]
     assert same(as_pandas(scored.ucid.aggregate(LEVELS)), "key") == expected["levels"]
+    assert same(as_pandas(scored.ucid.aggregate(**GROUPS)), "city") == expected["groups"]
     assert same(as_pandas(distributed.score(frame, index=town, detail=True, timestamp=TIME))) == expected["detail"]
     made = frame.ucid.create(context="15MIN")
     assert same(as_pandas(made)) == expected["create"]

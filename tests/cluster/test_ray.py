@@ -11,7 +11,7 @@ import ray.data
 import ucid
 import ucid.distributed as distributed
 
-from .clusters import LEVELS, TIME, same, start_ray
+from .clusters import GROUPS, LEVELS, TIME, same, start_ray
 
 
 
@@ -36,6 +36,7 @@ def test_rows_become_what_they_become_here(places, town, expected, parts):
     assert same(whole(scored)) == expected["score"]
     assert same(whole(distributed.aggregate(scored, "r7")), "h3") == expected["r7"]
     assert same(whole(distributed.aggregate(scored, LEVELS)), "key") == expected["levels"]
+    assert same(whole(distributed.aggregate(scored, **GROUPS)), "city") == expected["groups"]
     assert same(whole(distributed.score(dataset, index=town, detail=True, timestamp=TIME))) == expected["detail"]
     made = distributed.create(dataset, context="15MIN")
     assert same(whole(made)) == expected["create"]

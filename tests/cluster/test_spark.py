@@ -8,7 +8,7 @@ import ucid
 import ucid.distributed as distributed
 from ucid.grids import cell_to_parent
 
-from .clusters import LEVELS, TIME, same, spark_session
+from .clusters import GROUPS, LEVELS, TIME, same, spark_session
 
 
 
@@ -26,6 +26,7 @@ def test_rows_become_what_they_become_here(spark, places, files, town, expected,
     assert same(scored.toArrow()) == expected["score"]
     assert same(distributed.aggregate(scored, "r7").toArrow(), "h3") == expected["r7"]
     assert same(distributed.aggregate(scored, LEVELS).toArrow(), "key") == expected["levels"]
+    assert same(distributed.aggregate(scored, **GROUPS).toArrow(), "city") == expected["groups"]
     assert same(distributed.score(frame, index=town, detail=True, timestamp=TIME).toArrow()) == expected["detail"]
     made = distributed.create(frame, context="15MIN")
     assert same(made.toArrow()) == expected["create"]

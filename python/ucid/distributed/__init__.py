@@ -150,23 +150,37 @@ def repartition(data: Any, by: str, *, resolution: int = 5, parts: int | None = 
 _BRANCHES = 16
 
 
-def aggregate(data: Any, to: str | int | Sequence[str | int] = "r7", *, engine: str = "auto", **options: Any) -> Any:
-    """Scored rows rolled up to coarser cells, cities, regions or countries; options of :func:`ucid.aggregate`.
+def aggregate(
+    data: Any, to: str | int | Sequence[str | int] | None = None, *, engine: str = "auto", by: Any = None, **options: Any
+) -> Any:
+    """Scored rows rolled up to coarser cells, cities, regions or countries, or any numbers by any columns; options of
+    :func:`ucid.aggregate`.
 
-    Each partition becomes states of its groups, which are merged in a tree: rows are never shuffled, and integers make the
-    sums the same whatever the partitions.
+    Each partition becomes states of its groups, which are merged in a tree: rows are never shuffled, and exact sums are the
+    same whatever the partitions.
 
     Parameters
     ----------
     to : str, int or sequence of these
-        ``"r0"`` .. ``"r15"``, ``"city"``, ``"region"``, ``"country"``. Of a sequence all levels come out of one pass over
-        the rows, in one collection with ``level`` and ``key`` in front.
+        ``"r0"`` .. ``"r15"``, ``"city"``, ``"region"``, ``"country"``; ``"r7"`` by default. Of a sequence all levels come
+        out of one pass over the rows, in one collection with ``level`` and ``key`` in front.
+    by : str or sequence of str, optional
+        Instead of ``to``: columns whose values make the groups, with ``agg`` and ``of``. States of percentiles hold the
+        different values of each group: of scores few, of measured lengths nearly all.
     """
     adapter, data = _on(data, engine)
-    part = Plan.aggregate(to, "part", **options)
+    if by is None:
+        stages = [Plan.aggregate("r7" if to is None else to, stage, **options if stage == "part" else {})
+                  for stage in ("part", "merge", "finish")]  # fmt: skip
+    elif to is not None:
+        raise UCIDConfigError("by stands alone, with agg and of: no to")
+    else:
+        merging = {name: value for name, value in options.items() if name != "of"}
+        stages = [Plan.groups(stage, by=by, **options if stage == "part" else merging) for stage in ("part", "merge", "finish")]
+    part, merge, finish = stages
     states = adapter.apply(adapter.select(data, part.needed(adapter.names(data))), part)
-    states = adapter.apply(adapter.shrink(states, _BRANCHES), Plan.aggregate(to, "merge"))
-    return adapter.apply(adapter.shrink(states, 1), Plan.aggregate(to, "finish"))
+    states = adapter.apply(adapter.shrink(states, _BRANCHES), merge)
+    return adapter.apply(adapter.shrink(states, 1), finish)
 
 
 # Accessors are there for an engine that was imported before.

@@ -27,7 +27,7 @@ class Accessor:
         """Fields of identifiers; see :func:`ucid.parse`."""
         return distributed.parse(self._frame, **options)
 
-    def aggregate(self, to: Any = "r7", **options: Any) -> Any:
+    def aggregate(self, to: Any = None, **options: Any) -> Any:
         """Roll-up; see :func:`ucid.distributed.aggregate`."""
         return distributed.aggregate(self._frame, to, **options)
 

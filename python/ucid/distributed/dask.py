@@ -120,7 +120,7 @@ class UCIDDaskClient(Client):  # type: ignore[misc]
         """Scores, likewise; see :func:`ucid.distributed.score`."""
         return distributed.score(data, context, engine="dask", **options)
 
-    def aggregate(self, data: Any, to: Any = "r7", **options: Any) -> Any:
+    def aggregate(self, data: Any, to: Any = None, **options: Any) -> Any:
         """Roll-up, likewise; see :func:`ucid.distributed.aggregate`."""
         return distributed.aggregate(data, to, engine="dask", **options)
 

@@ -217,6 +217,14 @@ class Plan:
         return cls("aggregate", {"to": to if isinstance(to, (str, int)) else tuple(to), "stage": stage, **options})
 
     @classmethod
+    def groups(cls, stage: str = "part", **options: Any) -> Plan:
+        """A stage of groups by any columns: ``part``, ``merge`` or ``finish``; options of :func:`ucid.aggregate` with
+        ``by``."""
+        by, agg = options["by"], options.get("agg", "mean")
+        named = {"by": (by,) if isinstance(by, str) else tuple(by), "agg": agg if isinstance(agg, str) else tuple(agg)}
+        return cls("groups", {**options, **named, "stage": stage})
+
+    @classmethod
     def parent(cls, resolution: int) -> Plan:
         """Parents of rows' cells, as a column h3_parent."""
         return cls("parent", {"resolution": resolution})
@@ -255,10 +263,16 @@ class Plan:
         if self.door == "aggregate":
             named = {name: value for name, value in self.options.items() if name not in ("to", "stage")}
             return rollup.run(pa.RecordBatchReader.from_stream(table), self.options["to"], self.options["stage"], named)
+        if self.door == "groups":
+            named = {name: value for name, value in self.options.items() if name != "stage"}
+            return columns.aggregate(table, states=self.options["stage"] != "finish", **named)
         raise UCIDConfigError(f"no door '{self.door}'")
 
     def needed(self, given: Sequence[str]) -> list[str]:
         """Of the names given, the columns that groups are made of."""
+        if self.door == "groups":
+            asked = {*self.options["by"], self.options.get("of") or "score"}
+            return [name for name in given if name in asked]
         return rollup.needed(given, self.options["to"], self.options)
 
     def schema(self, given: pa.Schema) -> pa.Schema:
