@@ -2,12 +2,13 @@
  *
  *     rows -> keys -> runs of equal keys -> group -> sums
  *
- * A run costs one look-up, so rows that come sorted (as a grid gives them) cost their sums alone. Many cells in any
- * order are first sorted into parts by their keys, so that the groups of a part, worked off together, stay in the
- * cache; for other rows the look-ups of a block of 64 are fetched ahead. Each thread fills a table of its own.
+ * A run costs one look-up, so rows that come sorted cost their sums alone; the look-ups of a block of 64 are fetched
+ * ahead. Each thread fills a table of its own. Cells without weights, which most roll-ups are of, go into compact sums
+ * (cell_sums.c) that become groups before anybody looks at these.
  * Everything that is kept is a sum, a minimum or a maximum of integers: no order, split or merge can change it. Means
  * and deviations are divided out at the very end. Cost: O(rows); 200 bytes a group. */
 #include "id/cell.h"
+#include "kernel/cell_sums.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 #include "rt/pool.h"
@@ -18,8 +19,15 @@
 
 typedef unsigned __int128 u128;
 
-enum { BLOCK = 64, ROWS_A_THREAD = 16384, WEIGHT_BITS = 10, HUNDRED = 10000, NO_MINIMUM = HUNDRED + 1 };
-enum { PARTS = 64, PART_ROWS = 1 << 15, PARTS_FROM = 1 << 18 }; /* rows that are worth sorting into parts */
+enum {
+    BLOCK = 64,
+    ROWS_A_THREAD = 16384,
+    THREADS_MAX = 256,
+    WEIGHT_BITS = 10,
+    HUNDRED = 10000,
+    NO_MINIMUM = HUNDRED + 1
+};
+static const int64_t SUM_ROWS_MAX = (int64_t)1 << 31; /* compact sums count in 32 bits */
 
 static const double WEIGHT_MAX = 1073741824.0; /* 2^30 */
 
@@ -46,8 +54,10 @@ typedef struct table {
 struct ucid_aggregate {
     ucid_allocator allocator;
     int threads, resolution;
-    table *tables;   /* [threads] */
-    uint32_t *order; /* groups of tables[0], ascending by key */
+    table *tables;         /* [threads] */
+    ucid_cell_sums **sums; /* [threads], each NULL until it is needed: rows that are not in tables yet, */
+    int64_t sum_rows;      /* at most this many */
+    uint32_t *order;       /* groups of tables[0], ascending by key */
     size_t order_count, order_capacity;
     int sorted; /* all groups are in tables[0] and order is theirs */
 };
@@ -73,7 +83,8 @@ static uint64_t hash_of(group_key key)
 
 static int grow_slots(const ucid_allocator *allocator, table *t)
 {
-    size_t count = t->slot_count != 0 ? 2 * t->slot_count : 256;
+    size_t count = 256;
+    while (count < 2 * (t->count + 1) || count <= t->slot_count) count *= 2;
     uint32_t *slots = ucid_allocate_zero(allocator, count, sizeof *slots);
     if (slots == NULL) return 0;
     for (size_t i = 0; i < t->count; i++) {
@@ -91,6 +102,7 @@ static int grow_slots(const ucid_allocator *allocator, table *t)
 static group *find(const ucid_allocator *allocator, table *t, group_key key)
 {
     size_t at = 0;
+    if (t->slot_count == 0 && t->count > 0 && !grow_slots(allocator, t)) return NULL;
     if (t->slot_count != 0) {
         at = hash_of(key) & (t->slot_count - 1);
         for (; t->slots[at] != 0; at = (at + 1) & (t->slot_count - 1)) {
@@ -205,88 +217,18 @@ static group_key row_key(const add_job *job, int64_t row)
     return text_key(job->text + job->offsets[row], (size_t)(job->offsets[row + 1] - job->offsets[row]));
 }
 
-/* A row on its way to a group: its cell, and score | confidence | grade, or NO_VALUE. */
-typedef struct packed_row {
-    uint64_t cell;
-    uint32_t value;
-} packed_row;
-
-enum { CONFIDENCE_SHIFT = 14, GRADE_SHIFT = 21, NO_VALUE = 1 << 24 };
-
-static uint32_t pack_row(const ucid_aggregate_rows *rows, int64_t i)
+/* Rows of weight 1: to compact sums first. 0: no memory. */
+static int add_cells(const add_job *job, int64_t range, int64_t first, int64_t end)
 {
-    double s = rows->score[i], c = rows->confidence != NULL ? rows->confidence[i] : 0.0;
-    int valid = rows->validity == NULL || (rows->validity[i >> 3] >> (i & 7) & 1);
-    if (!valid || !(s >= 0.0 && s <= 100.0) || !(c >= 0.0 && c <= 1.0)) return NO_VALUE;
-    uint32_t whole = (uint32_t)(int32_t)(s * 100.0 + 0.5), part = (uint32_t)(int32_t)(c * 100.0 + 0.5);
-    uint32_t grade = rows->grade != NULL && rows->grade[i] < 6 ? rows->grade[i] : (uint32_t)grade_of(whole);
-    return whole | part << CONFIDENCE_SHIFT | grade << GRADE_SHIFT;
-}
-
-static void accumulate_packed(group *g, uint32_t value)
-{
-    if (value == NO_VALUE) {
-        g->nulls++;
-        return;
-    }
-    uint32_t whole = value & ((1u << CONFIDENCE_SHIFT) - 1), part = value >> CONFIDENCE_SHIFT & 127u;
-    g->rows++;
-    g->grades[value >> GRADE_SHIFT]++;
-    if ((int32_t)whole < g->min) g->min = (int32_t)whole;
-    if ((int32_t)whole > g->max) g->max = (int32_t)whole;
-    g->weight += 1u << WEIGHT_BITS;
-    g->score += (uint64_t)whole << WEIGHT_BITS;
-    g->square += (uint64_t)whole * whole << WEIGHT_BITS;
-    g->confidence += (uint64_t)part << WEIGHT_BITS;
-}
-
-/* Work a part off. 0: no memory. */
-static int add_part(const ucid_allocator *allocator, table *t, const packed_row *rows, int count)
-{
-    for (int i = 0; i < count; i++) {
-        if (t->slot_count != 0 && i + 16 < count) {
-            __builtin_prefetch(&t->slots[hash_of((group_key){0, rows[i + 16].cell}) & (t->slot_count - 1)]);
-        }
-        group *g = find(allocator, t, (group_key){0, rows[i].cell});
-        if (g == NULL) return 0;
-        if (rows[i].cell == 0) {
-            g->nulls++;
-        } else {
-            accumulate_packed(g, rows[i].value);
-        }
-    }
-    return 1;
-}
-
-/* Rows [first, end) by way of parts. 0: no memory. */
-static int add_by_parts(const add_job *job, table *t, int64_t first, int64_t end)
-{
-    const ucid_allocator *allocator = &job->aggregate->allocator;
-    packed_row *rows = ucid_allocate(allocator, (size_t)PARTS * PART_ROWS, sizeof *rows);
-    int counts[PARTS] = {0}, complete = rows != NULL, resolution = job->aggregate->resolution;
-    for (int64_t i = first; complete && i < end; i++) {
-        uint64_t cell = ucid_cell_parent_bits(job->cells[i], resolution);
-        uint64_t part = (cell * 0x9e3779b97f4a7c15u) >> 58;
-        packed_row *to = &rows[part * PART_ROWS];
-        to[counts[part]++] = (packed_row){cell, pack_row(job->rows, i)};
-        if (counts[part] == PART_ROWS) {
-            complete = add_part(allocator, t, to, PART_ROWS);
-            counts[part] = 0;
-        }
-    }
-    for (int part = 0; complete && part < PARTS; part++) {
-        complete = add_part(allocator, t, &rows[part * PART_ROWS], counts[part]);
-    }
-    ucid_release(allocator, rows, (size_t)PARTS * PART_ROWS, sizeof *rows);
-    return complete;
-}
-
-/* Whether cells come in no order: few rows have the group of the row before. */
-static int is_shuffled(const add_job *job, int64_t first)
-{
-    int same = 0;
-    for (int64_t i = first + 1; i < first + 256; i++) same += same_key(row_key(job, i), row_key(job, i - 1));
-    return same < 128;
+    ucid_aggregate *a = job->aggregate;
+    if (a->sums[range] == NULL) a->sums[range] = ucid_cell_sums_new(&a->allocator, a->resolution);
+    if (a->sums[range] == NULL) return 0;
+    ucid_aggregate_rows rows = {.score = job->rows->score + first,
+                                .confidence = job->rows->confidence != NULL ? job->rows->confidence + first : NULL,
+                                .grade = job->rows->grade != NULL ? job->rows->grade + first : NULL,
+                                .validity = job->rows->validity};
+    if (rows.validity != NULL) rows.validity += first >> 3;
+    return ucid_cell_sums_add(a->sums[range], end - first, job->cells + first, &rows);
 }
 
 /* Blocks of rows: keys, then where to look, then the groups, each step fetching ahead for the next. */
@@ -295,10 +237,10 @@ static void add_range(void *ctx, int64_t range, int worker)
     (void)worker;
     const add_job *job = ctx;
     table *t = &job->aggregate->tables[range];
-    int64_t first = job->n / job->ranges * range,
-            end = range + 1 == job->ranges ? job->n : first + job->n / job->ranges;
-    if (job->cells != NULL && job->rows->weight == NULL && end - first >= PARTS_FROM && is_shuffled(job, first)) {
-        job->failed[range] = !add_by_parts(job, t, first, end);
+    int64_t length = (job->n / job->ranges) & ~(int64_t)7; /* ranges begin with a byte of validity */
+    int64_t first = length * range, end = range + 1 == job->ranges ? job->n : first + length;
+    if (job->cells != NULL && job->rows->weight == NULL) {
+        job->failed[range] = !add_cells(job, range, first, end);
         return;
     }
     group_key keys[BLOCK];
@@ -334,10 +276,106 @@ static void add_range(void *ctx, int64_t range, int worker)
     }
 }
 
+/* A compact sum as a group. */
+static group group_of(const ucid_cell_sum *sum)
+{
+    group g = {.key = {0, sum->cell}, .nulls = sum->nulls, .min = NO_MINIMUM, .max = -1};
+    for (int grade = 0; grade < 6; grade++) {
+        g.grades[grade] = sum->grades[grade];
+        g.rows += sum->grades[grade];
+    }
+    if (g.rows > 0) {
+        g.min = sum->min;
+        g.max = sum->max;
+    }
+    g.weight = (u128)(uint64_t)g.rows << WEIGHT_BITS;
+    g.score = (u128)sum->score << WEIGHT_BITS;
+    g.square = (u128)sum->square << WEIGHT_BITS;
+    g.confidence = (u128)sum->confidence << WEIGHT_BITS;
+    return g;
+}
+
+static int add_group(ucid_aggregate *a, const group *g)
+{
+    table *t = &a->tables[0];
+    if (t->count > 0 && same_key(t->groups[t->count - 1].key, g->key)) {
+        merge_group(&t->groups[t->count - 1], g);
+        return 1;
+    }
+    group *into = find(&a->allocator, t, g->key);
+    if (into != NULL) merge_group(into, g);
+    return into != NULL;
+}
+
+/* Compact sums become groups. They come in order: where there were no others, they are put one behind the other, and
+ * found by slots only once somebody asks. */
+static int collect(ucid_aggregate *a)
+{
+    ucid_cell_sums *list[THREADS_MAX];
+    int count = 0;
+    for (int i = 0; i < a->threads; i++) {
+        if (a->sums[i] != NULL) list[count++] = a->sums[i];
+    }
+    if (a->sum_rows == 0 || count == 0) return 1;
+    ucid_cell_places found;
+    size_t made = 0;
+    if (!ucid_cell_sums_take(list, count, &found)) return 0;
+    table *t = &a->tables[0];
+    int alone = t->count == 0, complete = 1;
+    void *groups = t->groups;
+    if (alone) {
+        complete = ucid_grow(&a->allocator, &groups, &t->capacity, found.count + 1, sizeof *t->groups);
+        t->groups = groups;
+    }
+    group lost = {.nulls = found.nowhere, .min = NO_MINIMUM, .max = -1};
+    if (complete && found.nowhere > 0) complete = add_group(a, &lost);
+    for (; complete && made < found.count; made++) {
+        group g = group_of(found.places[made].sum);
+        if (alone) {
+            t->groups[t->count++] = g;
+        } else {
+            complete = add_group(a, &g);
+        }
+    }
+    if (alone && t->slot_count != 0) {
+        ucid_release(&a->allocator, t->slots, t->slot_count, sizeof *t->slots);
+        t->slots = NULL;
+        t->slot_count = 0;
+    }
+    ucid_release(&a->allocator, found.places, found.capacity, sizeof *found.places);
+    for (int i = 0; i < count; i++) ucid_cell_sums_clear(list[i]);
+    a->sum_rows = 0;
+    return complete;
+}
+
+/* Rows of weight 1 are summed in pieces that compact sums can count. */
+static ucid_status add_rows(add_job *job, ucid_error *error);
+
+static ucid_status add_pieces(const add_job *job, ucid_error *error)
+{
+    ucid_status status = UCID_OK;
+    for (int64_t first = 0, count; first < job->n && status == UCID_OK; first += count) {
+        count = job->n - first < SUM_ROWS_MAX / 2 ? job->n - first : SUM_ROWS_MAX / 2;
+        ucid_aggregate_rows rows = *job->rows;
+        rows.score += first;
+        if (rows.confidence != NULL) rows.confidence += first;
+        if (rows.grade != NULL) rows.grade += first;
+        if (rows.validity != NULL) rows.validity += first / 8;
+        add_job piece = {.aggregate = job->aggregate, .n = count, .cells = job->cells + first, .rows = &rows};
+        status = add_rows(&piece, error);
+    }
+    return status;
+}
+
 static ucid_status add_rows(add_job *job, ucid_error *error)
 {
     ucid_aggregate *a = job->aggregate;
-    int failed[256] = {0}, any = 0;
+    if (job->cells != NULL && job->rows->weight == NULL) {
+        if (job->n > SUM_ROWS_MAX / 2) return add_pieces(job, error);
+        if (a->sum_rows + job->n > SUM_ROWS_MAX && !collect(a)) return ucid_fail_memory(error, "groups", sizeof(group));
+        a->sum_rows += job->n;
+    }
+    int failed[THREADS_MAX] = {0}, any = 0;
     job->failed = failed;
     job->ranges = job->n / ROWS_A_THREAD + 1 < a->threads ? (int)(job->n / ROWS_A_THREAD + 1) : a->threads;
     a->sorted = 0;
@@ -369,15 +407,17 @@ ucid_status ucid_aggregate_new(const ucid_aggregate_options *options, ucid_aggre
     }
     ucid_allocator allocator = ucid_allocator_or_default(options->allocator);
     ucid_aggregate *a = ucid_allocate_zero(&allocator, 1, sizeof *a);
-    int threads = options->threads < 256 ? options->threads : 256;
+    int threads = options->threads < THREADS_MAX ? options->threads : THREADS_MAX;
     table *tables = ucid_allocate_zero(&allocator, (size_t)threads, sizeof *tables);
-    if (a == NULL || tables == NULL) {
+    ucid_cell_sums **sums = ucid_allocate_zero(&allocator, (size_t)threads, sizeof *sums);
+    if (a == NULL || tables == NULL || sums == NULL) {
         ucid_release(&allocator, a, 1, sizeof *a);
+        ucid_release(&allocator, sums, (size_t)threads, sizeof *sums);
         ucid_release(&allocator, tables, (size_t)threads, sizeof *tables);
         return ucid_fail_memory(error, "an aggregate", sizeof *a);
     }
     *a = (ucid_aggregate){
-        .allocator = allocator, .threads = threads, .resolution = options->resolution, .tables = tables};
+        .allocator = allocator, .threads = threads, .resolution = options->resolution, .tables = tables, .sums = sums};
     *aggregate = a;
     return UCID_OK;
 }
@@ -393,7 +433,11 @@ void ucid_aggregate_free(ucid_aggregate *a)
 {
     if (a == NULL) return;
     ucid_allocator allocator = a->allocator;
-    for (int i = 0; i < a->threads; i++) table_close(&allocator, &a->tables[i]);
+    for (int i = 0; i < a->threads; i++) {
+        table_close(&allocator, &a->tables[i]);
+        ucid_cell_sums_free(a->sums[i]);
+    }
+    ucid_release(&allocator, a->sums, (size_t)a->threads, sizeof *a->sums);
     ucid_release(&allocator, a->tables, (size_t)a->threads, sizeof *a->tables);
     ucid_release(&allocator, a->order, a->order_capacity, sizeof *a->order);
     ucid_release(&allocator, a, 1, sizeof *a);
@@ -482,11 +526,12 @@ ucid_status ucid_aggregate_add_states(ucid_aggregate *a, int64_t n, const uint64
 
 static int merge_table(ucid_aggregate *a, const table *from)
 {
+    group *into = NULL; /* neighbours often have the same */
     for (size_t i = 0; i < from->count; i++) {
         const group *g = &from->groups[i];
         group_key key = g->key;
         if (a->resolution != UCID_AGGREGATE_TEXT) key.low = ucid_cell_parent_bits(key.low, a->resolution);
-        group *into = find(&a->allocator, &a->tables[0], key);
+        if (into == NULL || !same_key(into->key, key)) into = find(&a->allocator, &a->tables[0], key);
         if (into == NULL) return 0;
         merge_group(into, g);
     }
@@ -501,6 +546,7 @@ ucid_status ucid_aggregate_merge(ucid_aggregate *a, ucid_aggregate *from, ucid_e
                          from->resolution, a->resolution);
     }
     a->sorted = 0;
+    if (!collect(from)) return ucid_fail_memory(error, "groups", from->tables[0].count * sizeof(group));
     for (int i = 0; i < from->threads; i++) {
         if (!merge_table(a, &from->tables[i])) {
             return ucid_fail_memory(error, "groups", a->tables[0].count * sizeof(group));
@@ -539,6 +585,7 @@ static int is_before(group_key a, group_key b) { return a.high != b.high ? a.hig
 ucid_status ucid_aggregate_sort(ucid_aggregate *a, int64_t *groups, ucid_error *error)
 {
     table *all = &a->tables[0];
+    if (!collect(a)) return ucid_fail_memory(error, "groups", all->count * sizeof(group));
     for (int i = 1; !a->sorted && i < a->threads; i++) {
         if (!merge_table(a, &a->tables[i])) return ucid_fail_memory(error, "groups", all->count * sizeof(group));
         table_close(&a->allocator, &a->tables[i]);
