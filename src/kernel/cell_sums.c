@@ -224,7 +224,7 @@ static int find_values(const ucid_aggregate_rows *rows, int64_t first, int n, ui
     }
     for (int i = 0; rows->validity != NULL && i < n; i++) {
         int64_t row = first + i;
-        uint32_t null = (rows->validity[row >> 3] >> (row & 7) & 1u) ^ 1u;
+        uint32_t null = (uint32_t)(rows->validity[row >> 3] >> (row & 7) & 1) ^ 1u;
         missing |= null;
         values[i] |= null << NULL_BIT;
     }
