@@ -196,7 +196,7 @@ static ucid_status read_by(group_source *self, const char *const *names, ucid_er
         k->type = view.storage_type;
         if (is_text(view.type) || view.type == NANOARROW_TYPE_NA) {
             k->kind = KEY_TEXT;
-        } else if (column->dictionary == NULL && arrow_is_whole(view.storage_type) &&
+        } else if (column->dictionary == NULL && arrow_is_whole((int)view.storage_type) &&
                    view.type != NANOARROW_TYPE_DECIMAL32 && view.type != NANOARROW_TYPE_DECIMAL64) {
             k->kind = KEY_WHOLE;
         } else if (column->dictionary == NULL &&
@@ -230,7 +230,7 @@ static ucid_status read_of(group_source *self, const char *of, ucid_error *error
     struct ArrowSchemaView view;
     ucid_status status = arrow_check_numbers(column, column->name, error);
     if (status == UCID_OK && ArrowSchemaViewInit(&view, column, NULL) == NANOARROW_OK) {
-        self->whole = arrow_is_whole(view.type) && view.type != NANOARROW_TYPE_UINT64;
+        self->whole = arrow_is_whole((int)view.type) && view.type != NANOARROW_TYPE_UINT64;
     }
     return status;
 }

@@ -192,7 +192,7 @@ static void find_parents(const uint64_t *cells, int n, int resolution, uint64_t 
 static void find_hundredths(const double *values, int n, double most, uint32_t *hundredths)
 {
     for (int i = 0; i < n; i++) {
-        double value = values[i], fits = (value >= 0.0) & (value <= most) ? value : MISSING / 100.0;
+        double value = values[i], fits = ((value >= 0.0) & (value <= most)) ? value : MISSING / 100.0;
         hundredths[i] = (uint32_t)(int32_t)(fits * 100.0 + 0.5);
     }
 }
