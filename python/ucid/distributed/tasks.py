@@ -45,6 +45,7 @@ class Pool(Protocol):
     def submit(self, function: Function, given: Sequence[tuple[Any, int]]) -> list[Any]:
         """Give tasks out, a value and the number of its attempt each; from the second attempt on, to another worker where the
         engine lets that be said."""
+        ...
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
         """Those of the handles that have ended; waits for the first."""
