@@ -11,6 +11,7 @@ import modin.pandas as mpd  # noqa: E402
 from distributed import Client  # noqa: E402
 
 import ucid.distributed as distributed  # noqa: E402
+import ucid.distributed.modin  # noqa: E402, F401  (mdf.ucid, also where ucid.distributed was imported before Modin)
 
 from .clusters import DASK_OPTIONS, GROUPS, LEVELS, TIME, same
 

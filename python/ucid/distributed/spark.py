@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
-from pyspark.sql.types import DoubleType, IntegerType, LongType, ShortType, StringType, StructField, StructType
+from pyspark.sql.types import BinaryType, DoubleType, IntegerType, LongType, ShortType, StringType, StructField, StructType
 
 from ucid.distributed.plan import Plan
 from ucid.distributed.sql import sql_functions
@@ -15,7 +15,7 @@ from ucid.distributed.sql import sql_functions
 __all__ = ["apply", "from_table", "names", "read", "register", "repartition", "select", "shrink"]
 
 _TYPES = {pa.string(): StringType(), pa.float64(): DoubleType(), pa.int64(): LongType(), pa.int32(): IntegerType(),
-          pa.uint8(): ShortType()}  # fmt: skip
+          pa.uint8(): ShortType(), pa.binary(): BinaryType()}  # fmt: skip
 # Spark 4.2.0 waits for ever for a Python function over a columnar source unless this is false (SPARK-58241).
 _COLUMNAR_INPUT = "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled"
 
