@@ -101,7 +101,8 @@ def score(options):
     if not made:
         made = [{"program": "ucid", "error": failure}]
     found, failure = lines_of([RIVALS, SOURCE / "bench/rivals/network_scores.py", options.build / "libucid.so", extract])
-    made += [{"program": row.get("program") or row.get("what", "rival"), **row} for row in found if "wall_s" in row]
+    made += [{"program": f"streets to scores: {row['who']}" + (f", threads {row['threads']}" if "threads" in row else ""), **row}
+             for row in found if "wall_s" in row]  # fmt: skip
     made += [{"program": "pandana, cityseer", "error": failure}] if failure else []
     return made, {"work": 1.0, "what": f"1 M places of {Path(extract).name}, Parquet to Parquet"}
 
@@ -120,6 +121,9 @@ def of_program(script, what, environment=RIVALS):
 
     def runner(options):
         found, failure = lines_of([environment, SOURCE / f"bench/rivals/{script}.py", options.build / "libucid.so"])
+        for row in found:
+            if "order" in row:
+                row["program"] += f", {row['order']}"
         return [*found, *([{"program": script, "error": failure}] if failure else [])], {"what": what, "work": 1.0}
 
     return runner

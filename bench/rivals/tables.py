@@ -72,7 +72,7 @@ def with_ucid(job, path, ucid):
 
     folder = tempfile.mkdtemp(dir="/dev/shm")
     out = f"{folder}/out.arrow"
-    words = ["copy", path, "-o", out] if job == "read" else ["aggregate", path, "-o", out, "--to", "city"]
+    words = ["copy", path, "-o", out] if job == "read" else ["aggregate", path, "-o", out, "--by", "city", "--agg", "mean"]
     try:
         yield
         subprocess.run([ucid, *words, "--threads", str(THREADS), "--quiet"], check=True)
@@ -84,7 +84,7 @@ def with_ucid(job, path, ucid):
         os.rmdir(folder)
     if job == "read":
         yield digest_of_read(len(table), pc.sum(table["score"]).as_py())
-    yield digest_of_mean(zip(table["city"].to_pylist(), table["score"].to_pylist()))
+    yield digest_of_mean(zip(table["city"].to_pylist(), table["mean"].to_pylist()))
 
 
 def with_polars(job, path, _):
