@@ -341,9 +341,9 @@ static void band_draw(const scene *s, const digest *d, int i, double x, double y
     cairo_set_line_width(s->cr, u);
     ink(s, s->theme->ink, 0.15);
     cairo_stroke(s->cr);
-    double bar = 78 * u * (double)b->count / (double)most;
+    double bar = 72 * u * (double)b->count / (double)most;
     ink(s, s->theme->track, 1);
-    rounded(s, x + width - 122 * u, y - 13 * u, fmax(bar, 2 * u), 17 * u, fmin(3 * u, fmax(bar, 2 * u) / 2));
+    rounded(s, x + width - 116 * u, y - 13 * u, fmax(bar, 2 * u), 17 * u, fmin(3 * u, fmax(bar, 2 * u) / 2));
     cairo_fill(s->cr);
     ink(s, s->theme->ink, 1);
     font(s, 14, 1);
@@ -353,7 +353,7 @@ static void band_draw(const scene *s, const digest *d, int i, double x, double y
     font(s, 12.5, 0);
     text_put(s, x + width - 49 * u, y, 1, text);
     ink(s, s->theme->soft, 1);
-    text_put(s, x + 104 * u, y, 0, b->range);
+    text_put(s, x + 98 * u, y, 0, b->range);
     double share = d->places > 0 ? 100.0 * (double)b->count / (double)d->places : 0;
     snprintf(text, sizeof text, "%.0f %%", floor(share + 0.5));
     text_put(s, x + width, y, 1, text);
