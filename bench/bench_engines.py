@@ -2,8 +2,9 @@
 
     python bench/bench_engines.py [--rows 2000000] [--engines local,dask,ray,spark,modin] [--rounds 3]
 
-    file      Parquet -> score (which makes the identifiers too) -> Parquet, beside two identity passes in the same batch
-              format: over the input, and over what the plan wrote, so with the same bytes to write
+    file      Parquet -> score (which makes the identifiers too) -> Parquet, as a collection with distributed.write, and as a job;
+              beside two identity passes in the same batch format with the engine's own writer: over the input, and over what the
+              plan wrote, so with the same columns to write
     memory    most that one worker held during the passes, MiB, and by how much it grew from the first round to the last
     warm      scoring 1 M points that the cluster holds already
     rollup    R9, R7, R5, city, country of the scored file, beside reading the same columns
@@ -45,6 +46,7 @@ import pyarrow.parquet as pq  # noqa: E402
 
 import ucid  # noqa: E402
 import ucid.distributed as distributed  # noqa: E402
+from ucid.distributed import jobs, tasks  # noqa: E402
 
 LEVELS = ["r9", "r7", "r5", "city", "country"]
 TIME = "2026W01T12"
@@ -83,6 +85,9 @@ class Local:
             for batch in data:
                 writer.write_batch(batch)
 
+    def pool(self):
+        return tasks.open_pool("local", workers=2)
+
     def held(self, table):
         return table
 
@@ -111,6 +116,9 @@ class Dask(Local):
 
     def write(self, data, path):
         data.to_parquet(path, write_index=False)
+
+    def pool(self):
+        return tasks.open_pool("dask", self.client.scheduler.address)
 
     def held(self, table):
         import dask.dataframe as dd
@@ -150,6 +158,9 @@ class Ray(Local):
     def write(self, data, path):
         data.write_parquet(str(path))
 
+    def pool(self):
+        return tasks.open_pool("ray")
+
     def held(self, table):
         return self.ray.data.from_arrow([table.slice(part * 250_000, 250_000) for part in range(4)])
 
@@ -178,6 +189,9 @@ class Spark(Local):
 
     def write(self, data, path):
         data.write.parquet(str(path))
+
+    def pool(self):
+        return tasks.open_pool("spark")
 
     def held(self, table):
         data = self.spark.createDataFrame(table).repartition(4).cache()
@@ -293,15 +307,19 @@ def bench(name, folder, rounds):
     engine = ENGINES[name]()
     adapter = distributed._choose.adapter(name)
     score = lambda data: adapter.apply(data, distributed.Plan.score(index=index, timestamp=TIME))  # noqa: E731
+    pool = engine.pool()
+    job = lambda out: jobs.over_files("score", distributed.Plan.score(index=index, timestamp=TIME), [str(folder / "places")], out)  # noqa: E731
     passes = {
         "identity": lambda out: engine.write(engine.identity(engine.read(folder / "places")), out),
-        "score": lambda out: engine.write(score(engine.read(folder / "places")), out),
+        "score": lambda out: distributed.write(score(engine.read(folder / "places")), out),
+        "job": lambda out: job(out).run(pool=pool),
         "identity_of_output": lambda out: engine.write(engine.identity(engine.read(folder / f"scored-{name}")), out),
     }
     seconds, memory = {key: [] for key in passes}, {key: [] for key in passes}
     passes["score"](folder / f"scored-{name}")  # warm
-    passes["identity"](folder / "out")
-    shutil.rmtree(folder / "out")
+    for key in ("identity", "job"):
+        passes[key](folder / "out")
+        shutil.rmtree(folder / "out")
     for _ in range(rounds):
         for key, work in passes.items():
             with Memory() as held:
@@ -311,6 +329,7 @@ def bench(name, folder, rounds):
     middle = {key: statistics.median(values) for key, values in seconds.items()}
     result = {"engine": name, **{f"{key}_s": value for key, value in middle.items()},
               "ratio": middle["score"] / middle["identity"], "ratio_of_output": middle["score"] / middle["identity_of_output"],
+              "job_ratio": middle["job"] / middle["identity"],
               "memory_mib": {key: max(values) for key, values in memory.items()},
               "growth_mib": memory["score"][-1] - memory["score"][0], "load": os.getloadavg()[0]}  # fmt: skip
 
@@ -327,6 +346,7 @@ def bench(name, folder, rounds):
     result["rollup_ratio"] = result["rollup_s"] / result["read_s"]
     if name == "spark" and os.environ.get("UCID_PYPI"):
         result["udf"] = engine.udf(engine.read(folder / "places").limit(200_000).cache())
+    pool.close()
     engine.stop()
     return result
 
@@ -353,7 +373,7 @@ def main():
             row = {"rows": given.rows, **json.loads(line)}
             print(json.dumps(row), flush=True)
             print(f"{name:6} identity {row['identity_s']:7.2f} s  score {row['score_s']:7.2f} s  {row['ratio']:5.2f} x"
-                  f" ({row['ratio_of_output']:.2f} x of the same output)  1 M warm {row['warm_1m_s']:6.2f} s"
+                  f" ({row['ratio_of_output']:.2f} x of the same output), as a job {row['job_s']:7.2f} s {row['job_ratio']:.2f} x  1 M warm {row['warm_1m_s']:6.2f} s"
                   f"  roll-up {row['rollup_ratio']:.2f} x its read", file=sys.stderr)  # fmt: skip
             shutil.rmtree(Path(folder) / f"scored-{name}")
 

@@ -8,8 +8,10 @@ import hashlib
 import os
 import sys
 
+import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from conftest import BUILD
 
@@ -89,6 +91,14 @@ def same(table, key="id"):
             for buffer in pa.concat_arrays([array.slice(0, 0), array]).buffers()[1:]:
                 digest.update(buffer or b"")
     return digest.hexdigest()
+
+
+def table(output):
+    """Rows of the Parquet files of an output, but for what a job keeps beside them."""
+    files, path = fsspec.url_to_fs(str(output))
+    files.invalidate_cache()
+    names = sorted(name for name in files.find(path) if name.endswith(".parquet") and "/_ucid" not in name)
+    return pa.concat_tables([pq.read_table(pa.BufferReader(files.cat_file(name))) for name in names])
 
 
 LEVELS = ["r9", "r7", "r5", "city", "country"]

@@ -22,7 +22,7 @@ from ucid.distributed import jobs, storage, tasks
 from ucid.distributed.plan import Plan
 from ucid.errors import UCIDConfigError
 
-from .clusters import same, spark_session, start_ray
+from .clusters import GROUPS, same, spark_session, start_ray, table
 
 CHUNK = 200_000  # bytes: some dozen parts
 
@@ -33,13 +33,6 @@ def digests(output):
     files.invalidate_cache()
     names = [name for name in files.find(path) if "/_ucid" not in name]
     return {name.rsplit("/", 1)[-1]: hashlib.sha256(files.cat_file(name)).hexdigest() for name in names}
-
-
-def table(output):
-    """Rows of an output."""
-    files, path = fsspec.url_to_fs(str(output))
-    names = sorted(name for name in files.find(path) if "/_ucid" not in name)
-    return pa.concat_tables([pq.read_table(pa.BufferReader(files.cat_file(name))) for name in names])
 
 
 def scoring(files, town, output, **options):
@@ -85,6 +78,9 @@ def _on(pool, files, town, expected, undisturbed, tmp_path):
     for level in ("r7", "r5", "city", "country"):
         here = ucid.aggregate(table(tmp_path / "scores"), level)
         assert pq.read_table(tmp_path / "sums" / f"{level}.parquet").replace_schema_metadata(None).equals(here)
+    groups = jobs.aggregate([str(tmp_path / "scores")], str(tmp_path / "groups.parquet"), **GROUPS, chunk_bytes=CHUNK)
+    groups.run(pool=pool)
+    assert pq.read_table(tmp_path / "groups.parquet").equals(ucid.aggregate(table(tmp_path / "scores"), **GROUPS))
 
 
 def test_every_store_gives_the_same_bytes(store, files, town, undisturbed):
@@ -185,6 +181,12 @@ def test_the_program_runs_jobs(files, town, zones, expected, tmp_path, monkeypat
     words = ["join", "-i", files, "-o", tmp_path / "joined", "--zones", zones, "--columns", "name,people", "--workers", 1]
     assert run(BUILD / "ucid", "distributed", *words, check=False).returncode == 1  # some rows have no place
     assert same(table(tmp_path / "joined")) == expected["join"]
+    words = ["aggregate", "-i", files, "-o", tmp_path / "groups", "--by", "city", "--agg", "rows,max,p50", "--of", "id", "--workers", 1]
+    run(BUILD / "ucid", "distributed", *words)
+    rows = pq.read_table(files)
+    groups = pq.read_table(tmp_path / "groups" / "groups.parquet")
+    assert groups.equals(ucid.aggregate(rows, by="city", agg="rows,max,p50", of="id"))
+    assert run(BUILD / "ucid", "distributed", *words, "--weight", "id", check=False).returncode == 2
     words = ["create", "-i", files, "-o", tmp_path / "made", "--context", "15MIN", "--json", "--workers", 1]
     told = run(BUILD / "ucid", "distributed", *words, check=False)
     assert told.returncode == 1 and json.loads(told.stdout)["rows"] == table(tmp_path / "made").num_rows

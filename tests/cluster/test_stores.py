@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import uuid
 
 import duckdb
 import fsspec
@@ -10,9 +11,10 @@ import pytest
 
 import ucid
 import ucid.distributed as distributed
+from ucid.errors import UCIDConfigError
 from ucid.grids import cell_to_parent
 
-from .clusters import DASK_OPTIONS, LEVELS, levels_of, same, spark_session, start_ray
+from .clusters import DASK_OPTIONS, LEVELS, levels_of, same, spark_session, start_ray, table
 from .servers import KEY, REGION, SECRET, connectors
 
 WORKERS = (1, 4) if os.environ.get("UCID_LONG") else (2,)
@@ -97,14 +99,16 @@ def engine(request, everywhere):
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "hdfs"])
-def test_every_engine_reads_every_store(engine, scheme, everywhere, town, zones, expected):
+def test_every_engine_reads_and_writes_every_store(engine, scheme, everywhere, town, zones, expected):
+    """And writes to it, and reads that."""
     name, whole = engine
     uri = everywhere[0][scheme]
-    scored = distributed.score(uri, index=town, engine=name)
-    table = whole(scored)
-    assert same(table) == expected["score"]
-    sums = distributed.aggregate(table if name == "local" else scored, LEVELS)  # a stream is read once
-    assert same(whole(sums), "key") == expected["levels"]
+    scores = f"{uri}-{uuid.uuid4().hex}"
+    distributed.write(distributed.score(uri, index=town, engine=name), scores)
+    assert same(table(scores)) == expected["score"]
+    with pytest.raises(UCIDConfigError, match="holds files"):
+        distributed.write(distributed.score(uri, index=town, engine=name), scores)
+    assert same(whole(distributed.aggregate(scores, LEVELS, engine=name)), "key") == expected["levels"]
     assert same(whole(distributed.join(uri, zones, engine=name))) == expected["join"]
 
 

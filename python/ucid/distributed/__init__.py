@@ -43,6 +43,7 @@ __all__ = [
     "repartition",
     "score",
     "scorer_pool",
+    "write",
 ]
 
 _HOME_OF = {"UCIDDaskClient": "dask", "UCIDScorer": "ray", "scorer_pool": "ray"}
@@ -144,6 +145,30 @@ def repartition(data: Any, by: str, *, resolution: int = 5, parts: int | None = 
             raise UCIDConfigError(f"no column '{by}'; there are {', '.join(adapter.names(data))}")
         data = adapter.apply(data, Plan.parent(resolution))
     return adapter.repartition(data, by, parts)
+
+
+def write(data: Any, folder: str | os.PathLike[str], *, compression: str = "snappy") -> None:
+    """Rows of a collection as Parquet files of a folder, by the engine's own writer; what is lazy is computed.
+
+    The engine's own call writes the same rows. This one tells its writer not to look for repetition where there is none, which
+    halves its work on identifiers and coordinates.
+
+    Parameters
+    ----------
+    data : collection of an engine, table that speaks Arrow
+    folder : path or URI
+        There may be none yet, or an empty one.
+    compression : {"snappy", "zstd", "lz4", "gzip"}
+
+    Raises
+    ------
+    UCIDConfigError
+        The folder holds files.
+    """
+    name = os.fspath(folder)
+    if _choose.holds_files(name):
+        raise UCIDConfigError(f"{name} holds files already", code="OUTPUT_EXISTS")
+    _choose.adapter(_choose.engine_of(data)).write(data, name, compression)
 
 
 # A tree of states: of each partition, of so many partitions, of all.

@@ -62,11 +62,20 @@ def _parser() -> argparse.ArgumentParser:
     grid.add_argument("--bbox", action="append", type=_box, metavar="S,W,N,E", help="min_lat,min_lon,max_lat,max_lon")
     join = commands.add_parser("join", parents=[files, replace, common], help="find the zone of each place")
     join.add_argument("--zones", required=True, metavar="URI", help="file of zones that every worker can read")
-    join.add_argument("--columns", metavar="NAMES", help="of the zones: name,people; all texts and numbers")
-    sums = commands.add_parser("aggregate", parents=[files, common], help="roll scores up")
-    sums.add_argument("--to", required=True, metavar="LEVELS", help="r7,r5,city,region,country: one or more")
-    sums.add_argument("--weight", metavar="NAME", help="column of weights")
+    join.add_argument("--columns", type=_names, metavar="NAMES", help="of the zones: name,people; all texts and numbers")
+    sums = commands.add_parser("aggregate", parents=[files, common], help="roll scores up, or any numbers by any columns")
+    groups = sums.add_mutually_exclusive_group(required=True)
+    groups.add_argument("--to", type=_names, metavar="LEVELS", help="r7,r5,city,region,country: one or more")
+    groups.add_argument("--by", type=_names, metavar="NAMES", help="columns whose values make the groups")
+    sums.add_argument("--weight", metavar="NAME", help="with --to: column of weights")
+    sums.add_argument("--agg", type=_names, metavar="NAMES", help="with --by: count, rows, nulls, sum, mean, std, var, min, max, "
+                      "median, p0 to p100; mean")  # fmt: skip
+    sums.add_argument("--of", metavar="NAME", help="with --by: column of numbers; score")
     return parser
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",")
 
 
 def _size(text: str) -> int:
@@ -102,7 +111,7 @@ def _job(given: argparse.Namespace) -> jobs.Job:
     elif given.command == "create":
         plan = Plan.create(context=given.context, **options)
     elif given.command == "join":
-        plan = Plan.join(given.zones, columns=given.columns and given.columns.split(","), **options)
+        plan = Plan.join(given.zones, columns=given.columns, **options)
     elif given.command == "grid":
         areas = list(given.bbox or [])
         if given.cities:
@@ -114,8 +123,11 @@ def _job(given: argparse.Namespace) -> jobs.Job:
         options["checkpoint"] = given.checkpoint
         return jobs.grid(areas, given.output, given.context, index=index, **options)
     else:
-        return jobs.aggregate(given.input, given.output, given.to.split(","), checkpoint=given.checkpoint,
-                              chunk_bytes=given.chunk, weight=given.weight)  # fmt: skip
+        if strange := [name for name in (("agg", "of") if given.to else ("weight",)) if getattr(given, name)]:
+            raise UCIDConfigError(f"--{strange[0]} does not go with --{'to' if given.to else 'by'}")
+        options = {name: getattr(given, name) for name in ("weight", "agg", "of") if getattr(given, name)}
+        return jobs.aggregate(given.input, given.output, given.to, by=given.by, checkpoint=given.checkpoint,
+                              chunk_bytes=given.chunk, **options)  # fmt: skip
     return jobs.over_files(given.command, plan, given.input, given.output, checkpoint=given.checkpoint, chunk_bytes=given.chunk)
 
 

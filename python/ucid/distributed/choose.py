@@ -20,7 +20,7 @@ from typing import Any
 from ucid.errors import UCIDConfigError, UCIDDataError
 from ucid.indexes import _keep
 
-__all__ = ["ENGINES", "adapter", "choose", "engine_of", "hold", "is_path", "listed", "measure"]
+__all__ = ["ENGINES", "adapter", "choose", "engine_of", "hold", "holds_files", "is_path", "listed", "measure"]
 
 # Engine: module that must be there, and the extra that brings it.
 ENGINES = {"local": "pyarrow", "dask": "dask.dataframe", "ray": "ray.data", "spark": "pyspark.sql", "modin": "modin.pandas"}
@@ -83,6 +83,16 @@ def hold(paths: Sequence[str]) -> None:
             import fsspec
 
             _keep(fsspec.url_to_fs(path)[0])
+
+
+def holds_files(folder: str) -> bool:
+    """Whether there is anything below a folder."""
+    import fsspec
+
+    files, path = fsspec.url_to_fs(folder)
+    _keep(files)
+    files.invalidate_cache()
+    return bool(files.find(path))
 
 
 def measure(paths: Sequence[str | os.PathLike[str]]) -> int:

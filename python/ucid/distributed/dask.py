@@ -13,9 +13,10 @@ from distributed import Client
 
 from ucid import distributed
 from ucid.distributed.accessor import Accessor
+from ucid.distributed.parquet import settings
 from ucid.distributed.plan import Plan
 
-__all__ = ["DaskAccessor", "UCIDDaskClient", "apply", "from_table", "names", "read", "repartition", "select", "shrink"]
+__all__ = ["DaskAccessor", "UCIDDaskClient", "apply", "from_table", "names", "read", "repartition", "select", "shrink", "write"]
 
 
 def read(paths: Sequence[str]) -> Any:
@@ -39,6 +40,11 @@ def _meta(given: Any, plan: Plan) -> Any:
 def from_table(table: pa.Table, parts: int) -> Any:
     """A table of this process as the engine's collection."""
     return dd.from_pandas(table.to_pandas(), npartitions=parts, sort=False)
+
+
+def write(data: Any, folder: str, compression: str) -> None:
+    """A file of each partition."""
+    data.to_parquet(folder, write_index=False, **settings(compression))
 
 
 def names(data: Any) -> list[str]:

@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ import ucid
 from ucid.distributed import storage, tasks
 from ucid.distributed.areas import area_table
 from ucid.distributed.manifest import Manifest, record
+from ucid.distributed.parquet import settings
 from ucid.distributed.plan import Plan
 from ucid.errors import UCIDConfigError, UCIDDataError, UCIDError
 
@@ -88,10 +89,8 @@ def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterato
 
 def _parquet(groups: Iterable[pa.Table], schema: pa.Schema, digest: str) -> bytes:
     out = io.BytesIO()
-    plain = {"ucid", "h3"}  # numbers and identifiers seldom repeat: hashing them costs more than it saves
-    texts = [one.name for one in schema if one.name not in plain and not pa.types.is_floating(one.type)]
     schema = schema.with_metadata({**(schema.metadata or {}), b"ucid:plan": digest.encode()})
-    with pq.ParquetWriter(out, schema, compression="zstd", compression_level=1, use_dictionary=texts) as writer:
+    with pq.ParquetWriter(out, schema, **settings("zstd", 1)) as writer:
         for group in groups:
             writer.write_table(group.replace_schema_metadata(schema.metadata), row_group_size=GROUP_ROWS)
     return out.getvalue()
@@ -133,7 +132,7 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
         stream = plan.on_threads(1).stream(rows.to_reader())
         schema = stream.schema.with_metadata(rows.schema.metadata)
         levels = spec.get("levels")
-        if levels:
+        if levels is not None:
             whole = pa.Table.from_batches(counted(stream), stream.schema)
             files = [_parquet(_row_groups(one.to_batches(), one.schema), one.schema, plan.digest())
                      for one in (_level(whole.replace_schema_metadata(schema.metadata), level) for level in levels)]  # fmt: skip
@@ -212,13 +211,22 @@ def _absolute(uri: str | os.PathLike[str]) -> str:
     return text.rstrip("/") if "://" in text else os.path.abspath(text)
 
 
+class Sums(NamedTuple):
+    """What becomes of the states of parts: the plans of a tree, and its files; a roll-up has one a level, groups have one."""
+
+    merge: Plan
+    finish: Plan
+    files: list[str]
+    levels: list[str] | None = None
+
+
 @dataclass
 class Job:
     """A job that is planned: parts, and where they go. :meth:`run` does it."""
 
     manifest: Manifest
     plan: Plan  # of each part
-    levels: dict[str, str] = field(default_factory=dict)  # of a roll-up: level and its file
+    sums: Sums | None = None  # where parts become states
 
     def run(
         self, engine: str = "local", cluster: str | None = None, *, pool: tasks.Pool | None = None, workers: int | None = None,
@@ -292,7 +300,7 @@ class Job:
 
             parts = [{**part, "plan": self.plan} for part in manifest.parts]
             done = round_of(parts, True)
-            finished = self._merge([part for part in parts if part["name"] in done], round_of) if self.levels else done
+            finished = self._merge([part for part in parts if part["name"] in done], round_of) if self.sums else done
         finally:
             if own:
                 opened.close()
@@ -307,9 +315,10 @@ class Job:
     def _merge(
         self, parts: list[dict[str, Any]], round_of: Callable[[list[dict[str, Any]], bool], dict[str, dict[str, Any]]]
     ) -> dict[str, dict[str, Any]]:
-        """States of parts to states of all, BRANCHES at a time; then a file of each level, and its record."""
+        """States of parts to states of all, BRANCHES at a time; then the results, and their record."""
+        assert self.sums is not None
+        merge, finish, files, levels = self.sums
         states = f"{self.manifest.checkpoint}/states"
-        levels = list(self.levels)
         sources = [part["files"][0] for part in parts]
         depth = 0
         while len(sources) > 1:
@@ -317,14 +326,12 @@ class Job:
             names = [f"merge-{depth}-{i:06d}" for i in range(-(-len(sources) // BRANCHES))]
             merged: list[dict[str, Any]] = [
                 {"name": name, "files": [f"{states}/{name}.parquet"], "sources": sources[i * BRANCHES : (i + 1) * BRANCHES],
-                 "plan": Plan.aggregate(levels, "merge")} for i, name in enumerate(names)
+                 "plan": merge} for i, name in enumerate(names)
             ]  # fmt: skip
             round_of(merged, False)
             sources = [one["files"][0] for one in merged]
         if not sources:
             return {}
-        finish = Plan.aggregate(levels, "finish")
-        files = list(self.levels.values())
         return round_of([{"name": "finish", "files": files, "sources": sources, "levels": levels, "plan": finish}], False)
 
     def _report(
@@ -437,27 +444,38 @@ def grid(
 
 
 def aggregate(
-    inputs: Sequence[str], output: str, to: Sequence[str], *, checkpoint: str | None = None, chunk_bytes: int | None = None,
-    **options: Any,
+    inputs: Sequence[str], output: str, to: Sequence[str] | None = None, *, by: Sequence[str] | None = None,
+    checkpoint: str | None = None, chunk_bytes: int | None = None, **options: Any,
 ) -> Job:  # fmt: skip
-    """Scored rows rolled up to levels, in one pass over the rows: states of each part, merged in a tree.
+    """Scored rows rolled up to levels, or any numbers by any columns, in one pass over the rows: states of each part, merged
+    in a tree. Options of :func:`ucid.aggregate`.
 
     Parameters
     ----------
     output : str
-        Folder, which gets one file a level, ``r7.parquet``; or for one level a name that ends with ``.parquet``.
+        Folder, which gets one file a level, ``r7.parquet``, or ``groups.parquet``; or for one of them a name that ends with
+        ``.parquet``.
     to : sequence of {"r0" .. "r15", "city", "region", "country"}
+    by : sequence of str
+        Instead of ``to``: columns whose values make the groups, with ``agg`` and ``of``.
     """
-    levels = [to] if isinstance(to, str) else list(to)
+    if (to is None) == (by is None):
+        raise UCIDConfigError("either to or by says what makes the groups")
     output = _absolute(output)
     single = output.endswith(".parquet")
-    if single and len(levels) != 1:
-        raise UCIDConfigError(f"{output} is one file; a folder is wanted for {', '.join(levels)}")
+    if by is not None:
+        levels, names, command = None, ["groups"], f"aggregate --by {','.join(by)}"
+        merging = {name: value for name, value in options.items() if name != "of"}
+        plan = Plan.groups(by=by, **options)
+        merge, finish = (Plan.groups(stage, by=by, **merging) for stage in ("merge", "finish"))
+    else:
+        levels = names = [to] if isinstance(to, str) else list(to or ())
+        command = f"aggregate --to {','.join(levels)}"
+        plan, merge, finish = Plan.aggregate(levels, **options), Plan.aggregate(levels, "merge"), Plan.aggregate(levels, "finish")
+    if single and len(names) != 1:
+        raise UCIDConfigError(f"{output} is one file; a folder is wanted for {', '.join(names)}")
     checkpoint = _absolute(checkpoint) if checkpoint else f"{output}._ucid" if single else f"{output}/_ucid"
-    plan = Plan.aggregate(levels, **options)
-    job = _of_files(
-        f"aggregate --to {','.join(levels)}", plan, inputs, output, checkpoint, f"{checkpoint}/states", chunk_bytes,
-        lambda schema: plan.needed(schema.names),
-    )  # fmt: skip
-    job.levels = {level: output if single else f"{output}/{level}.parquet" for level in levels}
+    job = _of_files(command, plan, inputs, output, checkpoint, f"{checkpoint}/states", chunk_bytes,
+                    lambda schema: plan.needed(schema.names))  # fmt: skip
+    job.sums = Sums(merge, finish, [output if single else f"{output}/{name}.parquet" for name in names], levels)
     return job

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as datasets
+import pyarrow.parquet as pq
 
 from ucid.distributed.choose import listed
+from ucid.distributed.parquet import settings
 from ucid.distributed.plan import Plan
+from ucid.indexes import _keep
 
-__all__ = ["apply", "from_table", "names", "read", "repartition", "select", "shrink"]
+__all__ = ["apply", "from_table", "names", "read", "repartition", "select", "shrink", "write"]
 
 
 def read(paths: Sequence[str]) -> pa.RecordBatchReader:
@@ -50,6 +55,34 @@ def apply(data: Any, plan: Plan) -> Any:
 def from_table(table: pa.Table, parts: int) -> pa.Table:
     """A table of this process as the engine's collection."""
     return table
+
+
+_GROUP_ROWS = 1 << 17  # of a row group
+
+
+def write(data: Any, folder: str, compression: str) -> None:
+    """Rows as one file of a folder; a batch is written while the next one is made."""
+    import fsspec
+
+    given = _arrow(pa.Table.from_pandas(data, preserve_index=False) if _is_frame(data) else data)
+    files, path = fsspec.url_to_fs(folder)
+    _keep(files)
+    files.makedirs(path, exist_ok=True)
+    name = f"{path}/part-0.parquet"
+    try:
+        with files.open(name, "wb") as out, pq.ParquetWriter(out, given.schema, **settings(compression)) as writer:
+            with ThreadPoolExecutor(1) as pool:
+                behind: list[Any] = []
+                for batch in given.to_batches(_GROUP_ROWS) if isinstance(given, pa.Table) else given:
+                    while behind:
+                        behind.pop().result()
+                    behind.append(pool.submit(writer.write_batch, batch))
+                while behind:
+                    behind.pop().result()
+    except BaseException:
+        with contextlib.suppress(OSError):
+            files.rm(name)
+        raise
 
 
 def names(data: Any) -> list[str]:

@@ -13,10 +13,11 @@ from modin.distributed.dataframe.pandas import from_partitions, unwrap_partition
 from modin.pandas.api.extensions import register_dataframe_accessor
 
 from ucid.distributed.accessor import Accessor
+from ucid.distributed.parquet import settings
 from ucid.distributed.plan import Plan
 from ucid.errors import UCIDConfigError
 
-__all__ = ["apply", "from_table", "names", "read", "repartition", "select", "shrink"]
+__all__ = ["apply", "from_table", "names", "read", "repartition", "select", "shrink", "write"]
 
 
 def _submit(function: Callable[..., Any], *given: Any) -> Any:
@@ -60,6 +61,11 @@ def from_table(table: pa.Table, parts: int) -> Any:
     pieces = [table.slice(start, step).to_pandas() for start in range(0, table.num_rows, step)]
     mpd.DataFrame({"start": [0]})  # starts the engine below where nothing has yet
     return from_partitions([_submit(_pass, piece) for piece in pieces], axis=0)
+
+
+def write(data: Any, folder: str, compression: str) -> None:
+    """A file of each partition."""
+    data.to_parquet(folder, index=False, **settings(compression))
 
 
 def names(data: Any) -> list[str]:

@@ -14,10 +14,11 @@ from pyarrow.fs import FSSpecHandler, PyFileSystem
 from ray.util import ActorPool
 
 from ucid.contexts import get_context
+from ucid.distributed.parquet import settings
 from ucid.distributed.plan import IndexAt, Plan
 from ucid.indexes import use_index
 
-__all__ = ["UCIDScorer", "apply", "from_table", "names", "read", "repartition", "scorer_pool", "select", "shrink"]
+__all__ = ["UCIDScorer", "apply", "from_table", "names", "read", "repartition", "scorer_pool", "select", "shrink", "write"]
 
 _OF_HADOOP = ("hdfs://", "viewfs://", "webhdfs://")
 
@@ -25,13 +26,19 @@ _OF_HADOOP = ("hdfs://", "viewfs://", "webhdfs://")
 def read(paths: Sequence[str]) -> Any:
     """Parquet files as a Dataset, by Arrow; by fsspec where Arrow wants a library of Hadoop's that it does not bring, or where
     STORAGE_EMULATOR_HOST names another server than Google's, which Arrow does not follow."""
+    names, options = _located(list(paths))
+    return ray.data.read_parquet(names, **options)
+
+
+def _located(paths: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Paths as Ray takes them, and the file system where it would not find it."""
     by_fsspec = _OF_HADOOP + (("gs://", "gcs://") if os.environ.get("STORAGE_EMULATOR_HOST") else ())
     if not any(path.startswith(by_fsspec) for path in paths):
-        return ray.data.read_parquet(list(paths))
+        return paths, {}
     import fsspec
 
-    files, _, names = fsspec.get_fs_token_paths(list(paths), mode="rb")
-    return ray.data.read_parquet(names, filesystem=PyFileSystem(FSSpecHandler(files)))
+    files, _, names = fsspec.get_fs_token_paths(paths, mode="rb")
+    return names, {"filesystem": PyFileSystem(FSSpecHandler(files))}
 
 
 def apply(data: Any, plan: Plan) -> Any:
@@ -43,6 +50,12 @@ def from_table(table: pa.Table, parts: int) -> Any:
     """A table of this process as the engine's collection."""
     step = -(-table.num_rows // parts)
     return ray.data.from_arrow([table.slice(start, step) for start in range(0, table.num_rows, step)])
+
+
+def write(data: Any, folder: str, compression: str) -> None:
+    """A file of each block."""
+    (name,), options = _located([folder])
+    data.write_parquet(name, **options, **settings(compression))
 
 
 def names(data: Any) -> list[str]:

@@ -9,10 +9,11 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql.types import BinaryType, DoubleType, IntegerType, LongType, ShortType, StringType, StructField, StructType
 
+from ucid.distributed.parquet import DICTIONARY_BYTES
 from ucid.distributed.plan import Plan
 from ucid.distributed.sql import sql_functions
 
-__all__ = ["apply", "from_table", "names", "read", "register", "repartition", "select", "shrink"]
+__all__ = ["apply", "from_table", "names", "read", "register", "repartition", "select", "shrink", "write"]
 
 _TYPES = {pa.string(): StringType(), pa.float64(): DoubleType(), pa.int64(): LongType(), pa.int32(): IntegerType(),
           pa.uint8(): ShortType(), pa.binary(): BinaryType()}  # fmt: skip
@@ -27,9 +28,13 @@ def _session(session: Any = None) -> Any:
 
 
 def read(paths: Sequence[str]) -> Any:
-    """Parquet files as a DataFrame; s3:// is what Hadoop calls s3a://."""
-    said = [f"s3a://{path[5:]}" if path.startswith("s3://") else path for path in map(str, paths)]
-    return _session().read.parquet(*said)
+    """Parquet files as a DataFrame."""
+    return _session().read.parquet(*map(_hadoop, paths))
+
+
+def _hadoop(path: str) -> str:
+    """s3:// is what Hadoop calls s3a://."""
+    return f"s3a://{path[5:]}" if path.startswith("s3://") else path
 
 
 class _Batches:
@@ -62,6 +67,12 @@ def apply(data: Any, plan: Plan) -> Any:
 def from_table(table: pa.Table, parts: int) -> Any:
     """A table of this process as the engine's collection."""
     return _session().createDataFrame(table).repartition(parts)
+
+
+def write(data: Any, folder: str, compression: str) -> None:
+    """A file of each partition, by Spark's own writer."""
+    chosen = {"compression": compression, "parquet.dictionary.page.size": DICTIONARY_BYTES}
+    data.write.options(**chosen).parquet(_hadoop(folder))
 
 
 def names(data: Any) -> list[str]:
