@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy
 import pandas
 
 from ucid import columns
@@ -67,7 +68,17 @@ def needed_columns(frame: Any, door: str, named: Iterable[str | None]) -> Any:
         taken |= _points(frame)
     if not taken:  # the door says what is missing, and what is there
         return pyarrow.Table.from_pandas(frame.head(0), preserve_index=False)
-    return pyarrow.table({name: pyarrow.array(values, from_pandas=True) for name, values in taken.items()})
+    return pyarrow.table({name: _arrow(values) for name, values in taken.items()})
+
+
+def _arrow(values: Any) -> Any:
+    """A column as an Arrow array: NaN is null. Plain numbers without one are not copied, nor looked through for nulls twice."""
+    import pyarrow
+
+    plain = numpy.asarray(values) if isinstance(values.dtype, numpy.dtype) and values.dtype.kind == "f" else None
+    if plain is not None and len(plain) > 0 and not numpy.isnan(plain.min()):  # which is NaN where any is
+        return pyarrow.array(plain)
+    return pyarrow.array(values, from_pandas=True)
 
 
 def with_columns(frame: Any, added: Any, replace: bool) -> Any:
