@@ -19,6 +19,7 @@ import textwrap
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from html.parser import HTMLParser
 
 import pytest
 
@@ -894,7 +895,7 @@ def test_entry_points_are_found(tmp_path):
 def test_results_show_themselves(chosen):
     south, west, north, east = chosen.bounds
     result = ucid.get_context("15MIN").compute((south + north) / 2, (west + east) / 2)
-    assert repr(result).startswith("ContextResult(15MIN: score=") and "<table>" in result._repr_html_()
+    assert repr(result).startswith("ContextResult(15MIN: score=") 
     assert result.raw_score == result.score and result.context == "15MIN"
     assert result.uncertainty["ci95_low"] <= result.score <= result.uncertainty["ci95_high"]
     assert result.data_sources[0]["index"] == chosen.id and "OpenStreetMap" in result.metadata["attribution"]
@@ -903,6 +904,71 @@ def test_results_show_themselves(chosen):
     assert abs(total - result.score) < 0.006
     reasons = ucid.explain((south + north) / 2, (west + east) / 2)
     assert {reason.part for reason in reasons} <= set(result.breakdown)
+
+
+class Cells(HTMLParser):
+    """Texts of the cells of an HTML table, row by row; whatever is not closed in order is an error."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.rows, self.caption = [], [], ""
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        assert not attributes
+        self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        if self.open[-1] == "caption":
+            self.caption += text
+        else:
+            self.rows[-1][-1] += text
+
+
+def test_notebooks_show_every_kind(chosen, half, catalog):
+    lat, lon = places_score(chosen)
+    result = ucid.get_context("15MIN").compute(lat, lon)
+    shown = Cells(result._repr_html_())
+    assert shown.caption.startswith(f"15MIN: {result.score:.2f}, grade {result.grade}, ")
+    assert shown.rows[0] == ["part", "weight", "score", "nearest, m"]
+    assert [(row[0], row[2]) for row in shown.rows[1:]] == [(part, f"{score:.2f}") for part, score in result.breakdown.items()]
+    assert Cells(ucid.get_context("15MIN").compute(-60, lon)._repr_html_()).caption == "15MIN: no score (outside_index)"
+    assert Cells(half.compute(40.5, 1)._repr_html_()).caption == "HALF: 25.00, grade F, confidence 0.50 (ok)"
+    index = dict(Cells(chosen._repr_html_()).rows)
+    about = json.loads(chosen.json)
+    assert index["id"] == chosen.id and index["week of the data"] == chosen.timestamp and index["places"] == f"{about['places']['kept']:,}"
+    listed = Cells(indexes.Catalog(catalog)._repr_html_())
+    assert listed.caption.endswith("catalog.json: 1 indexes") and listed.rows[1][:2] == ["town.ucidx", chosen.timestamp]
+    stream = ucid.score(places(chosen, 10).to_reader())
+    columns = Cells(stream._repr_html_()).rows
+    assert columns[0] == ["column", "type"] and columns[1] == ["id", "int64"] and ["score", "double"] in columns
+    assert pa.table(stream).num_rows == 10 and Cells(stream._repr_html_()).caption == "ArrowStream, read already"
+    odd = pa.table({"a<b&": ["c"], "geometry": [bytes.fromhex("0103000000010000000400000000000000000000000000000000000000000000000000f03f"
+                                                              "0000000000000000000000000000f03f000000000000f03f00000000000000000000000000000000")]})
+    zones = Cells(ucid.Zones(odd)._repr_html_())
+    assert zones.caption == "1 zone" and ["a<b&"] in zones.rows
+    odd = ucid.indexes.Reasons([indexes.Reason("transit", True, "node", 1, "<script>", "a=b", 1.0, 12.4, lat, lon)])
+    assert Cells(odd._repr_html_()).rows[1] == ["transit", "<script>", "a=b", "12", "yes"]
+
+
+def test_reasons_are_a_table(chosen):
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    reasons = ucid.explain(*places_score(chosen))
+    assert len(reasons) > 5 and reasons[:2][1] == reasons[1] and reasons[:2] != reasons
+    table = pa.table(reasons)
+    assert table.column_names == list(indexes.Reason._fields) and table.to_pylist() == [one._asdict() for one in reasons]
+    assert pandas.DataFrame(reasons)["name"].tolist() == table.column("name").to_pylist() == polars.DataFrame(reasons)["name"].to_list()
+    assert pa.table(reasons[:0]).schema == table.schema
+    scored = pa.table(ucid.score(reasons, replace=True))  # they are places, too
+    assert scored.num_rows == len(reasons) and pc.max(scored.column("score")).as_py() > 0
 
 
 def test_without_an_index_the_error_says_what_to_do(monkeypatch):

@@ -152,6 +152,12 @@ static PyObject *stream_repr(PyObject *self)
     return repr;
 }
 
+static PyObject *stream_html(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    return ext_ask_package("ucid.notebook", "of_stream", self);
+}
+
 static PyGetSetDef stream_getset[] = {
     {"column_names", stream_columns, NULL, "Names of the columns.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -160,6 +166,7 @@ static PyGetSetDef stream_getset[] = {
 static PyMethodDef stream_methods[] = {
     {"__arrow_c_stream__", (PyCFunction)(void (*)(void))stream_export, METH_VARARGS | METH_KEYWORDS, DOC_STREAM_EXPORT},
     {"__arrow_c_schema__", stream_schema, METH_NOARGS, DOC_STREAM_SCHEMA},
+    {"_repr_html_", stream_html, METH_NOARGS, "A table, for notebooks."},
     {NULL, NULL, 0, NULL},
 };
 

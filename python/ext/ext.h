@@ -27,6 +27,9 @@ PyObject *ext_raise(const ext_state *state, const ucid_error *error);
 /* The same with a message made here. */
 PyObject *ext_raise_status(const ext_state *state, ucid_status status, const char *format, ...);
 
+/* What a function of the package, written in Python, says of an object of ours. */
+PyObject *ext_ask_package(const char *module, const char *function, PyObject *object);
+
 /* Arguments of a METH_FASTCALL | METH_KEYWORDS function into slots[count] (borrowed, NULL where not given); names
  * [count] are in positional order, the first `required` must be given, only the first `positional` may be given by
  * position. 0 on success. */

@@ -69,6 +69,16 @@ PyObject *ext_raise_status(const ext_state *state, ucid_status status, const cha
     return ext_raise(state, &error);
 }
 
+PyObject *ext_ask_package(const char *module_name, const char *function_name, PyObject *object)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *function = module != NULL ? PyObject_GetAttrString(module, function_name) : NULL;
+    PyObject *answer = function != NULL ? PyObject_CallFunctionObjArgs(function, object, NULL) : NULL;
+    Py_XDECREF(module);
+    Py_XDECREF(function);
+    return answer;
+}
+
 int ext_arguments(const char *function, PyObject *const *args, Py_ssize_t nargs, PyObject *names_given,
                   const char *const *names, int count, int positional, int required, PyObject **slots)
 {

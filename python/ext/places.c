@@ -161,21 +161,16 @@ static PyObject *index_repr(PyObject *self)
                                 (unsigned long long)info.edge_count);
 }
 
-/* What __reduce__ gives, by a function of the package. */
-static PyObject *reduce_by(const char *module_name, const char *function_name, PyObject *object)
+static PyObject *index_html(PyObject *self, PyObject *ignored)
 {
-    PyObject *module = PyImport_ImportModule(module_name);
-    PyObject *function = module != NULL ? PyObject_GetAttrString(module, function_name) : NULL;
-    PyObject *reduced = function != NULL ? PyObject_CallFunctionObjArgs(function, object, NULL) : NULL;
-    Py_XDECREF(module);
-    Py_XDECREF(function);
-    return reduced;
+    (void)ignored;
+    return ext_ask_package("ucid.notebook", "of_index", self);
 }
 
 static PyObject *index_reduce(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    return reduce_by("ucid.indexes", "reduce_index", self);
+    return ext_ask_package("ucid.indexes", "reduce_index", self);
 }
 
 static PyGetSetDef index_getset[] = {
@@ -190,6 +185,7 @@ static PyGetSetDef index_getset[] = {
 static PyMethodDef index_methods[] = {
     {"check", index_check, METH_NOARGS, DOC_INDEX_CHECK},
     {"explain_rows", index_explain, METH_VARARGS, DOC_EXPLAIN_ROWS},
+    {"_repr_html_", index_html, METH_NOARGS, "A table, for notebooks."},
     {"__reduce__", index_reduce, METH_NOARGS, "For pickle: another process maps the same file, or fetches it."},
     {NULL, NULL, 0, NULL},
 };
@@ -432,22 +428,7 @@ static PyObject *result_repr(PyObject *self)
 static PyObject *result_html(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    const result_values *result = result_of(self);
-    const ucid_context *context = context_of(self);
-    char rows[2048];
-    int length = snprintf(rows, sizeof rows,
-                          "<table><caption>%s: %.2f, grade %s, confidence %.2f (%s)</caption>"
-                          "<tr><th>part</th><th>weight</th><th>score</th><th>nearest, m</th></tr>",
-                          context->id, result->score, ucid_grade_text(result->grade), result->confidence,
-                          ucid_status_name((ucid_status)result->status));
-    for (int p = 0; p < context->part_count && length > 0 && length < (int)sizeof rows; p++) {
-        char nearest[24] = "";
-        if (!isnan(result->nearest_m[p])) snprintf(nearest, sizeof nearest, "%.0f", result->nearest_m[p]);
-        length += snprintf(rows + length, sizeof rows - (size_t)length,
-                           "<tr><td>%s</td><td>%.2f</td><td>%.2f</td><td>%s</td></tr>", context->part_title[p],
-                           context->part_weight[p], result->part[p], nearest);
-    }
-    return PyUnicode_FromFormat("%s</table>", rows);
+    return ext_ask_package("ucid.notebook", "of_result", self);
 }
 
 static PyGetSetDef result_getset[] = {
@@ -667,7 +648,7 @@ static PyObject *context_repr(PyObject *self)
 static PyObject *context_reduce(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    return reduce_by("ucid.contexts", "reduce_context", self);
+    return ext_ask_package("ucid.contexts", "reduce_context", self);
 }
 
 static PyObject *context_resolver(PyObject *self, void *closure)

@@ -99,6 +99,11 @@ class PluginResult:
         """The score, under its published name."""
         return self.score
 
+    def _repr_html_(self) -> str:
+        from ucid import notebook
+
+        return notebook.of_result(self)
+
 
 class PluginContext:
     """A registered plug-in, with the doors of a built-in context."""

@@ -15,11 +15,11 @@ import os
 import sys
 import tempfile
 from array import array
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints, overload
 
 from ucid import _ext
 from ucid._ext import Index
@@ -244,6 +244,11 @@ class Catalog:
     def all(self) -> list[Index]:
         """Every index of the catalog, opened."""
         return [self.open(entry) for entry in self.entries]
+
+    def _repr_html_(self) -> str:
+        from ucid import notebook
+
+        return notebook.of_catalog(self)
 
 
 # -------------------------------------------------------------------------------------------------------------- travel
@@ -473,19 +478,45 @@ class Reason(NamedTuple):
     lon: float
 
 
-class Reasons(list[Reason]):
-    """Reasons of a score, by part and distance; ``pandas.DataFrame(reasons)`` makes a table of them."""
+class Reasons(Sequence[Reason]):
+    """Reasons of a score, by part and distance: a table that Arrow's libraries, pandas and :mod:`ucid` take, with the fields
+    of :class:`Reason` as its columns."""
+
+    def __init__(self, rows: Iterable[Reason]) -> None:
+        self._rows = tuple(rows)
+
+    @overload
+    def __getitem__(self, at: int) -> Reason: ...
+    @overload
+    def __getitem__(self, at: slice) -> Reasons: ...
+    def __getitem__(self, at: int | slice) -> Reason | Reasons:
+        return Reasons(self._rows[at]) if isinstance(at, slice) else self._rows[at]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reasons) and self._rows == other._rows
+
+    def __hash__(self) -> int:
+        return hash(self._rows)
+
+    def __repr__(self) -> str:
+        return f"Reasons({list(self._rows)!r})"
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        import pyarrow
+
+        kinds = {str: pyarrow.string(), bool: pyarrow.bool_(), int: pyarrow.int64(), float: pyarrow.float64()}
+        schema = pyarrow.schema([(name, kinds[kind]) for name, kind in get_type_hints(Reason).items()])
+        columns = list(zip(*self._rows, strict=True)) if self._rows else [()] * len(schema)
+        arrays = [pyarrow.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+        return pyarrow.Table.from_arrays(arrays, schema=schema).__arrow_c_stream__(requested_schema)
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from ucid import notebook
 
-        head = "".join(f"<th>{name}</th>" for name in ("part", "place", "tag", "walked, m", "counted"))
-        rows = "".join(
-            f"<tr><td>{row.part}</td><td>{escape(row.name)}</td><td>{escape(row.tag)}</td>"
-            f"<td>{row.distance_m:.0f}</td><td>{'yes' if row.counted else ''}</td></tr>"
-            for row in self
-        )
-        return f"<table><tr>{head}</tr>{rows}</table>"
+        return notebook.of_reasons(self)
 
 
 def explain(lat: float, lon: float, context: str = "15MIN", index: Index | None = None) -> Reasons:
@@ -503,7 +534,8 @@ def explain(lat: float, lon: float, context: str = "15MIN", index: Index | None 
     Returns
     -------
     Reasons
-        A list of :class:`Reason`, by part and distance, which notebooks show as a table.
+        A sequence of :class:`Reason`, by part and distance, and a table of them: ``pyarrow.table(reasons)``,
+        ``pandas.DataFrame(reasons)``. Notebooks show it.
 
     Raises
     ------
@@ -517,6 +549,9 @@ def explain(lat: float, lon: float, context: str = "15MIN", index: Index | None 
     >>> reasons = explain(40.0, -40.0, index=open_index("town.ucidx"))
     >>> all(reason.distance_m <= 1200 for reason in reasons)
     True
+    >>> import pyarrow as pa
+    >>> pa.table(reasons).column_names[:5]
+    ['part', 'counted', 'osm_type', 'osm_id', 'name']
     """
     from ucid.contexts import PluginContext, get_context
 

@@ -66,6 +66,11 @@ class Zones:
     def __repr__(self) -> str:
         return f"<ucid.Zones of {self._count} zone{'' if self._count == 1 else 's'}>"
 
+    def _repr_html_(self) -> str:
+        from ucid import notebook
+
+        return notebook.of_zones(self)
+
 
 def _table(source: Any, geometry: str | None) -> tuple[Any, str | None]:
     """A table with a column of well-known binary in degrees, and that column's name."""
