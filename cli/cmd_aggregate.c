@@ -33,7 +33,7 @@ static const struct poptOption options[] = {
     CLI_COMMON,
     POPT_TABLEEND};
 static const cli_positional positionals[] = {
-    {"IN", "table of scores, or of states: a file, a folder of files, - for standard input", CLI_ONE},
+    {"IN", "table of scores, or of states: files, folders of files, - for standard input", CLI_MANY},
     {NULL, NULL, CLI_ONE},
 };
 
@@ -78,7 +78,7 @@ static void cut_names(char *text, const char **names)
 static const char *const state_names[] = {"state_rows", "state_count",   "state_least",  "state_most", "state_flags",
                                           "state_sum",  "state_squares", "state_values", NULL};
 
-static int run_by(const char *in)
+static int run_by(const char *const *in)
 {
     ucid_error error;
     const char *by[NAMES_MAX], *functions[NAMES_MAX], *names[3 * NAMES_MAX] = {NULL}, *numbers[2] = {NULL};
@@ -86,9 +86,9 @@ static int run_by(const char *in)
     cut_names(given.functions, functions);
     numbers[0] = given.of != NULL ? given.of : "score";
     append(names, append(names, append(names, 0, by), numbers), state_names);
-    ucid_io_read_options read = {.columns = names, .texts = by, .numbers = numbers};
+    ucid_io_read_options read = {.more = in + 1, .columns = names, .texts = by, .numbers = numbers};
     ucid_io_source source;
-    if (cli_table_open(&tables, in, &read, &source, &error) != UCID_OK) return cli_fail(&error);
+    if (cli_table_open(&tables, in[0], &read, &source, &error) != UCID_OK) return cli_fail(&error);
     uint64_t rows = 0;
     ucid_group_stream_options stream_options = UCID_GROUP_STREAM_OPTIONS_INIT;
     stream_options.threads = cli_threads(tables.threads);
@@ -121,7 +121,7 @@ static int run(int argc, const char **argv)
             return cli_usage("--by stands alone, with --agg and --of: no --to and none of its columns");
         }
         if (given.memory_mb < 0) return cli_usage("--memory is a number of megabytes");
-        return run_by(argv[0]);
+        return run_by(argv);
     }
     if (given.functions != NULL || given.of != NULL || given.memory_mb != 0) {
         return cli_usage("--agg, --of and --memory go with --by NAME");
@@ -134,7 +134,7 @@ static int run(int argc, const char **argv)
     size_t count = append(names, append(names, append(names, 0, asked), usual_names), texts);
     for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) names[count++] = ucid_aggregate_column_name(c);
     texts[text_count] = names[count] = NULL;
-    ucid_io_read_options read = {.columns = names, .texts = texts};
+    ucid_io_read_options read = {.more = argv + 1, .columns = names, .texts = texts};
     ucid_io_source source;
     if (cli_table_open(&tables, argv[0], &read, &source, &error) != UCID_OK) return cli_fail(&error);
     uint64_t rows = 0;
@@ -165,7 +165,8 @@ const cli_command cli_aggregate = {
     "Each group has the weighted mean of its scores, its grade, the mean confidence,\n"
     "the spread, and the rows of each grade. Sums are of integers, so the result is the\n"
     "same bit for bit in whatever order the rows come. States (--states) are the sums\n"
-    "themselves: those of parts of a table, rolled up once more, are those of the whole.\n\n"
+    "themselves: those of parts of a table, rolled up once more, are those of the whole.\n"
+    "Several files are read as one table.\n\n"
     "With --by the groups are the different values of columns, and each function of --agg\n"
     "is a column. Null and NaN are left out; std and var are of a sample; percentiles lie\n"
     "between the two nearest values. Of a CSV file, columns of --by are texts.\n\n"

@@ -6,7 +6,7 @@ static cli_tables tables;
 
 static const struct poptOption options[] = {CLI_TABLE_OPTIONS(tables), CLI_COMMON, POPT_TABLEEND};
 static const cli_positional positionals[] = {
-    {"IN", "table to read: a file, a folder of files, - for standard input", CLI_ONE},
+    {"IN", "table to read: files, folders of files, - for standard input", CLI_MANY},
     {NULL, NULL, CLI_ONE},
 };
 
@@ -14,7 +14,7 @@ static int run(int argc, const char **argv)
 {
     (void)argc;
     if (!cli_tables_check(&tables)) return CLI_USAGE;
-    ucid_io_read_options read = {.text = cli_tables_csv(&tables, argv[0])};
+    ucid_io_read_options read = {.more = argv + 1, .text = cli_tables_csv(&tables, argv[0])};
     ucid_io_source source;
     ucid_error error;
     if (cli_table_open(&tables, argv[0], &read, &source, &error) != UCID_OK) return cli_fail(&error);
@@ -23,7 +23,7 @@ static int run(int argc, const char **argv)
 
 const cli_command cli_copy = {
     "copy",
-    "Copy a table, also from one format into another",
+    "Copy a table, also from one format into another; several become one",
     "  ucid copy places.csv -o places.parquet\n",
     options,
     positionals,

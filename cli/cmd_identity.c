@@ -115,14 +115,13 @@ static one_result refused(const char *text, const ucid_error *error)
 
 static const char *const ucid_names[] = {"ucid", "ucid_string", NULL};
 
-static int text_table(int argc, const char **argv, unsigned mode, const char *const *usual, cli_make_fn *make)
+static int text_table(const char **argv, unsigned mode, const char *const *usual, cli_make_fn *make)
 {
     int code;
-    if (argc != 1) return cli_usage("--output is for one table");
     if (!open_cities(&code)) return code;
     const char *const named[] = {given.column, NULL};
     int csv = cli_tables_csv(&tables, argv[0]);
-    ucid_io_read_options read = {.texts = given.column != NULL ? named : usual, .text = csv};
+    ucid_io_read_options read = {.more = argv + 1, .texts = given.column != NULL ? named : usual, .text = csv};
     ucid_stream_options options = UCID_STREAM_OPTIONS_INIT;
     options.ucid_column = given.column;
     options.mode = mode;
@@ -286,8 +285,9 @@ static one_result parse_one(const char *text)
 
 static int run_parse(int argc, const char **argv)
 {
+    (void)argc;
     if (tables.out != NULL)
-        return text_table(argc, argv, given.lenient ? UCID_LENIENT : UCID_STRICT, ucid_names, ucid_parse_stream);
+        return text_table(argv, given.lenient ? UCID_LENIENT : UCID_STRICT, ucid_names, ucid_parse_stream);
     return each_text(argv, parse_one);
 }
 
@@ -333,7 +333,8 @@ static one_result validate_one(const char *text)
 
 static int run_validate(int argc, const char **argv)
 {
-    if (tables.out != NULL) return text_table(argc, argv, UCID_STRICT, ucid_names, ucid_validate_stream);
+    (void)argc;
+    if (tables.out != NULL) return text_table(argv, UCID_STRICT, ucid_names, ucid_validate_stream);
     int code = each_text(argv, validate_one);
     return code == CLI_DONE ? CLI_DONE : CLI_ROWS_INVALID;
 }
@@ -366,7 +367,8 @@ static one_result canon_one(const char *text)
 
 static int run_canon(int argc, const char **argv)
 {
-    if (tables.out != NULL) return text_table(argc, argv, UCID_LENIENT, ucid_names, ucid_canonicalize_stream);
+    (void)argc;
+    if (tables.out != NULL) return text_table(argv, UCID_LENIENT, ucid_names, ucid_canonicalize_stream);
     return each_text(argv, canon_one);
 }
 
@@ -443,14 +445,16 @@ static one_result unpack_one(const char *text)
 
 static int run_pack(int argc, const char **argv)
 {
-    if (tables.out != NULL) return text_table(argc, argv, UCID_LENIENT, ucid_names, ucid_pack_stream);
+    (void)argc;
+    if (tables.out != NULL) return text_table(argv, UCID_LENIENT, ucid_names, ucid_pack_stream);
     return each_text(argv, pack_one);
 }
 
 static int run_unpack(int argc, const char **argv)
 {
+    (void)argc;
     static const char *const binary_names[] = {"binary", NULL};
-    if (tables.out != NULL) return text_table(argc, argv, UCID_LENIENT, binary_names, ucid_unpack_stream);
+    if (tables.out != NULL) return text_table(argv, UCID_LENIENT, binary_names, ucid_unpack_stream);
     return each_text(argv, unpack_one);
 }
 

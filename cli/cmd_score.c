@@ -34,7 +34,7 @@ static const struct poptOption options[] = {
     CLI_COMMON,
     POPT_TABLEEND};
 static const cli_positional positionals[] = {
-    {"IN", "table of places: a file, a folder of files, - for standard input", CLI_ONE},
+    {"IN", "table of places: files, folders of files, - for standard input", CLI_MANY},
     {NULL, NULL, CLI_ONE},
 };
 
@@ -90,6 +90,7 @@ static int run(int argc, const char **argv)
     if (given.time_column != NULL) texts[count++] = given.time_column;
     memcpy(texts + count, text_names, sizeof text_names);
     ucid_io_read_options read = {
+        .more = argv + 1,
         .text = cli_tables_csv(&tables, argv[0]),
         .latitudes = given.lat != NULL ? lat_given : lat_names,
         .longitudes = given.lon != NULL ? lon_given : lon_names,

@@ -689,7 +689,7 @@ Result<shared_ptr<arrow::RecordBatchReader>> open_standard_input(read_plan &plan
     return std::make_shared<named_reader>(std::move(reader), "standard input");
 }
 
-Status open_source(const string &uri, const ucid_io_read_options &options, ucid_io_source *source)
+Result<read_plan> plan_of(const ucid_io_read_options &options)
 {
     read_plan plan;
     plan.all_columns = options.columns == nullptr;
@@ -706,30 +706,50 @@ Status open_source(const string &uri, const ucid_io_read_options &options, ucid_
     if (options.format != nullptr) {
         ARROW_ASSIGN_OR_RAISE(plan.format, format_given(options.format));
     }
+    return plan;
+}
 
+// The files that a name stands for: itself, or those of a folder. The first name settles the format where none is
+// given.
+Status add_files(const string &uri, bool given, read_plan &plan, vector<place> &files)
+{
+    if (uri == "-") return Status::Invalid("standard input is read alone");
+    ARROW_ASSIGN_OR_RAISE(place where, place_of(uri));
+    struct stat found;
+    if (is_local(uri) && stat(where.path.c_str(), &found) != 0) {
+        return arrow::internal::IOErrorFromErrno(errno, "cannot open");
+    }
+    ARROW_ASSIGN_OR_RAISE(auto info, where.fs->GetFileInfo(where.path));
+    if (info.type() == arrow::fs::FileType::NotFound) {
+        return arrow::internal::IOErrorFromErrno(ENOENT, "cannot open");
+    }
+    const char *named = format_of_name(uri);
+    if (plan.format == nullptr) plan.format = named;
+    if (info.IsDirectory()) {
+        if (plan.format == nullptr) plan.format = "parquet";
+        ARROW_ASSIGN_OR_RAISE(auto inside, files_in(where, plan.format));
+        files.insert(files.end(), inside.begin(), inside.end());
+        return Status::OK();
+    }
+    if (plan.format == nullptr) return format_unknown();
+    if (!given && named != nullptr && strcmp(named, plan.format) != 0) {
+        return Status::Invalid("is ", named, ", the first is ", plan.format,
+                               "; files that are read together have one format");
+    }
+    files.push_back(std::move(where));
+    return Status::OK();
+}
+
+Status open_files(const string &uri, read_plan &plan, vector<place> files, ucid_io_source *source)
+{
     shared_ptr<arrow::RecordBatchReader> reader;
     int64_t rows = -1;
     if (uri == "-") {
         ARROW_ASSIGN_OR_RAISE(reader, open_standard_input(plan));
+    } else if (files.size() == 1) {
+        ARROW_ASSIGN_OR_RAISE(reader, open_file(files[0], plan, &rows));
     } else {
-        ARROW_ASSIGN_OR_RAISE(place where, place_of(uri));
-        struct stat found;
-        if (is_local(uri) && stat(where.path.c_str(), &found) != 0) {
-            return arrow::internal::IOErrorFromErrno(errno, "cannot open");
-        }
-        ARROW_ASSIGN_OR_RAISE(auto info, where.fs->GetFileInfo(where.path));
-        if (info.type() == arrow::fs::FileType::NotFound) {
-            return arrow::internal::IOErrorFromErrno(ENOENT, "cannot open");
-        }
-        if (plan.format == nullptr) plan.format = format_of_name(uri);
-        if (info.IsDirectory()) {
-            if (plan.format == nullptr) plan.format = "parquet";
-            ARROW_ASSIGN_OR_RAISE(auto files, files_in(where, plan.format));
-            ARROW_ASSIGN_OR_RAISE(reader, chain_reader::open(files, plan));
-        } else {
-            if (plan.format == nullptr) return format_unknown();
-            ARROW_ASSIGN_OR_RAISE(reader, open_file(where, plan, &rows));
-        }
+        ARROW_ASSIGN_OR_RAISE(reader, chain_reader::open(std::move(files), plan));
     }
     source->row_count = rows;
     source->format = plan.format;
@@ -1068,7 +1088,18 @@ Status create_writer(const ucid_io_write_options &options, struct ArrowSchema *s
 
 ucid_status io_open(const char *uri, const ucid_io_read_options *options, ucid_io_source *source, ucid_error *error)
 {
-    return guarded(uri, error, [&] { return open_source(uri, *options, source); });
+    read_plan plan;
+    vector<place> files;
+    bool alone = options->more == nullptr || *options->more == nullptr, piped = alone && strcmp(uri, "-") == 0;
+    ucid_status status = guarded(uri, error, [&] {
+        ARROW_ASSIGN_OR_RAISE(plan, plan_of(*options));
+        return piped ? Status::OK() : add_files(uri, options->format != nullptr, plan, files);
+    });
+    for (const char *const *name = options->more; !alone && status == UCID_OK && *name != nullptr; name++) {
+        status = guarded(*name, error, [&] { return add_files(*name, options->format != nullptr, plan, files); });
+    }
+    if (status != UCID_OK) return status;
+    return guarded(uri, error, [&] { return open_files(uri, plan, std::move(files), source); });
 }
 
 void io_abort(ucid_io_writer *writer)

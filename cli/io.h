@@ -3,7 +3,8 @@
  * The C boundary of a plugin, libucid_io.so, which holds Arrow C++ and is opened only when a command names a file.
  * Formats are "parquet", "csv", "arrow" (IPC file) and "arrows" (IPC stream); NULL: by the ending of the name, and for
  * "-" (standard input or output) by the first bytes, or "arrows". A folder is read as all its files of one format, in
- * the order of their names. Names are local paths, file://, s3://, gs://, hdfs://. */
+ * the order of their names. Several files are one table: they have the same columns. Names are local paths, file://,
+ * s3://, gs://, hdfs://. */
 #ifndef UCID_CLI_IO_H
 #define UCID_CLI_IO_H
 
@@ -12,7 +13,7 @@
 extern "C" {
 #endif
 
-#define UCID_IO_ABI 5u
+#define UCID_IO_ABI 6u
 #define UCID_IO_BATCH_ROWS 131072
 
 /* Ends the name of a column that is read for the kernels but never written. */
@@ -20,6 +21,7 @@ extern "C" {
 
 typedef struct ucid_io_read_options {
     const char *format;         /* or NULL */
+    const char *const *more;    /* names of files and folders to be read after the first; ends with NULL; NULL: none */
     const char *const *columns; /* names, ends with NULL: only these that exist; NULL: all */
     int64_t batch_rows;         /* at most; fewer where rows are wide */
     int threads;

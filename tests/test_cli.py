@@ -74,6 +74,51 @@ def test_wrong_usage_ends_with_2(arguments):
     assert result.returncode == 2 and result.stderr and not result.stdout
 
 
+def test_several_files_are_one_table(folder, index):
+    whole = pa.table({"id": range(3000), **places(3000)})
+    for command, options in (("copy", ()), ("score", ("--index", index, "--time", WEEK)), ("aggregate", ("--to", "r7"))):
+        given = score(folder, index, whole) if command == "aggregate" else whole
+        home = folder / command
+        (home / "some").mkdir(parents=True)
+        pq.write_table(given, home / "whole.parquet")
+        for name, first, last in (("z", 0, 1), ("some/b", 1, 1000), ("some/c", 1000, 2999), ("a", 2999, 3000)):
+            pq.write_table(given.slice(first, last - first), home / f"{name}.parquet")
+        wanted = ucid(command, home / "whole.parquet", "-o", home / "wanted.parquet", *options, check=False)
+        said = ucid(command, home / "z.parquet", home / "some", home / "a.parquet", "-o", home / "got.parquet", *options, "--json", check=False)
+        assert said.returncode == wanted.returncode < 2
+        assert pq.read_table(home / "got.parquet").equals(pq.read_table(home / "wanted.parquet"), check_metadata=True), command
+    states = [folder / f"state{n}.parquet" for n in range(2)]
+    for out, parts in zip(states, (["z", "some"], ["a"])):
+        inputs = [home / ("some" if part == "some" else f"{part}.parquet") for part in parts]
+        ucid("aggregate", *inputs, "-o", out, "--to", "r9", "--states")
+    ucid("aggregate", *states, "-o", folder / "merged.parquet", "--to", "r7")
+    assert pq.read_table(folder / "merged.parquet").equals(pq.read_table(home / "wanted.parquet"))
+    for by in ("grade", "confidence"):
+        ucid("aggregate", home / "z.parquet", home / "some", home / "a.parquet", "-o", folder / "by.csv", "--by", by, "--agg", "count")
+        assert sum(pa.csv.read_csv(folder / "by.csv").column("count").to_pylist()) == pa.compute.count(given["score"]).as_py()
+    (folder / "x.csv").write_text("id,lat,lon\n1,2,3\n")
+    (folder / "y.csv").write_text("id,lat,lon\n4,5,6\n")
+    assert ucid("copy", folder / "x.csv", folder / "y.csv", "-o", "-").stdout == "id,lat,lon\n1,2,3\n4,5,6\n"
+    named = pa.table({"ucid": ["UCID-V1:IST:+41.015:+28.979:9:891ec90243bffff:2026W01T12:15MIN:A:0.95:"]})
+    pq.write_table(named, folder / "named.parquet")
+    ucid("parse", folder / "named.parquet", folder / "named.parquet", "-o", folder / "parsed.parquet")
+    assert pq.read_table(folder / "parsed.parquet").column("city").to_pylist() == ["IST"] * 2
+
+
+def test_files_that_are_no_one_table_are_refused(folder):
+    home = folder / "refused"
+    home.mkdir()
+    pq.write_table(pa.table({"lat": [1.0], "lon": [2.0]}), home / "a.parquet")
+    pq.write_table(pa.table({"lat": [1.0], "lng": [2.0]}), home / "b.parquet")
+    (home / "c.csv").write_text("lat,lon\n1,2\n")
+    for more, code, message in (("b.parquet", 3, "b.parquet has other columns than"), ("c.csv", 3, "c.csv: is csv, the first is parquet"),
+                                ("none.parquet", 3, "none.parquet: No such file"), ("-", 3, "-: standard input is read alone")):
+        given = more if more == "-" else home / more
+        said = ucid("copy", home / "a.parquet", given, "-o", home / "out.parquet", check=False)
+        assert said.returncode == code and message in said.stderr and said.stderr.count("\n") == 1, said.stderr
+        assert not (home / "out.parquet").exists()
+
+
 def test_failures_are_one_line_that_names_the_file(folder, index):
     places_path = folder / "some.parquet"
     pq.write_table(pa.table(places(3)), places_path)
