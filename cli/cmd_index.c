@@ -35,7 +35,9 @@ static void tell_ends(const json_t *about)
     const char *box = json_string_value(json_object_get(json_object_get(inputs, "osm"), "header_box"));
     json_int_t ends = json_integer_value(json_object_get(json_object_get(about, "streets"), "ends_of_extract"));
     int known = ends > 0 || json_object_get(inputs, "boundary") != NULL || (box != NULL && strcmp(box, "trusted") == 0);
-    if (!cli_json()) {
+    if (!cli_json() && json_object_get(inputs, "network") != NULL) {
+        printf("  ends          %lld nodes are marked as ends of the network\n", (long long)ends);
+    } else if (!cli_json()) {
         printf("  ends          %lld streets go on beyond the extract; the box in its header is %s\n", (long long)ends,
                box != NULL ? box : "unknown");
     }
@@ -45,12 +47,12 @@ static void tell_ends(const json_t *about)
     }
 }
 
-static void tell_people(const char *path, const ucid_index_info *info, const char *date)
+static void tell_people(const char *path, const ucid_index_info *info, const char *date, const char *licence)
 {
     const ucid_context *context = ucid_context_get("15MIN");
     printf("%s\n", path);
     printf("  id            %s, format %u, %.2f MB\n", info->id, info->format, (double)info->byte_length / 1e6);
-    printf("  data          week %.7s, (c) OpenStreetMap contributors\n", date);
+    printf("  data          week %.7s%s\n", date, licence != NULL ? ", (c) OpenStreetMap contributors" : "");
     printf("  box           %.5f %.5f to %.5f %.5f (lat lon), %.2f km2\n", info->min_lat_deg, info->min_lon_deg,
            info->max_lat_deg, info->max_lon_deg, info->area_km2);
     printf("  streets       %.1f km in %llu edges, %llu junctions; reach %.0f m, snap limit %.0f m\n",
@@ -105,7 +107,7 @@ static int tell(const char *path, const ucid_index *index)
     if (about == NULL && cli_json_starved()) return cli_failf(UCID_NO_MEMORY, "no memory for what %s tells", path);
     if (about == NULL) return cli_failf(UCID_INDEX_CORRUPT, "%s: what it tells is no JSON: %s", path, problem.text);
     json_object_set(report, "about", about);
-    if (!cli_json()) tell_people(path, &info, date);
+    if (!cli_json()) tell_people(path, &info, date, json_string_value(json_object_get(about, "licence")));
     tell_ends(about);
     json_decref(about);
     return CLI_DONE;

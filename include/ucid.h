@@ -670,6 +670,57 @@ typedef struct ucid_build_options {
 UCID_API ucid_status ucid_index_build(const char *pbf_path, const char *out_path, const ucid_build_options *options,
                                       ucid_error *error);
 
+/* How wide a street is drawn: foot paths, steps and tracks; service and pedestrian streets; streets of quarters;
+ * tertiary and secondary roads; primary roads and wider. */
+enum {
+    UCID_STREET_PATH = 0,
+    UCID_STREET_LANE,
+    UCID_STREET_LOCAL,
+    UCID_STREET_ROAD,
+    UCID_STREET_MAIN,
+    UCID_STREET_RANKS
+};
+
+/* A street network as data frames hold it. Streets are walked both ways. */
+typedef struct ucid_network {
+    size_t size;
+    /* Points where edges end: junctions, and bends where edges are straight pieces. */
+    int64_t node_count;
+    const double *node_lat_deg, *node_lon_deg; /* [node_count] -89..89, -180..180 */
+    const uint8_t *node_end; /* [node_count] not 0 where streets go on but the data do not, or NULL: nowhere */
+    /* Straight lines between two nodes. One from a node to itself is left out; of several between the same two the
+     * shortest counts. */
+    int64_t edge_count;
+    const int64_t *edge_from, *edge_to; /* [edge_count] rows of nodes */
+    const double *edge_m;               /* [edge_count] metres walked, 0..50000, or NULL: as long as they are drawn */
+    const uint8_t *edge_rank;           /* [edge_count] UCID_STREET_*, for maps alone, or NULL: LOCAL */
+    /* What can be reached: each counts, so one that is mapped twice must be there once. */
+    int64_t place_count;
+    const double *place_lat_deg, *place_lon_deg; /* [place_count] */
+    ucid_texts place_tag;                        /* [place_count] "shop=bakery": docs/contexts.md */
+    ucid_texts place_name;                       /* [place_count], or data NULL: none has a name */
+    const int64_t *place_osm_id;                 /* [place_count] what explanations show, or NULL: row numbers */
+    const char *place_osm_type;                  /* [place_count] 'n', 'w' or 'r', or NULL: 'n' */
+    int64_t data_time;                           /* seconds since 1970 of the data; 0: unknown */
+} ucid_network;
+#define UCID_NETWORK_INIT                                                                                              \
+    {                                                                                                                  \
+        sizeof(ucid_network), 0, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, 0, NULL, NULL,                           \
+            {NULL, NULL, NULL, 0, NULL}, {NULL, NULL, NULL, 0, NULL}, NULL, NULL, 0                                    \
+    }
+
+/* Compile a network in memory into an index file: what ucid_index_build does once an extract is read.
+ * in    network: arrays are borrowed for the call; options may be NULL
+ * out   out_path: as ucid_index_build; same arrays and options, same bytes
+ * cost  linear in the network
+ * err   DATA_ERROR with the row: a number that is NaN or out of range, a node that is not there, a tag that counts for
+ *       nothing; DATA_ERROR: no edge, or lengths that are not metres; INVALID_ARGUMENT: an array is missing, a count is
+ *       negative or too large; IO_ERROR, NO_MEMORY, CANCELLED
+ * safe  any number of builds at once
+ * ref   docs/index-format.md, docs/contexts.md          since 0.1 */
+UCID_API ucid_status ucid_index_build_network(const ucid_network *network, const char *out_path,
+                                              const ucid_build_options *options, ucid_error *error);
+
 /* Map an index read-only and check its header and every bound that the kernels rely on.
  * in    allocator may be NULL
  * out   *index: to be closed with ucid_index_close
@@ -708,17 +759,6 @@ UCID_API void ucid_index_info_get(const ucid_index *index, ucid_index_info *info
 UCID_API int64_t ucid_index_coverage_get(const ucid_index *index, const uint64_t **cells);
 /* sha256 of a file in lower hex, as catalogs name it. err FILE_NOT_FOUND, IO_ERROR                        since 0.1 */
 UCID_API ucid_status ucid_file_sha256(const char *path, char hex[65], ucid_error *error);
-
-/* How wide a street is drawn: foot paths, steps and tracks; service and pedestrian streets; streets of quarters;
- * tertiary and secondary roads; primary roads and wider. */
-enum {
-    UCID_STREET_PATH = 0,
-    UCID_STREET_LANE,
-    UCID_STREET_LOCAL,
-    UCID_STREET_ROAD,
-    UCID_STREET_MAIN,
-    UCID_STREET_RANKS
-};
 
 /* One street between two junctions, as a line to draw.
  * in    street: 0 .. edge_count - 1

@@ -241,6 +241,31 @@ static ucid_status build_on_two(const ucid_allocator *allocator, ucid_error *err
     return build(allocator, error, 2, NULL);
 }
 
+/* A crossing with a shop that has a name, and lengths, on two threads. */
+static ucid_status build_network(const ucid_allocator *allocator, ucid_error *error)
+{
+    static const double lat[] = {28.0, 28.001, 28.0, 27.999, 28.0}, lon[] = {-15.0, -15.0, -14.999, -15.0, -15.001};
+    static const int64_t from[] = {0, 0, 0, 0}, to[] = {1, 2, 3, 4};
+    static const double metres[] = {120.0, 130.0, 140.0, 150.0};
+    ucid_network network = UCID_NETWORK_INIT;
+    network.node_count = 5;
+    network.node_lat_deg = lat;
+    network.node_lon_deg = lon;
+    network.edge_count = 4;
+    network.edge_from = from;
+    network.edge_to = to;
+    network.edge_m = metres;
+    network.place_count = 1;
+    network.place_lat_deg = lat;
+    network.place_lon_deg = lon;
+    network.place_tag = (ucid_texts){.data = "shop=bakery", .length = 11};
+    network.place_name = (ucid_texts){.data = "Crust", .length = 5};
+    ucid_build_options options = UCID_BUILD_OPTIONS_INIT;
+    options.allocator = allocator;
+    options.threads = 2;
+    return ucid_index_build_network(&network, index_path, &options, error);
+}
+
 /* The file is the old one, and nothing lies beside it. */
 static void old_file_is_there(void)
 {
@@ -419,6 +444,8 @@ static void indexing(void **state)
     fail_in_turn("ucid_index_build, one thread", build_on_one, old_file_is_there);
     write_text(index_path, old_text);
     fail_in_turn("ucid_index_build, two threads", build_on_two, old_file_is_there);
+    write_text(index_path, old_text);
+    fail_in_turn("ucid_index_build_network", build_network, old_file_is_there);
     fail_in_turn("ucid_index_open", open_index, NULL);
 }
 

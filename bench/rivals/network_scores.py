@@ -5,17 +5,18 @@
 
 Timed is everything from a graph to a score for each of 10^6 places anywhere in the box of the streets:
 
-    ours      ucid_index_build from the extract (which we alone read), ucid_index_open, ucid_score; with one thread, and with
-              one for each core, which is what pandana takes
+    ours      ucid_index_build_network from the arrays that pandana takes, or ucid_index_build from the extract (which we
+              alone read), ucid_index_open, ucid_score; with one thread, and with one for each core, as pandana takes
     pandana   Network, precompute, set_pois and nearest_pois for each part, places to nodes, sums
     cityseer  network_structure_from_nx, compute_accessibilities, places to nodes, sums
 
-Rivals take streets and opportunities from our index, as data frames, before the clock starts. Both score nodes and give a
-place its nearest node's, so answers are compared at the nodes of the main network, where all three mean the same. The way
-from an opportunity to its street is an edge of pandana's graph: it walks what we walk. cityseer measures its streets and
+Streets and opportunities are taken from our index of the extract, as data frames, before the clock starts. Both rivals score
+nodes and give a place its nearest node's, so answers are compared at the nodes of the main network, where all three mean the
+same; those of the network in arrays with those of the extract, too. The way from an opportunity to its street is an edge of
+that network: pandana walks what we walk. cityseer measures its streets and
 finds the streets of opportunities itself, so it can only be near. JSON lines; wall and processor seconds, the least of
-three runs (cityseer: of one); ours also as those of the build and of the scores. Rivals' rows hold how much faster we are:
-wall by as many threads, processor by one. The index is written where TMPDIR says.
+three runs (cityseer: of one); ours also as those of the build and of the scores. Rivals' rows hold how much faster we are, from
+the arrays and from the extract: wall by as many threads, processor by one. The index is written where TMPDIR says.
 """
 
 import ctypes
@@ -44,6 +45,7 @@ SECTIONS = {
     "segments": (8, [(name, "<i4") for name in ("ax", "ay", "bx", "by", "edge", "offset", "length", "rest")]),
     "edges": (9, [(name, "<u4") for name in ("a", "b", "length", "segment", "entry", "flags")]),
     "nodes": (11, [("x", "<i4"), ("y", "<i4"), ("arc", "<u4"), ("flags", "<u4")]),
+    "names": (14, "u1"),
     "places": (13, [("osm", "<i8"), ("x", "<i4"), ("y", "<i4"), *((name, "<u4") for name in ("node", "gap", "name", "tag")),
                     *((name, "u1") for name in ("type", "part", "quality")), ("rest", "V5")]),
 }  # fmt: skip
@@ -62,6 +64,24 @@ class BuildOptions(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("allocator", ctypes.c_void_p), ("threads", ctypes.c_int),
                 *((name, ctypes.c_double) for name in ("cutoff_m", "snap_limit_m", "buffer_m")),
                 *((name, ctypes.c_void_p) for name in ("boundary_path", "progress", "progress_ctx"))]  # fmt: skip
+
+
+class Texts(ctypes.Structure):
+    """struct ucid_texts"""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("data", "offsets", "offsets64", "length", "validity")]
+
+
+class Network(ctypes.Structure):
+    """struct ucid_network"""
+
+    _fields_ = [("size", ctypes.c_size_t), ("node_count", ctypes.c_int64),
+                *((name, ctypes.c_void_p) for name in ("node_lat_deg", "node_lon_deg", "node_end")),
+                ("edge_count", ctypes.c_int64),
+                *((name, ctypes.c_void_p) for name in ("edge_from", "edge_to", "edge_m", "edge_rank")),
+                ("place_count", ctypes.c_int64), ("place_lat_deg", ctypes.c_void_p), ("place_lon_deg", ctypes.c_void_p),
+                ("place_tag", Texts), ("place_name", Texts), ("place_osm_id", ctypes.c_void_p),
+                ("place_osm_type", ctypes.c_void_p), ("data_time", ctypes.c_int64)]  # fmt: skip
 
 
 class ScoreOptions(ctypes.Structure):
@@ -83,8 +103,9 @@ def now():
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def ours(library, extract, index, lat, lon, threads=1, with_nearest=False):
-    """Seconds of a build, and of an opening with scores; scores and metres to the nearest of each part."""
+def ours(library, source, index, lat, lon, threads=1, with_nearest=False):
+    """Seconds of a build (source: an extract, a Network, or None), and of an opening with scores; scores and metres to the
+    nearest of each part."""
     error, handle = Error(), ctypes.c_void_p()
     build = BuildOptions(ctypes.sizeof(BuildOptions), None, threads, 1200.0, 300.0, 1500.0)
     options = ScoreOptions(ctypes.sizeof(ScoreOptions), None, threads, b"15MIN", 0xFFFFFFFF)
@@ -101,8 +122,10 @@ def ours(library, extract, index, lat, lon, threads=1, with_nearest=False):
         out.nearest_m[part] = nearest[part].ctypes.data if with_nearest else None
     at = [ctypes.c_void_p(values.ctypes.data) for values in (lat, lon)]
     seconds = np.zeros((2, 2))
-    if extract:
-        seconds[0] = call("ucid_index_build", str(extract).encode(), str(index).encode(), ctypes.byref(build))
+    if isinstance(source, Network):
+        seconds[0] = call("ucid_index_build_network", ctypes.byref(source), str(index).encode(), ctypes.byref(build))
+    elif source:
+        seconds[0] = call("ucid_index_build", str(source).encode(), str(index).encode(), ctypes.byref(build))
     seconds[1] = call("ucid_index_open", str(index).encode(), None, ctypes.byref(handle))
     seconds[1] += call("ucid_score", handle, ctypes.c_int64(n), *at, None, ctypes.byref(options), ctypes.byref(out))
     library.ucid_index_close(handle)
@@ -140,6 +163,8 @@ class City:
         self.edges = pd.DataFrame({"a": edges["a"].astype(int), "b": edges["b"].astype(int), "m": edges["length"] / 32.0})
         self.places = self.plane(places["y"] / 1e7, places["x"] / 1e7 + self.origin)
         self.places["node"], self.places["gap"] = places["node"].astype(int), places["gap"] / 32.0
+        self.place_lat, self.place_lon = places["y"] / 1e7, places["x"] / 1e7 + self.origin
+        self.tags = [bytes(x["names"][at : at + 64]).split(b"\0")[0] for at in places["tag"]]
         self.places["part"], self.places["quality"] = places["part"].astype(int), places["quality"].astype(int)
         first = np.append(edges["segment"], len(x["segments"])).astype(int)
         segments = x["segments"]
@@ -152,13 +177,36 @@ class City:
         return pd.DataFrame({"x": (lon - self.origin) * scale * self.cosine, "y": lat * scale})
 
 
+    def edges_with_stubs(self):
+        """Edges of the streets, and one from each opportunity, a node behind those of the streets, to its foot point."""
+        count, places = len(self.nodes), self.places
+        stubs = pd.DataFrame({"a": places.node, "b": count + np.arange(len(places)), "m": places.gap})
+        return pd.concat([self.edges[self.edges.a != self.edges.b], stubs], ignore_index=True)
+
+    def network(self):
+        """The same as arrays, with what keeps them alive."""
+        edges, data = self.edges_with_stubs(), b"".join(self.tags)
+        arrays = {
+            "node_lat_deg": np.concatenate([self.lat, self.place_lat]),
+            "node_lon_deg": np.concatenate([self.lon, self.place_lon]),
+            "edge_from": edges.a.to_numpy(np.int64), "edge_to": edges.b.to_numpy(np.int64), "edge_m": edges.m.to_numpy(float),
+            "place_lat_deg": np.array(self.place_lat), "place_lon_deg": np.array(self.place_lon),
+        }  # fmt: skip
+        offsets = np.concatenate([[0], np.cumsum([len(tag) for tag in self.tags])]).astype(np.int32)
+        made = Network(size=ctypes.sizeof(Network), node_count=len(arrays["node_lat_deg"]), edge_count=len(edges),
+                       place_count=len(self.tags))  # fmt: skip
+        for name, values in arrays.items():
+            setattr(made, name, values.ctypes.data)
+        made.place_tag = Texts(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), offsets.ctypes.data)
+        return made, (arrays, data, offsets)
+
+
 def pandana_scores(city, at):
     import pandana
 
     count, places = len(city.nodes), city.places
-    stubs = pd.DataFrame({"a": places.node, "b": count + np.arange(len(places)), "m": places.gap})
     nodes = pd.concat([city.nodes, places[["x", "y"]]], ignore_index=True)
-    edges = pd.concat([city.edges[city.edges.a != city.edges.b], stubs], ignore_index=True)
+    edges = city.edges_with_stubs()
     network = pandana.Network(nodes.x, nodes.y, edges.a, edges.b, edges[["m"]], twoway=True)
     network.precompute(CUTOFF_M)
     sums, nearest = np.zeros((len(nodes), 6)), np.full((6, len(nodes)), np.nan)
@@ -209,6 +257,15 @@ def cityseer_scores(city, at):
     return scores_of(sums)[ids], scores_of(sums), np.where(np.isfinite(nearest), nearest, np.nan)
 
 
+def compared(city, mine, mine_m, theirs, theirs_m):
+    """How many answers at the nodes of the main network are those of the index of the extract."""
+    both = (mine_m < CUTOFF_M - 20) & (theirs_m < CUTOFF_M - 20) & city.is_main
+    apart = np.abs(mine_m - theirs_m)[both]
+    return {"nearest_compared": int(both.sum()), "nearest_within_0.1_m": round(float((apart < 0.1).mean()), 5),
+            "nearest_within_1_percent": round(float((apart <= 0.01 * mine_m[both] + 0.1).mean()), 5),
+            "scores_equal": round(float((np.abs(theirs - mine) < 0.006)[city.is_main].mean()), 5)}  # fmt: skip
+
+
 def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
@@ -221,17 +278,25 @@ def main():
         random = np.random.default_rng(15)
         lat, lon = random.uniform(*city.box[:2], count), random.uniform(*city.box[2:], count) + city.origin
         at = city.plane(lat, lon)
-        cores, best = len(os.sched_getaffinity(0)), {}
-        for threads in sorted({1, cores}):
-            runs = [ours(library, extract, index, lat, lon, threads)[0] for _ in range(RUNS)]
-            best[threads] = min(runs, key=lambda run: run[:, 0].sum())
-            build, score = best[threads].round(3).tolist()
-            print(json.dumps({"bench": "rivals", "who": "ucid", "places": count, "threads": threads,
-                              "wall_s": round(build[0] + score[0], 3), "cpu_s": round(build[1] + score[1], 3),
-                              "build_wall_s": build[0], "build_cpu_s": build[1], "score_wall_s": score[0],
-                              "score_cpu_s": score[1]}), flush=True)  # fmt: skip
-        seconds = best[cores][:, 0].sum(), best[1][:, 1].sum()
+        network, kept = city.network()
         _, mine, mine_m = ours(library, None, index, city.lat.copy(), city.lon.copy(), with_nearest=True)
+        cores, faster = len(os.sched_getaffinity(0)), {}
+        for source, given in (("arrays", network), ("extract", extract)):
+            best = {}
+            for threads in sorted({1, cores}):
+                runs = [ours(library, given, index, lat, lon, threads)[0] for _ in range(RUNS)]
+                best[threads] = min(runs, key=lambda run: run[:, 0].sum())
+                build, score = best[threads].round(3).tolist()
+                row = {"bench": "rivals", "who": "ucid", "from": source, "places": count, "threads": threads,
+                       "wall_s": round(build[0] + score[0], 3), "cpu_s": round(build[1] + score[1], 3),
+                       "build_wall_s": build[0], "build_cpu_s": build[1], "score_wall_s": score[0],
+                       "score_cpu_s": score[1]}  # fmt: skip
+                if source == "arrays":
+                    _, theirs, theirs_m = ours(library, None, index, city.lat.copy(), city.lon.copy(), with_nearest=True)
+                    row |= compared(city, mine, mine_m, theirs, theirs_m)
+                print(json.dumps(row), flush=True)
+            faster[source] = best[cores][:, 0].sum(), best[1][:, 1].sum()
+        del kept
     for rival, runs in ((pandana_scores, RUNS), (cityseer_scores, 1)):
         name, took = rival.__name__.removesuffix("_scores"), []
         try:
@@ -242,14 +307,12 @@ def main():
         except ImportError as missing:
             print(json.dumps({"bench": "rivals", "who": name, "left_out": str(missing)}), flush=True)
             continue
-        both = (mine_m < CUTOFF_M - 20) & (theirs_m < CUTOFF_M - 20) & city.is_main
-        apart, least = np.abs(mine_m - theirs_m)[both], np.min(took, axis=0)
-        print(json.dumps({"bench": "rivals", "who": name, "places": count, "wall_s": round(least[0], 3),
-                          "cpu_s": round(least[1], 3), "ucid_faster": round(least[0] / seconds[0], 1),
-                          "ucid_faster_cpu": round(least[1] / seconds[1], 1), "nearest_compared": int(both.sum()),
-                          "nearest_within_0.1_m": round(float((apart < 0.1).mean()), 5),
-                          "nearest_within_1_percent": round(float((apart <= 0.01 * mine_m[both] + 0.1).mean()), 5),
-                          "scores_equal": round(float((np.abs(theirs - mine) < 0.006)[city.is_main].mean()), 5)}), flush=True)  # fmt: skip
+        least = np.min(took, axis=0)
+        row = {"bench": "rivals", "who": name, "places": count, "wall_s": round(least[0], 3), "cpu_s": round(least[1], 3)}
+        for source, (wall, cpu) in faster.items():
+            row |= {f"ucid_faster_from_{source}": round(least[0] / wall, 1),
+                    f"ucid_faster_cpu_from_{source}": round(least[1] / cpu, 1)}  # fmt: skip
+        print(json.dumps(row | compared(city, mine, mine_m, theirs, theirs_m)), flush=True)
 
 
 main()

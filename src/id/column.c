@@ -5,6 +5,7 @@
 #include "id/decimal.h"
 #include "id/grammar.h"
 #include "id/text_pieces.h"
+#include "id/texts.h"
 #include "id/weeks.h"
 #include "rt/digest.h"
 #include "rt/error.h"
@@ -17,21 +18,6 @@
 
 /* ------------------------------------------------------------------------------------------------ columns of texts --
  */
-
-static inline int bit_is_set(const uint8_t *bits, int64_t i) { return bits == NULL || (bits[i >> 3] >> (i & 7) & 1); }
-
-static inline ucid_text row_text(const ucid_texts *texts, int64_t i)
-{
-    ucid_text text = {texts->data, texts->length};
-    if (texts->offsets != NULL) {
-        text.data += texts->offsets[i];
-        text.length = (size_t)(texts->offsets[i + 1] - texts->offsets[i]);
-    } else if (texts->offsets64 != NULL) {
-        text.data += texts->offsets64[i];
-        text.length = (size_t)(texts->offsets64[i + 1] - texts->offsets64[i]);
-    }
-    return text;
-}
 
 static inline int is_constant(const ucid_texts *texts) { return texts->offsets == NULL && texts->offsets64 == NULL; }
 

@@ -153,26 +153,54 @@ ucid_status build_sort_order(build *b, const uint64_t *keys, uint32_t *order, si
     return sort_by_digits(b, keys, NULL, order, count);
 }
 
+/* Of each square the quarter that the curve is in; in the two lower ones its axes change places, and in the right one
+ * of them both run backwards. */
 uint64_t build_hilbert(int32_t x, int32_t y)
 {
-    uint32_t u = (uint32_t)x ^ (1u << 31), v = (uint32_t)y ^ (1u << 31);
+    uint32_t u = (uint32_t)x ^ (1u << 31), v = (uint32_t)y ^ (1u << 31), backwards = 0, changed = 0;
     uint64_t along = 0;
-    for (uint32_t s = 1u << 31; s > 0; s >>= 1) {
-        uint32_t right = (u & s) != 0, up = (v & s) != 0;
+    for (int bit = 31; bit >= 0; bit--) {
+        uint32_t a = u >> bit & 1, b = v >> bit & 1, other = ((a ^ b) & changed) ^ backwards;
+        uint32_t right = a ^ other, up = b ^ other;
         along = along << 2 | ((3 * right) ^ up);
-        if (up) continue;
-        if (right) {
-            u = ~u;
-            v = ~v;
-        }
-        uint32_t swap = u;
-        u = v;
-        v = swap;
+        backwards ^= right & (up ^ 1);
+        changed ^= up ^ 1;
     }
     return along;
 }
 
-/* ---- boundary ---- */
+/* ---- origin, boundary ---- */
+
+static int32_t wrapped(int64_t lon_e7)
+{
+    if (lon_e7 >= 1800000000) lon_e7 -= 3600000000;
+    if (lon_e7 < -1800000000) lon_e7 += 3600000000;
+    return (int32_t)lon_e7;
+}
+
+/* Longitudes relative to 180 degrees where the streets are narrower seen from there. */
+static void choose_origin(build *b)
+{
+    int64_t low[2] = {INT64_MAX, INT64_MAX}, high[2] = {INT64_MIN, INT64_MIN};
+    static const int64_t origins[2] = {0, 1800000000};
+    for (int o = 0; o < 2; o++) {
+        for (size_t i = 0; i < b->point_count; i++) {
+            if (b->point_y[i] == BUILD_MISSING) continue;
+            int64_t x = wrapped(b->point_x[i] - origins[o]);
+            if (x < low[o]) low[o] = x;
+            if (x > high[o]) high[o] = x;
+        }
+    }
+    int chosen = low[0] <= high[0] && high[1] - low[1] < high[0] - low[0];
+    b->lon_origin_e7 = (int32_t)origins[chosen];
+    for (size_t i = 0; i < b->point_count; i++) b->point_x[i] = wrapped(b->point_x[i] - origins[chosen]);
+    for (size_t i = 0; i < b->place_count; i++) b->places[i].x_e7 = wrapped(b->places[i].x_e7 - origins[chosen]);
+    if (chosen) {
+        b->box_e7[1] = wrapped(b->box_e7[1] - origins[chosen]);
+        b->box_e7[3] = wrapped(b->box_e7[3] - origins[chosen]);
+        if (b->box_e7[1] > b->box_e7[3]) b->header_box = BOX_IMPLAUSIBLE;
+    }
+}
 
 /* Area of a ring on the WGS 84 ellipsoid, m2, signed: exact for its edges being straight in (longitude, authalic
  * latitude), which for streets' lengths is below 1e-9 of great circles. */
@@ -357,17 +385,23 @@ static ucid_status write_about(build *b, text *t, const char *boundary_path)
 {
     static const char *const boxes[] = {"absent", "implausible", "trusted"};
     const build_counts *c = &b->counts;
-    put(t, "{\"software\":{\"library\":\"ucid %s\",\"format\":%u},\"inputs\":{\"osm\":", UCID_VERSION, UCIDX_FORMAT);
-    ucid_status status = put_input(t, b->path);
+    put(t, "{\"software\":{\"library\":\"ucid %s\",\"format\":%u},\"inputs\":{\"%s\":", UCID_VERSION, UCIDX_FORMAT,
+        b->network != NULL ? "network" : "osm");
+    ucid_status status = UCID_OK;
+    if (b->network == NULL) {
+        status = put_input(t, b->path);
+    } else {
+        put(t, "{");
+    }
     if (status != UCID_OK) return status;
-    put(t, ",\"data_date\":");
+    put(t, "%s\"data_date\":", comma(t));
     if (data_time(b) > 0) {
         put_date(t, data_time(b));
     } else {
         put(t, "null");
     }
     put(t, ",\"data_date_from\":\"%s\",\"header_box\":\"%s\"}",
-        b->newest_timestamp > 0 ? "newest object"
+        b->newest_timestamp > 0 ? b->network != NULL ? "caller" : "newest object"
         : header_time(b) > 0    ? "file header"
                                 : "none",
         boxes[b->header_box]);
@@ -390,6 +424,7 @@ static ucid_status write_about(build *b, text *t, const char *boundary_path)
     put_count(t, "ways_closed_to_feet", c->ways_forbidden);
     put_count(t, "pieces", c->pieces);
     put_count(t, "pieces_mapped_twice", c->pieces_repeated);
+    if (b->network != NULL) put_count(t, "edges_to_themselves", c->edges_to_themselves);
     put_count(t, "pieces_misplaced", c->pieces_misplaced);
     put_count(t, "pieces_far_from_boundary", c->pieces_outside_buffer);
     put_count(t, "way_points_missing", c->nodes_missing);
@@ -413,7 +448,9 @@ static ucid_status write_about(build *b, text *t, const char *boundary_path)
     put_count(t, "far_from_boundary", c->outside_buffer);
     put_count(t, "no_street_in_reach", c->off_network);
     put_count(t, "on_islands", c->on_islands);
-    put(t, "},\"licence\":\"(c) OpenStreetMap contributors, Open Database License 1.0\"}");
+    put(t, "}");
+    if (b->network == NULL) put(t, ",\"licence\":\"(c) OpenStreetMap contributors, Open Database License 1.0\"");
+    put(t, "}");
     return t->failed ? ucid_fail_memory(b->error, "provenance", t->length) : UCID_OK;
 }
 
@@ -623,7 +660,14 @@ static ucid_status run(build *b, const char *out_path, const char *boundary_path
     output out = {.b = b};
     ucid_status status = ucid_file_writer_open(out_path, &b->allocator, &out.writer, b->error);
     if (status != UCID_OK) return status;
-    status = build_read(b);
+    if (!BUILD_ROOM(b, b->texts, b->text_capacity, 1, "names")) {
+        status = UCID_NO_MEMORY;
+    } else {
+        b->texts[0] = '\0';
+        b->text_count = 1;
+        status = b->network != NULL ? build_network(b) : build_read(b);
+    }
+    if (status == UCID_OK) choose_origin(b);
     if (status == UCID_OK && boundary_path != NULL) status = take_boundary(b, boundary_path);
     static const struct {
         const char *name;
@@ -639,14 +683,14 @@ static ucid_status run(build *b, const char *out_path, const char *boundary_path
     return status;
 }
 
-ucid_status ucid_index_build(const char *pbf_path, const char *out_path, const ucid_build_options *options,
-                             ucid_error *error)
+/* Of an extract, or of a network where path is only its name. */
+static ucid_status build_index(const char *path, const ucid_network *network, const char *out_path,
+                               const ucid_build_options *options, ucid_error *error)
 {
     ucid_build_options chosen = UCID_BUILD_OPTIONS_INIT;
     if (options != NULL) memcpy(&chosen, options, options->size < sizeof chosen ? options->size : sizeof chosen);
-    if (pbf_path == NULL || out_path == NULL) {
-        return ucid_fail(error, UCID_INVALID_ARGUMENT, "no path of the %s given",
-                         pbf_path == NULL ? "extract" : "index");
+    if (path == NULL || out_path == NULL) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "no path of the %s given", path == NULL ? "extract" : "index");
     }
     if (!(chosen.cutoff_m >= 100.0 && chosen.cutoff_m <= 2000.0)) {
         return ucid_fail(error, UCID_INVALID_ARGUMENT, "cutoff %g m is not in 100..2000", chosen.cutoff_m);
@@ -668,11 +712,27 @@ ucid_status ucid_index_build(const char *pbf_path, const char *out_path, const u
                .progress = chosen.progress,
                .progress_ctx = chosen.progress_ctx,
                .error = error,
-               .path = pbf_path};
+               .path = path,
+               .network = network};
     ucid_status status = run(&b, out_path, chosen.boundary_path);
     for (size_t i = 0; i < b.block_count; i++) {
         ucid_release(&b.allocator, b.blocks[i].ptr, b.blocks[i].count, b.blocks[i].item);
     }
     ucid_release(&b.allocator, b.blocks, b.block_capacity, sizeof *b.blocks);
     return status;
+}
+
+ucid_status ucid_index_build(const char *pbf_path, const char *out_path, const ucid_build_options *options,
+                             ucid_error *error)
+{
+    return build_index(pbf_path, NULL, out_path, options, error);
+}
+
+ucid_status ucid_index_build_network(const ucid_network *network, const char *out_path,
+                                     const ucid_build_options *options, ucid_error *error)
+{
+    ucid_network whole = UCID_NETWORK_INIT;
+    if (network == NULL) return ucid_fail(error, UCID_INVALID_ARGUMENT, "no network given");
+    memcpy(&whole, network, network->size < sizeof whole ? network->size : sizeof whole);
+    return build_index("network", &whole, out_path, options, error);
 }

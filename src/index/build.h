@@ -1,6 +1,7 @@
 /* build.h: what the stages of a build hand to each other. Stages run in this order, each in its own file:
  *
  *     build_read     extract -> ways, node positions, places           (three passes: relations, ways, nodes)
+ *     build_network  or: arrays -> the same
  *     build_streets  ways -> graph of junctions and edges with geometry
  *     build_places   areas -> one point each; one place mapped twice -> one
  *     build_feet     places -> foot points on edges; edges are split there; everything put in Hilbert order
@@ -78,6 +79,7 @@ typedef struct build_counts {
     uint64_t junctions, loops, components, islands, island_edges, pieces_outside_buffer;
     uint64_t places, private_places, open_ways, broken_areas, other_relations, duplicates, outside_buffer, off_network;
     uint64_t on_islands;
+    uint64_t edges_to_themselves; /* of a network */
 } build_counts;
 
 typedef struct build_block {
@@ -93,7 +95,8 @@ typedef struct build {
     ucid_progress_fn progress;
     void *progress_ctx;
     ucid_error *error;
-    const char *path;
+    const char *path;            /* of the extract; of a network what messages call it */
+    const ucid_network *network; /* NULL: an extract is read */
     build_block *blocks;
     size_t block_count, block_capacity;
 
@@ -105,6 +108,7 @@ typedef struct build {
     size_t ref_count, ref_capacity;
     build_way *ways;
     size_t way_count, way_capacity;
+    const double *way_m; /* [way_count] metres of ways of two points, borrowed; NULL: as long as they are drawn */
     build_member *members;
     size_t member_count, member_capacity;
     build_place *places;
@@ -113,6 +117,7 @@ typedef struct build {
     size_t text_count, text_capacity;
     uint32_t *points;           /* refs as positions in point_x, point_y, ascending OSM id */
     int32_t *point_x, *point_y; /* point_y BUILD_MISSING: not in the extract */
+    const uint8_t *point_end;   /* [point_count] not 0: the data end there, borrowed; NULL: the header's box tells */
     size_t point_count;
     int32_t min_x_e7, min_y_e7, max_x_e7, max_y_e7; /* of the streets; by build_streets */
     int64_t newest_timestamp, replication_timestamp;
@@ -200,6 +205,10 @@ void build_raster_drop(build *b, build_raster *raster);
 size_t build_raster_find(const build_raster *raster, size_t row, int64_t column);
 
 ucid_status build_read(build *b);
+ucid_status build_network(build *b);
+/* Offset of a copy of the text in b->texts; 0 is the empty text, and what is given where memory is out (*failed is
+ * set). */
+uint32_t build_text(build *b, const char *text, size_t length, int *failed);
 ucid_status build_streets(build *b);
 ucid_status build_places(build *b);
 ucid_status build_feet(build *b);

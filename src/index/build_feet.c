@@ -53,9 +53,13 @@ static void snap_place(const snapping *s, uint32_t place)
     double scale = s->raster.x_m_per_e7[row], limit_m = (b->snap_limit + 1.0) / UCIDX_UNITS_PER_M;
     ucidx_near nearest[2] = {{HUGE_VAL, 0.0}, {HUGE_VAL, 0.0}}; /* main network, islands */
     uint32_t segment[2] = {UCIDX_NONE, UCIDX_NONE};
-    for (double window_m = UCIDX_CELL_M;; window_m = limit_m) {
-        int64_t rows = (int64_t)(window_m / UCIDX_CELL_M) + 1, half = (int64_t)ceil(window_m / scale);
-        int64_t first = row > rows ? row - rows : 0, last = row + rows;
+    for (int w = 0;; w++) {
+        const double windows_m[] = {UCIDX_CELL_M / 4, UCIDX_CELL_M, limit_m};
+        double window_m = windows_m[w] < limit_m ? windows_m[w] : limit_m;
+        int64_t half = (int64_t)ceil(window_m / scale), tall = (int64_t)(window_m / UCIDX_Y_M_PER_E7) + 1;
+        int64_t first = ((int64_t)p->y_e7 - b->lat_origin_e7 - tall) / UCIDX_ROW_E7; /* -0 is row 0, too */
+        int64_t last = ((int64_t)p->y_e7 - b->lat_origin_e7 + tall) / UCIDX_ROW_E7;
+        if (first < 0) first = 0;
         if (last >= (int64_t)b->row_count) last = (int64_t)b->row_count - 1;
         for (int64_t r = first; r <= last; r++) {
             int64_t west = p->x_e7 - half - s->raster.west_e7, east = p->x_e7 + half - s->raster.west_e7;

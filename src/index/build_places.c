@@ -3,7 +3,7 @@
  * The point of an area is the centroid of its largest ring where that lies inside, else the middle of the widest
  * stretch inside along a line of latitude through it. Inside is even-odd over all rings, so that the roles of members
  * do not matter. Duplicates are dropped in the order nodes, ways, relations, then by id: a place is dropped if one that
- * was kept before it is the same place. */
+ * was kept before it is the same place. Places of a network are points, and each counts: who made its table knows. */
 #include "index/build.h"
 #include "index/tags.h"
 #include "rt/error.h"
@@ -437,7 +437,7 @@ ucid_status build_places(build *b)
 {
     gathering g = {.b = b};
     ucid_status status = order_places(b);
-    if (status == UCID_OK) status = gather_areas(&g);
+    if (status == UCID_OK && b->network == NULL) status = gather_areas(&g);
     if (status == UCID_OK) {
         for (size_t i = 0; i < b->place_count && b->has_keep; i++) {
             build_place *p = &b->places[i];
@@ -448,7 +448,7 @@ ucid_status build_places(build *b)
             p->fate = PLACE_OUTSIDE;
             b->counts.outside_buffer++;
         }
-        status = drop_duplicates(b, &g);
+        if (b->network == NULL) status = drop_duplicates(b, &g);
     }
     build_drop(b, g.points);
     build_drop(b, g.rings);

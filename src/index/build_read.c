@@ -66,8 +66,7 @@ static size_t directory_lower(const directory *in, int64_t id)
     return low;
 }
 
-/* Offset of a copy of the text; 0 is the empty text, and what is given where memory is out (*failed is set). */
-static uint32_t keep_text(build *b, const char *text, size_t length, int *failed)
+uint32_t build_text(build *b, const char *text, size_t length, int *failed)
 {
     if (length == 0) return 0;
     if (b->text_count + length + 1 > UINT32_MAX ||
@@ -88,7 +87,7 @@ static ucid_status keep_places(build *b, build_place place, const osm_tag *tags,
 {
     int failed = 0;
     osm_string name = tags_get(tags, tag_count, "name");
-    place.name = keep_text(b, name.text, name.length, &failed);
+    place.name = build_text(b, name.text, name.length, &failed);
     for (int i = 0; i < kind_count && !failed; i++) {
         place.kind = kinds[i];
         if (!BUILD_ROOM(b, b->places, b->place_capacity, b->place_count + 1, "places")) return UCID_NO_MEMORY;
@@ -305,37 +304,6 @@ static void judge_box(reading *r)
     b->header_box = plausible ? BOX_TRUSTED : BOX_IMPLAUSIBLE;
 }
 
-static int32_t wrapped(int64_t lon_e7)
-{
-    if (lon_e7 >= 1800000000) lon_e7 -= 3600000000;
-    if (lon_e7 < -1800000000) lon_e7 += 3600000000;
-    return (int32_t)lon_e7;
-}
-
-/* Longitudes relative to 180 degrees where the streets are narrower seen from there. */
-static void choose_origin(build *b)
-{
-    int64_t low[2] = {INT64_MAX, INT64_MAX}, high[2] = {INT64_MIN, INT64_MIN};
-    static const int64_t origins[2] = {0, 1800000000};
-    for (int o = 0; o < 2; o++) {
-        for (size_t i = 0; i < b->point_count; i++) {
-            if (b->point_y[i] == BUILD_MISSING) continue;
-            int64_t x = wrapped(b->point_x[i] - origins[o]);
-            if (x < low[o]) low[o] = x;
-            if (x > high[o]) high[o] = x;
-        }
-    }
-    int chosen = low[0] <= high[0] && high[1] - low[1] < high[0] - low[0];
-    b->lon_origin_e7 = (int32_t)origins[chosen];
-    for (size_t i = 0; i < b->point_count; i++) b->point_x[i] = wrapped(b->point_x[i] - origins[chosen]);
-    for (size_t i = 0; i < b->place_count; i++) b->places[i].x_e7 = wrapped(b->places[i].x_e7 - origins[chosen]);
-    if (chosen) {
-        b->box_e7[1] = wrapped(b->box_e7[1] - origins[chosen]);
-        b->box_e7[3] = wrapped(b->box_e7[3] - origins[chosen]);
-        if (b->box_e7[1] > b->box_e7[3]) b->header_box = BOX_IMPLAUSIBLE;
-    }
-}
-
 static int forward_progress(void *ctx, const char *stage, uint64_t done, uint64_t total)
 {
     build *b = ctx;
@@ -351,18 +319,9 @@ ucid_status build_read(build *b)
     reading r = {.b = b, .header = osm_header_get(file), .seen_box = {INT32_MAX, INT32_MAX, INT32_MIN, INT32_MIN}};
     b->input_bytes = osm_byte_length(file);
     b->replication_timestamp = r.header->replication_timestamp;
-    int failed = 0;
-    if (!BUILD_ROOM(b, b->texts, b->text_capacity, 1, "names")) failed = 1;
-    if (!failed) {
-        b->texts[0] = '\0';
-        b->text_count = 1;
-    }
     ucid_progress_fn progress = b->progress != NULL ? forward_progress : NULL;
-    status = failed ? UCID_NO_MEMORY : UCID_OK;
-    if (status == UCID_OK) {
-        osm_visitor visitor = {.ctx = &r, .relation = on_relation};
-        status = osm_read(file, &visitor, b->threads, progress, b, b->error);
-    }
+    osm_visitor relations = {.ctx = &r, .relation = on_relation};
+    status = osm_read(file, &relations, b->threads, progress, b, b->error);
     if (status == UCID_OK) status = index_members(&r);
     if (status == UCID_OK) {
         osm_visitor visitor = {.ctx = &r, .way = on_way};
@@ -376,7 +335,6 @@ ucid_status build_read(build *b)
     if (status == UCID_OK) {
         b->newest_timestamp = osm_newest_timestamp(file);
         judge_box(&r);
-        choose_origin(b);
     }
     build_drop(b, r.ways.first);
     build_drop(b, (void *)(uintptr_t)r.ways.ids);

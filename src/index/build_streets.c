@@ -18,6 +18,7 @@ enum { MARK_END = 1, MARK_OUTSIDE = 2, POINT_BITS = 28, JUNCTIONS_OF_MAIN = 40 }
 
 typedef struct piece_set {
     uint64_t *keys; /* lower point << 36 | higher point << 8 | class */
+    double *metres; /* of each piece; NULL: as it is drawn */
     size_t count;
     uint32_t *first, *around; /* pieces around each point: around[first[p] .. first[p + 1]) */
     uint8_t *marks;
@@ -44,6 +45,26 @@ static int is_misplaced(const build *b, uint32_t p, uint32_t q)
            ucid_distance_m(b->point_y[p], b->point_x[p], b->point_y[q], b->point_x[q]) > PIECE_MAX_M;
 }
 
+static ucid_status sort_with_metres(build *b, piece_set *set, size_t count)
+{
+    uint32_t *order = build_take(b, count, sizeof *order, "street pieces");
+    uint64_t *keys = build_take(b, count, sizeof *keys, "street pieces");
+    double *metres = build_take(b, count, sizeof *metres, "street pieces");
+    if (order == NULL || keys == NULL || metres == NULL) return UCID_NO_MEMORY;
+    ucid_status status = build_sort_order(b, set->keys, order, count);
+    if (status != UCID_OK) return status;
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = set->keys[order[i]];
+        metres[i] = set->metres[order[i]];
+    }
+    build_drop(b, order);
+    build_drop(b, set->keys);
+    build_drop(b, set->metres);
+    set->keys = keys;
+    set->metres = metres;
+    return UCID_OK;
+}
+
 static ucid_status make_pieces(build *b, piece_set *set)
 {
     if (b->point_count >= (UINT64_C(1) << POINT_BITS)) {
@@ -54,7 +75,11 @@ static ucid_status make_pieces(build *b, piece_set *set)
     for (size_t w = 0; w < b->way_count; w++) most += b->ways[w].count - 1;
     set->keys = build_take(b, most, sizeof *set->keys, "street pieces");
     set->marks = build_take_zero(b, b->point_count, 1, "street points");
-    if (set->keys == NULL || set->marks == NULL) return UCID_NO_MEMORY;
+    if (b->way_m != NULL) set->metres = build_take(b, most, sizeof *set->metres, "street pieces");
+    if (set->keys == NULL || set->marks == NULL || (b->way_m != NULL && set->metres == NULL)) return UCID_NO_MEMORY;
+    for (size_t p = 0; p < b->point_count && b->point_end != NULL; p++) {
+        if (b->point_end[p]) set->marks[p] = MARK_END;
+    }
     if (b->header_box == BOX_TRUSTED) {
         for (size_t p = 0; p < b->point_count; p++) {
             if (b->point_y[p] < b->box_e7[0] || b->point_x[p] < b->box_e7[1] || b->point_y[p] > b->box_e7[2] ||
@@ -93,14 +118,19 @@ static ucid_status make_pieces(build *b, piece_set *set)
                 set->marks[set->marks[p] & MARK_OUTSIDE ? p : q] |= MARK_END;
             }
             uint64_t low = p < q ? p : q, high = p < q ? q : p;
+            if (b->way_m != NULL) set->metres[count] = b->way_m[w];
             set->keys[count++] = low << 36 | high << 8 | b->ways[w].class;
         }
     }
-    ucid_status status = build_sort(b, set->keys, count);
+    ucid_status status = set->metres == NULL ? build_sort(b, set->keys, count) : sort_with_metres(b, set, count);
     if (status != UCID_OK) return status;
     for (size_t i = 0; i < count; i++) {
-        if (set->count == 0 || set->keys[i] >> 8 != set->keys[set->count - 1] >> 8)
+        if (set->count == 0 || set->keys[i] >> 8 != set->keys[set->count - 1] >> 8) {
+            if (set->metres != NULL) set->metres[set->count] = set->metres[i];
             set->keys[set->count++] = set->keys[i];
+        } else if (set->metres != NULL && set->metres[i] < set->metres[set->count - 1]) {
+            set->metres[set->count - 1] = set->metres[i]; /* of several ways between two points the shortest */
+        }
     }
     b->counts.pieces = set->count;
     b->counts.pieces_repeated = count - set->count;
@@ -183,7 +213,9 @@ static ucid_status add_edge(contraction *c, uint32_t start, uint32_t piece)
     while (status == UCID_OK) {
         c->used[piece / 8] |= (uint8_t)(1u << piece % 8);
         uint32_t next = other_end(set->keys[piece], point);
-        double length = ucid_distance_m(b->point_y[point], b->point_x[point], b->point_y[next], b->point_x[next]);
+        double length = set->metres != NULL
+                            ? set->metres[piece]
+                            : ucid_distance_m(b->point_y[point], b->point_x[point], b->point_y[next], b->point_x[next]);
         of_class[set->keys[piece] & 0xFF] += length;
         metres += length;
         point = next;
@@ -331,6 +363,7 @@ ucid_status build_streets(build *b)
     if (status == UCID_OK) status = index_pieces(b, &set);
     if (status == UCID_OK) status = contract(b, &set);
     build_drop(b, set.keys);
+    build_drop(b, set.metres);
     build_drop(b, set.first);
     build_drop(b, set.around);
     build_drop(b, set.marks);

@@ -1,0 +1,22 @@
+/* texts.h: rows of a column of texts. */
+#ifndef UCID_ID_TEXTS_H
+#define UCID_ID_TEXTS_H
+
+#include "ucid.h"
+
+static inline int bit_is_set(const uint8_t *bits, int64_t i) { return bits == NULL || (bits[i >> 3] >> (i & 7) & 1); }
+
+static inline ucid_text row_text(const ucid_texts *texts, int64_t i)
+{
+    ucid_text text = {texts->data, texts->length};
+    if (texts->offsets != NULL) {
+        text.data += texts->offsets[i];
+        text.length = (size_t)(texts->offsets[i + 1] - texts->offsets[i]);
+    } else if (texts->offsets64 != NULL) {
+        text.data += texts->offsets64[i];
+        text.length = (size_t)(texts->offsets64[i + 1] - texts->offsets64[i]);
+    }
+    return text;
+}
+
+#endif
