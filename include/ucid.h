@@ -1310,12 +1310,11 @@ typedef struct ucid_group_stream_options {
  *         columns of states is one of states, of the same functions and integers or doubles; they are merged
  *   out   the columns of the key, texts as utf8 and floats as doubles, then
  *         results: a column a function, of its name
- *         states: state_rows, state_count, state_least, state_most, state_flags, int64, then, where they are needed,
- *         state_sum, state_squares, state_values, binary: the last holds all different values
- *   cost  O(rows); memory of the groups, some 150 to 240 bytes and the key each
- *   err   INVALID_ARGUMENT: a function that is none; DATA_ERROR: a column is missing or of a wrong type, a sum of
- *         integers beyond 64 bits; IO_ERROR: no room in TMPDIR; CANCELLED; NO_MEMORY
- *   safe  one thread at a time for one stream          since 0.1 */
+ *         states: state_rows, state_count, state_flags, int64, state_least, state_most, of the numbers' kind, then,
+ * where they are needed, state_sum, state_squares, state_values, binary: the last holds all different values cost
+ * O(rows); memory of the groups, some 150 to 240 bytes and the key each err   INVALID_ARGUMENT: a function that is
+ * none; DATA_ERROR: a column is missing or of a wrong type, a sum of integers beyond 64 bits; IO_ERROR: no room in
+ * TMPDIR; CANCELLED; NO_MEMORY safe  one thread at a time for one stream          since 0.1 */
 UCID_API ucid_status ucid_group_stream(struct ArrowArrayStream *in, const ucid_group_stream_options *options,
                                        struct ArrowArrayStream *out, ucid_error *error);
 

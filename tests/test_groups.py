@@ -138,6 +138,14 @@ def test_integers_stay_integers(tmp_path):
     result = ucid("aggregate", tmp_path / "in.parquet", "-o", tmp_path / "x.csv", "--by", "k", "--agg", "sum", "--of", "v", check=False)
     assert result.returncode == 3 and "64 bits" in result.stderr
     assert rows_of(groups(tmp_path, table, "--by", "k", "--agg", "mean,max", "--of", "v")) == [(1, 2.0**62, 2**63 - 1)]
+    table = pa.table({"k": [1, 1, 2, 3], "v": pa.array([2**53 + 1, -7, 5, None], pa.int64())})
+    asked = ("--by", "k", "--agg", "rows,sum,min,max")
+    whole = groups(tmp_path, table, *asked, "--of", "v")
+    (tmp_path / "parts").mkdir()
+    for part in range(4):  # one of them without any value
+        made = groups(tmp_path, table.slice(part, 1), *asked, "--of", "v", "--states")
+        pq.write_table(made, tmp_path / "parts" / f"{part}.parquet")
+    assert groups(tmp_path, tmp_path / "parts", *asked).equals(whole) and whole.schema.field("max").type == pa.int64()
 
 
 @pytest.mark.parametrize("agg", ["count,mean,std,min,max,sum", "median,p90,std"])

@@ -22,7 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PIECE_ROWS = 1 << 17, BY_MAX = 16, FUNCTIONS_MAX = 64, FLAG_UP = 1, FLAG_DOWN = 2, FLAG_WHOLE = 4 };
+enum { PIECE_ROWS = 1 << 17, BY_MAX = 16, FUNCTIONS_MAX = 64, FLAG_UP = 1, FLAG_DOWN = 2 };
 static const uint64_t MEMORY = (uint64_t)1 << 30;
 
 typedef enum key_kind { KEY_TEXT, KEY_WHOLE, KEY_REAL } key_kind;
@@ -56,7 +56,8 @@ typedef struct asked {
     double part; /* of a percentile: 0..1 */
 } asked;
 
-/* Columns of a state, after the key. */
+/* Columns of a state, after the key. Least and most are numbers of the kind that was read, so that the schema of states
+ * says which, before there is a row. */
 enum { S_ROWS, S_COUNT, S_LEAST, S_MOST, S_FLAGS, S_SUM, S_SQUARES, S_VALUES, STATES };
 static const char *const state_names[STATES] = {"state_rows",  "state_count", "state_least",   "state_most",
                                                 "state_flags", "state_sum",   "state_squares", "state_values"};
@@ -75,6 +76,7 @@ typedef struct group_source {
     arrow_wholes wholes;
     arrow_texts state_texts[STATES];
     arrow_wholes state_wholes[STATES];
+    arrow_numbers state_numbers[STATES]; /* least and most, of doubles */
     arrow_scratch keys, offsets;
     double *percentiles[FUNCTIONS_MAX]; /* [groups], by number of the group */
     size_t percentile_count;
@@ -95,6 +97,7 @@ static void free_source(group_source *self)
     for (int s = 0; s < STATES; s++) {
         arrow_texts_reset(&self->state_texts[s], &allocator);
         arrow_wholes_reset(&self->state_wholes[s], &allocator);
+        arrow_numbers_reset(&self->state_numbers[s], &allocator);
     }
     for (int f = 0; f < FUNCTIONS_MAX; f++) {
         ucid_release(&allocator, self->percentiles[f], self->percentile_count, sizeof(double));
@@ -235,11 +238,14 @@ static ucid_status read_of(group_source *self, const char *of, ucid_error *error
     return status;
 }
 
+static int is_extreme(int s) { return s == S_LEAST || s == S_MOST; }
+
 /* A table of states has all columns that do not depend on what was asked for. */
 static ucid_status find_states(group_source *self, ucid_error *error)
 {
     static const int needs[STATES] = {
         [S_SUM] = UCID_GROUPS_SUM, [S_SQUARES] = UCID_GROUPS_SQUARES, [S_VALUES] = UCID_GROUPS_VALUES};
+    int doubles = 0;
     self->of_states = 1;
     for (int s = 0; s < STATES; s++) {
         self->state[s] = arrow_find(&self->schema, state_names[s], NULL);
@@ -255,10 +261,14 @@ static ucid_status find_states(group_source *self, ucid_error *error)
         if (needs[s] != 0) {
             ucid_status status = arrow_check_texts(column, column->name, error);
             if (status != UCID_OK) return status;
+        } else if (is_extreme(s) && strcmp(column->format, "g") == 0) {
+            doubles++;
         } else if (strcmp(column->format, "l") != 0) {
             return ucid_fail(error, UCID_DATA_ERROR, "column '%s' of a state does not hold int64", column->name);
         }
     }
+    if (doubles == 1) return ucid_fail(error, UCID_DATA_ERROR, "least and most of a state are of two types");
+    self->whole = self->of_states && doubles == 0;
     return UCID_OK;
 }
 
@@ -375,15 +385,20 @@ static int read_big(const char *bytes, int64_t length, ucid_big *big)
 static ucid_status add_state(group_source *self, const char *key, size_t key_length, int64_t row, ucid_error *error)
 {
     int64_t fields[S_FLAGS + 1];
-    for (int s = 0; s <= S_FLAGS; s++) fields[s] = self->state_wholes[s].values[row];
+    uint64_t order[S_FLAGS + 1];
+    for (int s = 0; s <= S_FLAGS; s++) {
+        int real = is_extreme(s) && !self->whole;
+        fields[s] = real ? 0 : self->state_wholes[s].values[row];
+        order[s] = real ? ucid_order_of_double(self->state_numbers[s].values[row]) : ucid_order_of_whole(fields[s]);
+    }
     int flags = (int)fields[S_FLAGS];
     ucid_group part = {.rows = fields[S_ROWS],
                        .values = fields[S_COUNT],
-                       .least = (uint64_t)fields[S_LEAST],
-                       .most = (uint64_t)fields[S_MOST],
+                       .least = fields[S_COUNT] > 0 ? order[S_LEAST] : UINT64_MAX,
+                       .most = fields[S_COUNT] > 0 ? order[S_MOST] : 0,
                        .up = (flags & FLAG_UP) != 0,
                        .down = (flags & FLAG_DOWN) != 0};
-    int fits = part.values >= 0 && part.rows >= part.values && fields[S_FLAGS] >= 0 && fields[S_FLAGS] < 8;
+    int fits = part.values >= 0 && part.rows >= part.values && fields[S_FLAGS] >= 0 && fields[S_FLAGS] < 4;
     ucid_big big[2];
     const char *texts[STATES] = {NULL};
     int64_t lengths[STATES] = {0};
@@ -394,11 +409,6 @@ static ucid_status add_state(group_source *self, const char *key, size_t key_len
     }
     for (int s = S_SUM; s <= S_SQUARES; s++) fits &= read_big(texts[s], lengths[s], &big[s - S_SUM]);
     fits &= big[1].negative == 0 && lengths[S_VALUES] % 16 == 0;
-    if (self->rows == 0 && row == 0) self->whole = (flags & FLAG_WHOLE) != 0;
-    if (self->whole != ((flags & FLAG_WHOLE) != 0)) {
-        return ucid_fail_at(error, UCID_DATA_ERROR, row, -1, "row %lld: states of integers among those of others",
-                            (long long)row);
-    }
     if (!fits) {
         return ucid_fail_at(error, UCID_DATA_ERROR, row, -1, "row %lld is not a state of groups", (long long)row);
     }
@@ -435,9 +445,13 @@ static ucid_status add_states(group_source *self, const struct ArrowArray *batch
             status = arrow_read_texts(schema, array, start, count, &self->allocator, &self->state_texts[s], error);
             continue;
         }
-        status = arrow_read_wholes(schema, array, start, count, &self->allocator, &self->state_wholes[s], error);
+        int real = is_extreme(s) && !self->whole;
+        status = real
+                     ? arrow_read_numbers(schema, array, start, count, &self->allocator, &self->state_numbers[s], error)
+                     : arrow_read_wholes(schema, array, start, count, &self->allocator, &self->state_wholes[s], error);
+        const uint8_t *validity = real ? self->state_numbers[s].validity : self->state_wholes[s].validity;
         for (int64_t row = 0; status == UCID_OK && row < count; row++) {
-            if (is_set(self->state_wholes[s].validity, row)) continue;
+            if (is_set(validity, row)) continue;
             status = ucid_fail(error, UCID_DATA_ERROR, "column '%s' of a state has nulls", state_names[s]);
         }
     }
@@ -738,9 +752,15 @@ static ucid_status make_states(group_source *self, int64_t groups, struct ArrowA
         status = arrow_leaf_fixed(&columns[c++], groups, sizeof(int64_t), 0, &self->allocator, &leaf, error);
         for (int64_t row = 0; row < groups && status == UCID_OK; row++) {
             const ucid_group *g = ucid_groups_get(self->groups, ucid_groups_at(self->groups, row));
-            int64_t flags = (g->up ? FLAG_UP : 0) | (g->down ? FLAG_DOWN : 0) | (self->whole ? FLAG_WHOLE : 0);
-            const int64_t fields[] = {g->rows, g->values, (int64_t)g->least, (int64_t)g->most, flags};
-            ((int64_t *)leaf.values)[row] = fields[s];
+            int64_t flags = (g->up ? FLAG_UP : 0) | (g->down ? FLAG_DOWN : 0);
+            uint64_t order = s == S_LEAST ? g->least : g->most;
+            int64_t whole = g->values > 0 ? ucid_whole_of_order(order) : 0;
+            double real = g->values > 0 ? ucid_double_of_order(order) : 0.0;
+            const int64_t fields[] = {g->rows, g->values, whole, whole, flags};
+            if (is_extreme(s) && !self->whole)
+                ((double *)leaf.values)[row] = real;
+            else
+                ((int64_t *)leaf.values)[row] = fields[s];
         }
         if (status == UCID_OK) arrow_leaf_finish(&leaf, groups);
     }
@@ -894,7 +914,8 @@ static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
         code = name_column(out->children[c], self->asked[f].name, gives_wholes(self, of) ? "l" : "g", !always);
     }
     for (int s = 0; s < STATES && self->states && code == NANOARROW_OK; s++) {
-        if (has_state(self, s)) code = name_column(out->children[c++], state_names[s], s <= S_FLAGS ? "l" : "z", 0);
+        const char *format = s > S_FLAGS ? "z" : is_extreme(s) && !self->whole ? "g" : "l";
+        if (has_state(self, s)) code = name_column(out->children[c++], state_names[s], format, 0);
     }
     out->flags = 0;
     if (code == NANOARROW_OK) return 0;
