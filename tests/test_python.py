@@ -602,8 +602,35 @@ def test_the_pandas_accessor(chosen):
         pandas.DataFrame({"name": [object()], "Latitude": [1.0], "lon": [1.0]}).ucid.score()
     with pytest.raises(ucid.UCIDDataError, match="'lat' is .*string, not numbers"):
         pandas.DataFrame({"lat": ["1.0"], "lon": [1.0]}).ucid.score()
-    code = "import pandas, ucid; print(hasattr(pandas.DataFrame, 'ucid'))"
-    assert python(code).stdout == "True\n"
+
+
+LATE = """
+import importlib, importlib.util, sys
+first, second = sys.argv[1:]
+if first == "probed":  # somebody looks whether pandas is there before it is imported
+    import ucid
+    assert importlib.util.find_spec("pandas") and "pandas" not in sys.modules
+    import pandas
+else:
+    importlib.import_module(first), importlib.import_module(second)
+import pandas, ucid.latecomers
+loader = pandas.__spec__.loader
+assert type(loader).__module__ != "ucid.latecomers" and pandas.__loader__ is loader and not ucid.latecomers._followers
+frame = pandas.DataFrame({"lat": [41.015], "lon": [28.979]})
+print(frame.ucid.create(city="IST", timestamp="2026W01T12", context="15MIN")["ucid"][0])
+"""
+
+
+@pytest.mark.parametrize("order", [("pandas", "ucid"), ("ucid", "pandas"), ("ucid.frames", "ucid"), ("probed", "")])
+def test_the_accessor_is_there_in_any_order_of_imports(order):
+    assert python(LATE, *order).stdout == str(ucid.create_ucid("IST", 41.015, 28.979, "2026W01T12", "15MIN")) + "\n"
+
+
+def test_the_import_of_a_library_does_not_fail_with_ours(tmp_path):
+    (tmp_path / "pandas").mkdir()
+    (tmp_path / "pandas" / "__init__.py").write_text("old = True\n")  # another package of that name, which our accessor cannot use
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import ucid, pandas; print(pandas.old, hasattr(pandas, '__path__'))"
+    assert python(code, tmp_path).stdout == "True True\n"
 
 
 def test_geopandas(chosen):
@@ -620,6 +647,31 @@ def test_geopandas(chosen):
         ucid.score(frame.set_crs(None, allow_override=True))
     with pytest.raises(ucid.UCIDDataError, match="other geometries"):
         ucid.score(frame.set_geometry(frame.to_crs(3857).buffer(10)))
+
+
+def test_geopandas_of_any_shape():
+    geopandas, shapely = pytest.importorskip("geopandas"), pytest.importorskip("shapely")
+    shapes = [shapely.Point(28.979, 41.015), shapely.Point(), None, shapely.Point(28.9, 41.0, 5.0)]
+    frame = geopandas.GeoDataFrame({"id": [1, 2, 3, 4], "lat": ["not", "asked", "for", "!"]}, geometry=shapes, crs="EPSG:4326")
+    texts = [str(ucid.create_ucid("IST", lat, lon, "2026W01T12", "15MIN")) for lat, lon in ((41.015, 28.979), (41.0, 28.9))]
+    for given in (frame, frame.to_crs("EPSG:32635"), frame.to_crs("EPSG:3857"), frame.rename_geometry("place")):
+        for made in (ucid.create(given, **FIXED), given.ucid.create(**FIXED)):
+            assert isinstance(made, geopandas.GeoDataFrame) and made.crs == given.crs and made.geometry.name == given.geometry.name
+            assert made["ucid"].dropna().tolist() == texts and list(made.columns) == [*given.columns, "ucid", "status"]
+            assert made["status"].tolist() == ["ok", "null_input", "null_input", "ok"]
+    assert len(ucid.create(frame.iloc[:0], **FIXED)) == 0
+    named = ucid.create(frame, **FIXED)[["ucid", "geometry"]]
+    assert isinstance(ucid.parse(named), geopandas.GeoDataFrame) and ucid.parse(named)["city"].dropna().tolist() == ["IST"] * 2
+    bare = geopandas.GeoDataFrame({"lat": [41.015], "lon": [28.979]})  # no geometry yet
+    assert ucid.create(bare, **FIXED)["ucid"].tolist() == texts[:1]
+    for wrong in (shapely.box(0, 0, 1, 1), shapely.MultiPoint([(1, 2)]), shapely.LineString([(0, 0), (1, 1)])):
+        with pytest.raises(ucid.UCIDDataError, match="other geometries than points; take .representative_point"):
+            ucid.create(geopandas.GeoDataFrame(geometry=[shapes[0], wrong], crs="EPSG:4326"), **FIXED)
+    with pytest.raises(ucid.UCIDDataError, match="has no CRS: set_crs"):
+        frame.set_crs(None, allow_override=True).ucid.create(**FIXED)
+    for series in (frame.geometry, frame["id"]):
+        with pytest.raises(TypeError, match="a frame is wanted, not a .*Series"):
+            ucid.create(series, **FIXED)
 
 
 def test_exchanged_coordinates_are_told(chosen):

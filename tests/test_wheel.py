@@ -42,7 +42,10 @@ def clean(tmp_path_factory):
 def test_the_sdist_installs_and_works(clean, tmp_path):
     pip = clean / "bin" / "pip"
     run(pip, "install", "--quiet", "build")
-    run(clean / "bin" / "python", "-m", "build", "--outdir", tmp_path, SOURCE)  # an sdist, and a wheel of that sdist
+    nothing = {"UCID_CACHE": str(tmp_path / "cache"), "npm_config_cache": str(tmp_path / "npm")}  # is kept from earlier builds
+    # an sdist, and a wheel of that sdist
+    run(clean / "bin" / "python", "-m", "build", "--outdir", tmp_path, SOURCE, env={**os.environ, **nothing})
+    assert [file.name for file in (tmp_path / "cache").glob("h3*")] == ["h3-4.5.0.tar.gz"]
     (sdist,), (wheel,) = tmp_path.glob("*.tar.gz"), tmp_path.glob("*.whl")
     assert re.fullmatch(r"ucid-[0-9.]+-cp311-abi3-linux_\w+\.whl", wheel.name) and sdist.stat().st_size < 2 << 20
     metadata = email.message_from_bytes(next(zipfile.ZipFile(wheel).read(name) for name in zipfile.ZipFile(wheel).namelist() if name.endswith("/METADATA")))

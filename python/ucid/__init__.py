@@ -17,7 +17,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ucid import errors
+from ucid import errors, latecomers
 from ucid._ext import UCID, Index, __version__, create_ucid, is_valid_ucid, pack, parse_ucid, unpack
 from ucid.errors import (
     UCIDConfigError,
@@ -113,5 +113,4 @@ def __dir__() -> list[str]:
     return sorted([*__all__, "map"])
 
 
-if "pandas" in sys.modules and hasattr(sys.modules["pandas"], "DataFrame"):
-    importlib.import_module("ucid.frames")
+latecomers.welcome("pandas", "ucid.frames")

@@ -31,6 +31,8 @@ def _source(table: Any, arrays: dict[str, Any]) -> Any:
         raise UCIDConfigError("either a table or arrays, not both")
     if table is None:
         return _table_of_arrays(arrays)
+    if _home(table) in ("pandas", "geopandas"):  # those with columns are frames
+        raise TypeError(f"a frame is wanted, not a {type(table).__name__}; its to_frame() makes one")
     if hasattr(table, "__arrow_c_stream__") or hasattr(table, "__arrow_c_array__"):
         return table
     if isinstance(table, dict):
@@ -57,7 +59,7 @@ def _home(table: Any) -> str:
 
 
 def _is_frame(table: Any) -> bool:
-    return _home(table) in ("pandas", "geopandas")
+    return _home(table) in ("pandas", "geopandas") and hasattr(table, "columns")
 
 
 def _frames() -> Any:

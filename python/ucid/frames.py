@@ -1,6 +1,6 @@
 """pandas: ``df.ucid.create(...)``, ``df.ucid.score("15MIN")``, ``df.ucid.parse()``.
 
-The accessor is there when pandas was imported before ucid, or after ``import ucid.frames``. Columns that are not asked for
+The accessor is there as soon as both pandas and ucid have been imported, whichever comes first. Columns that are not asked for
 are not touched; new texts are Arrow strings, new numbers float64. A GeoDataFrame gives its points, in degrees whatever its
 coordinate system.
 """
@@ -36,7 +36,8 @@ _ASKED = {
 
 
 def _is_geo(frame: Any) -> bool:
-    return type(frame).__module__.partition(".")[0] == "geopandas"
+    """Whether a frame has geometries: a GeoDataFrame without an active one is any other frame."""
+    return type(frame).__module__.partition(".")[0] == "geopandas" and frame.active_geometry_name is not None
 
 
 def _points(frame: Any) -> dict[str, Any]:

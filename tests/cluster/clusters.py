@@ -27,6 +27,7 @@ import ucid  # noqa: E402
 from ucid.distributed.choose import hold  # noqa: E402, F401
 
 TIME = "2026W01T12"
+BOX = (40.0, -40.0, 40.05, -39.95)
 SPARK_CONF = {"spark.ui.enabled": "false", "spark.driver.memory": "1g", "spark.sql.shuffle.partitions": "4",
               "spark.driver.host": "127.0.0.1", "spark.log.level": "ERROR"}  # fmt: skip
 DASK_OPTIONS = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "1GB", "dashboard_address": ":0"}

@@ -16,7 +16,7 @@ import pytest
 
 from conftest import BUILD, run
 
-from .clusters import GROUPS, TIME, levels_of, same, ucid
+from .clusters import BOX, GROUPS, TIME, levels_of, same, ucid
 from .servers import STORES
 
 ROWS = int(os.environ.get("UCID_ROWS", 1_000_000 if os.environ.get("UCID_LONG") else 100_000))
@@ -172,3 +172,27 @@ def expected(places, town, zones):
         "levels": same(levels_of(scored), "key"),
         "groups": same(ucid.aggregate(scored, **GROUPS), "city"),
     }
+
+
+PLUG_IN = """
+import numpy as np
+
+class Half:
+    context_id = "HALF"
+
+    def score(self, lat, lon, timestamp):
+        return np.asarray(lat) % 1 * 50, np.full(len(lat), 0.5)
+"""
+
+
+@pytest.fixture
+def half(places):
+    """A context in Python as a notebook has it: workers cannot import it. Hashes of what the places become in it."""
+    notebook = {"__name__": "__main__"}
+    exec(PLUG_IN, notebook)
+    ucid.register_context(notebook["Half"])
+    scored = ucid.score(places, "HALF")
+    cells = pa.table(ucid.grid(BOX, "HALF", city="IST", timestamp=TIME))
+    assert cells.num_rows > 100 and cells.column("score").null_count == 0
+    yield {"score": same(scored), "r7": same(ucid.aggregate(scored, "r7"), "h3"), "grid": same(cells, "h3")}
+    ucid.contexts._registered.pop("HALF")

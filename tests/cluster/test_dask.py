@@ -10,7 +10,7 @@ import ucid
 import ucid.distributed as distributed
 from ucid.distributed import UCIDDaskClient
 
-from .clusters import DASK_OPTIONS, GROUPS, LEVELS, TIME, same
+from .clusters import BOX, DASK_OPTIONS, GROUPS, LEVELS, TIME, same
 
 
 
@@ -36,6 +36,14 @@ def test_rows_become_what_they_become_here(client, files, town, expected, parts)
     made = client.create(frame, context="15MIN")
     assert same(made.compute()) == expected["create"]
     assert same(distributed.parse(made[["id", "ucid"]]).compute()) == expected["parse"]
+
+
+def test_plug_in_contexts_run_where_the_rows_lie(client, files, half):
+    scored = dd.read_parquet(str(files)).ucid.score("HALF")
+    assert same(scored.compute()) == half["score"]
+    assert same(client.aggregate(scored, "r7").compute(), "h3") == half["r7"]
+    cells = distributed.grid(BOX, "HALF", engine="dask", city="IST", timestamp=TIME)
+    assert same(cells.compute(), "h3") == half["grid"]
 
 
 def test_frames_of_objects_and_files(client, places, files, town, expected):

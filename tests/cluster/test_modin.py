@@ -11,9 +11,8 @@ import modin.pandas as mpd  # noqa: E402
 from distributed import Client  # noqa: E402
 
 import ucid.distributed as distributed  # noqa: E402
-import ucid.distributed.modin  # noqa: E402, F401  (mdf.ucid, also where ucid.distributed was imported before Modin)
 
-from .clusters import DASK_OPTIONS, GROUPS, LEVELS, TIME, same
+from .clusters import BOX, DASK_OPTIONS, GROUPS, LEVELS, TIME, same
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,6 +39,14 @@ def test_rows_become_what_they_become_here(places, town, expected):
     made = frame.ucid.create(context="15MIN")
     assert same(as_pandas(made)) == expected["create"]
     assert same(as_pandas(distributed.parse(made[["id", "ucid"]]))) == expected["parse"]
+
+
+def test_plug_in_contexts_run_where_the_rows_lie(places, half):
+    scored = mpd.DataFrame(places.to_pandas()).ucid.score("HALF")
+    assert same(as_pandas(scored)) == half["score"]
+    assert same(as_pandas(scored.ucid.aggregate("r7")), "h3") == half["r7"]
+    cells = distributed.grid(BOX, "HALF", engine="modin", city="IST", timestamp=TIME)
+    assert same(as_pandas(cells), "h3") == half["grid"]
 
 
 def test_files_through_modin(files, town, expected):

@@ -11,7 +11,7 @@ import ray.data
 import ucid
 import ucid.distributed as distributed
 
-from .clusters import GROUPS, LEVELS, TIME, same, start_ray
+from .clusters import BOX, GROUPS, LEVELS, TIME, same, start_ray
 
 
 
@@ -41,6 +41,14 @@ def test_rows_become_what_they_become_here(places, town, expected, parts):
     made = distributed.create(dataset, context="15MIN")
     assert same(whole(made)) == expected["create"]
     assert same(whole(distributed.parse(made.select_columns(["id", "ucid"])))) == expected["parse"]
+
+
+def test_plug_in_contexts_run_where_the_rows_lie(places, half):
+    scored = distributed.score(ray.data.from_arrow([places.slice(0, 700), places.slice(700)]), "HALF").materialize()
+    assert same(whole(scored)) == half["score"]
+    assert same(whole(distributed.aggregate(scored, "r7")), "h3") == half["r7"]
+    cells = distributed.grid(BOX, "HALF", engine="ray", city="IST", timestamp=TIME)
+    assert same(whole(cells), "h3") == half["grid"]
 
 
 def test_actors_score_and_remember(places, town):

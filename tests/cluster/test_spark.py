@@ -8,7 +8,7 @@ import ucid
 import ucid.distributed as distributed
 from ucid.grids import cell_to_parent
 
-from .clusters import GROUPS, LEVELS, TIME, same, spark_session
+from .clusters import BOX, GROUPS, LEVELS, TIME, same, spark_session
 
 
 
@@ -31,6 +31,14 @@ def test_rows_become_what_they_become_here(spark, places, files, town, expected,
     made = distributed.create(frame, context="15MIN")
     assert same(made.toArrow()) == expected["create"]
     assert same(distributed.parse(made.select("id", "ucid")).toArrow()) == expected["parse"]
+
+
+def test_plug_in_contexts_run_where_the_rows_lie(spark, files, half):
+    scored = distributed.score(spark.read.parquet(str(files)), "HALF")
+    assert same(scored.toArrow()) == half["score"]
+    assert same(distributed.aggregate(scored, "r7").toArrow(), "h3") == half["r7"]
+    cells = distributed.grid(BOX, "HALF", engine="spark", city="IST", timestamp=TIME)
+    assert same(cells.toArrow(), "h3") == half["grid"]
 
 
 def test_sql_functions(spark, places, town):

@@ -12,14 +12,13 @@ them. Engines are loaded when they are asked for.
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ucid import latecomers
 from ucid.distributed import choose as _choose
 from ucid.distributed.areas import area_table
 from ucid.distributed.plan import IndexAt, Plan, indexes_at
@@ -208,7 +207,5 @@ def aggregate(
     return adapter.apply(adapter.shrink(states, 1), finish)
 
 
-# Accessors are there for an engine that was imported before.
-for _engine in ("dask", "modin"):
-    if _choose.ENGINES[_engine] in sys.modules:
-        importlib.import_module(f"ucid.distributed.{_engine}")
+for _engine in ("dask", "modin"):  # they have accessors
+    latecomers.welcome(_choose.ENGINES[_engine], f"ucid.distributed.{_engine}")
