@@ -19,6 +19,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -190,6 +191,18 @@ for name, call in calls.items():
 """
 
 
+def starts():
+    """What an interpreter waits longer for when it imports the package."""
+    took = {"pass": [], "import ucid": []}
+    for _ in range(3 * RUNS):
+        for code, times in took.items():
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            times.append(time.perf_counter() - start)
+    alone, with_us = (statistics.median(times) * 1e3 for times in took.values())
+    tell("import ucid", interpreter_ms=round(alone, 1), more_ms=round(with_us - alone, 1))
+
+
 def scalars(published):
     """One value a call, beside the published package where an interpreter that has it is named."""
     import ucid
@@ -213,5 +226,6 @@ if __name__ == "__main__":
     reader.add_argument("--frame-rows", type=int, default=10_000_000)
     reader.add_argument("--published")
     given = reader.parse_args()
+    starts()
     scalars(given.published)
     main(given.index, given.rows, given.frame_rows)
