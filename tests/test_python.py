@@ -351,8 +351,8 @@ def test_import_is_light():
     code = "import sys; sys.path.insert(0, sys.argv[1]); before = set(sys.modules); import ucid; print(*set(sys.modules) - before)"
     loaded = run(sys.executable, "-c", code, BUILD / "python").stdout.split()
     assert "ucid._ext" in loaded
-    assert not {name.partition(".")[0] for name in loaded} & {"pyarrow", "pandas", "numpy", "polars", "asyncio", "json"}
-    assert len(loaded) < 60, loaded
+    ours = {"ucid", "ucid._ext", "ucid.errors", "ucid.latecomers"}
+    assert set(loaded) <= {*ours, "__future__"}  # of pyarrow, pandas and engines nothing; of Python what it has loaded itself
     code = "import sys, time; sys.path.insert(0, sys.argv[1]); t = time.process_time(); import ucid; print(time.process_time() - t)"
     took = min(float(run(sys.executable, "-c", code, BUILD / "python").stdout) for _ in range(5))
     assert took < 0.05

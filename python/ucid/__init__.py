@@ -13,9 +13,7 @@ Scalars are for people and for rows; columns (``ucid.create``, ``ucid.parse``, `
 
 from __future__ import annotations
 
-import importlib
 import sys
-from typing import TYPE_CHECKING, Any
 
 from ucid import errors, latecomers
 from ucid._ext import UCID, Index, __version__, create_ucid, is_valid_ucid, pack, parse_ucid, unpack
@@ -28,9 +26,11 @@ from ucid.errors import (
     UCIDRegistryError,
     UCIDValidationError,
 )
-from ucid.identifiers import canonicalize, canonicalize_ucid, validate_ucid
 
+TYPE_CHECKING = False  # without a wait for typing
 if TYPE_CHECKING:
+    from typing import Any
+
     from ucid.cities import City, CityRegistry, get_city, get_city_bbox, list_cities, search_cities
     from ucid.columns import ArrowStream, aggregate, create, grid, parse, score
     from ucid.components import Component, component_scores, equality, list_components, normalize_score
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         latlng_to_cell,
         scan_city_grid,
     )
+    from ucid.identifiers import canonicalize, canonicalize_ucid, validate_ucid
     from ucid.indexes import build_index, explain, open_index, use_catalog, use_index
     from ucid.joins import Zones, join
     from ucid.maps import map, plot
@@ -68,6 +69,7 @@ _HOMES = {
     "contexts": "get_context list_contexts register_context",
     "grids": "cell_area cell_to_boundary cell_to_latlng cell_to_parent generate_grid_h3 get_resolution k_ring"
     " latlng_to_cell scan_city_grid",
+    "identifiers": "canonicalize canonicalize_ucid validate_ucid",
     "indexes": "build_index explain open_index use_catalog use_index",
     "joins": "Zones join",
     "maps": "map plot",
@@ -87,15 +89,12 @@ __all__ = [
     "UCIDRegistryError",
     "UCIDValidationError",
     "__version__",
-    "canonicalize",
-    "canonicalize_ucid",
     "create_ucid",
     "errors",
     "is_valid_ucid",
     "pack",
     "parse_ucid",
     "unpack",
-    "validate_ucid",
     *sorted(_HOME_OF.keys() - {"map"}),  # ucid.map, but not over Python's own by `import *`
 ]
 
@@ -103,7 +102,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is not None:
-        value = getattr(importlib.import_module(f"ucid.{home}"), name)
+        __import__(f"ucid.{home}")
+        value = getattr(sys.modules[f"ucid.{home}"], name)
         setattr(sys.modules[__name__], name, value)
         return value
     raise AttributeError(f"module 'ucid' has no attribute '{name}'")

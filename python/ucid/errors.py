@@ -6,7 +6,9 @@ test walks the list.
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False  # without a wait for typing
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "UCIDConfigError",

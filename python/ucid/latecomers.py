@@ -7,13 +7,14 @@ it come, lets the others find it, and leaves no trace in it.
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # without a wait for typing
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
 
 __all__ = ["welcome"]
 
@@ -22,8 +23,10 @@ _followers: dict[str, str] = {}  # modules of ours by the library that they wait
 
 def _load(follower: str) -> None:
     """Whoever imports a library did not ask for our accessor; what keeps it from loading is told where it is asked for."""
-    with suppress(Exception):
-        importlib.import_module(follower)
+    try:
+        __import__(follower)
+    except Exception:
+        pass
 
 
 class _Loader:
