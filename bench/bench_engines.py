@@ -345,7 +345,7 @@ def bench(name, folder, rounds):
     result["rollup_s"], result["read_s"] = (statistics.median(timed(work) for _ in range(rounds)) for work in (roll, read))
     result["rollup_ratio"] = result["rollup_s"] / result["read_s"]
     if name == "spark" and os.environ.get("UCID_PYPI"):
-        result["udf"] = engine.udf(engine.read(folder / "places").limit(200_000).cache())
+        result["udf"] = engine.udf(engine.read(folder / "places").limit(1_000_000).repartition(4).cache())
     pool.close()
     engine.stop()
     return result

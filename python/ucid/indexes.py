@@ -76,13 +76,20 @@ _kept: dict[int, Any] = {}
 
 
 def _keep(files: Any) -> None:
-    """Hold a file system of HDFS until this process ends.
+    """Hold a file system of HDFS until this process ends, and from then on, before each fork, all those that others have opened.
 
     fsspec drops its file systems in a process that was forked, as starting Ray or Spark does, and the client of HDFS, dropped
     there, waits for ever for threads that a fork does not copy. What is held here is not dropped.
     """
     if "hdfs" in (files.protocol, *files.protocol):
+        if not _kept:
+            os.register_at_fork(before=_keep_all)
         _kept[id(files)] = files
+
+
+def _keep_all() -> None:
+    for kind in {type(one) for one in _kept.values()}:
+        _kept.update((id(one), one) for one in list(kind._cache.values()))
 
 
 def fetch(uri: str, sha256: str, suffix: str = ".ucidx") -> Path:

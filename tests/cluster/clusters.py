@@ -7,8 +7,10 @@ import contextlib
 import hashlib
 import os
 import sys
+import time
 
 import fsspec
+import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,7 +22,8 @@ os.environ["PYTHONPATH"] = str(BUILD / "python")
 os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 # On a loaded machine Ray gives up on workers that are still importing, and starts more of them, all with the lowest priority.
-os.environ |= {"RAY_raylet_start_wait_time_s": "300", "RAY_worker_register_timeout_seconds": "300", "RAY_worker_niceness": "0"}
+# (A raylet gives its agent a quarter of a minute to start, or is gone: waiting long for it is no help, starting it again is.)
+os.environ |= {"RAY_raylet_start_wait_time_s": "40", "RAY_worker_register_timeout_seconds": "300", "RAY_worker_niceness": "0"}
 sys.path.insert(0, str(BUILD / "python"))
 
 import ucid  # noqa: E402
@@ -35,17 +38,24 @@ RAY_OPTIONS = {"num_cpus": 2, "include_dashboard": False, "object_store_memory":
 
 
 def start_ray(**options):
-    """A Ray of this process. It gives its own agent half a minute to start, whatever the load, so it is asked thrice."""
+    """A Ray of this process, started again where it gave up on a slow host."""
     import ray
     import ray.data
 
-    for attempt in range(3):
+    end = time.monotonic() + 600
+    while True:
+        before = set(psutil.Process().children(recursive=True))
         try:
             ray.init(**{**RAY_OPTIONS, **options})
             break
         except Exception:
             ray.shutdown()
-            if attempt == 2:
+            left = set(psutil.Process().children(recursive=True)) - before  # of a start that failed it ends nothing
+            for one in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+            psutil.wait_procs(left, timeout=30)
+            if time.monotonic() > end:
                 raise
     ray.data.DataContext.get_current().enable_progress_bars = False
 

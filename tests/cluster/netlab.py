@@ -75,7 +75,7 @@ class Lab:
         """Environment of a host: its own cache, and nothing of the tests' network."""
         return {**os.environ, **self.environment, "PYTHONPATH": str(BUILD / "python"), "UCID_CACHE": str(self.cache(host)),
                 "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "SPARK_LOCAL_IP": self.address[host],
-                "RAY_AUTH_MODE": "disabled", "RAY_raylet_start_wait_time_s": "180", "RAY_USAGE_STATS_ENABLED": "0",
+                "RAY_AUTH_MODE": "disabled", "RAY_raylet_start_wait_time_s": "40", "RAY_USAGE_STATS_ENABLED": "0",
                 "SPARK_LOCAL_DIRS": str(self.place(host)), "SPARK_WORKER_DIR": str(self.place(host)),
                 "no_proxy": "*"}  # fmt: skip
 
@@ -189,7 +189,7 @@ class Cluster:
         """Start a process of the engine; Ray, which gives up where a host is slow, is started again until it says so."""
         before = self.starts(host)
         child = self.lab.start(host, *command, log=self.engine)
-        end = time.monotonic() + 240
+        end = time.monotonic() + 600
         while self.engine == "ray" and self.starts(host) == before:
             if time.monotonic() > end:
                 pytest.fail(f"ray did not start on {host}")

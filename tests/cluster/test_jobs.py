@@ -244,8 +244,12 @@ def test_one_of_many_writers_puts_a_new_file(store):
 
 
 def test_a_process_that_has_used_a_store_can_be_forked(store):
-    """As engines do when they start. The client of HDFS waits for ever in the fork, unless what is there keeps it."""
-    storage.put(f"{store.uri}/{uuid.uuid4().hex}/file", b"something")
+    """As engines do when they start. The client of HDFS waits for ever in the fork, unless what is there keeps it, and what
+    others have opened, such as Dask."""
+    uri = f"{store.uri}/{uuid.uuid4().hex}/file"
+    storage.put(uri, b"something")
+    with ThreadPoolExecutor(1) as pool:  # another thread has a file system of its own
+        assert pool.submit(lambda: fsspec.open(uri, "rb").open().read()).result() == b"something"
     child = os.fork()
     if child == 0:
         os._exit(0)
