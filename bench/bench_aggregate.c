@@ -1,12 +1,15 @@
-/* bench_aggregate.c: the roll-up R9 -> R7 -> R5 of ten million cells, ascending and shuffled, with one and two threads.
+/* bench_aggregate.c: the roll-up R9 -> R7 -> R5 of ten million cells, ascending, shuffled, ten thousand in no order
+ * again and again, and over the whole globe, with one and two threads.
  *
- *     bench_aggregate [cells]
+ *     bench_aggregate [cells] [order]
  *
  * One JSON object a line; minima of five runs. */
 #include "ucid.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { RUNS = 5 };
@@ -36,10 +39,13 @@ static ucid_aggregate *aggregate_of(int resolution, int threads)
     return a;
 }
 
+static const char *only;
+
 static void bench(const char *order, int64_t n, const uint64_t *cells, const ucid_aggregate_rows *rows, int threads)
 {
     double wall = 1e9, cpu = 1e9;
     int64_t fine = 0, coarse = 0;
+    if (only != NULL && strcmp(only, order) != 0) return;
     for (int run = 0; run < RUNS; run++) {
         double wall0 = seconds(CLOCK_MONOTONIC), cpu0 = seconds(CLOCK_PROCESS_CPUTIME_ID);
         ucid_aggregate *r7 = aggregate_of(7, threads), *r5 = aggregate_of(5, 1);
@@ -74,6 +80,7 @@ int main(int argc, char **argv)
     double *weight = malloc(size * sizeof *weight);
     uint8_t *grade = malloc(size);
     ucid_grid *grid = NULL;
+    only = argc > 2 ? argv[2] : NULL;
     if (cells == NULL || score == NULL || confidence == NULL || weight == NULL || grade == NULL) return 5;
     if (ucid_grid_open_box(36.0, -8.0, 50.0, 15.0, 9, NULL, &grid, NULL) != UCID_OK) return 5;
     for (int64_t got; count < n && (got = ucid_grid_next(grid, n - count, cells + count, NULL, NULL)) > 0;)
@@ -99,6 +106,15 @@ int main(int argc, char **argv)
     }
     bench("shuffled", count, cells, &rows, 1);
     bench("shuffled", count, cells, &rows, 2);
+    for (int64_t i = 0; i < count; i++) cells[i] = cells[(i * 7919) % (count < 10000 ? count : 10000)];
+    bench("few", count, cells, &rows, 1);
+    bench("few", count, cells, &rows, 2);
+    for (int64_t i = 0; i < count; i++) {
+        double z = (double)(random_bits(&seed) >> 11) * 0x1p-53, x = (double)(random_bits(&seed) >> 11) * 0x1p-53;
+        cells[i] = ucid_cell_at(asin(2 * z - 1) * 57.29577951308232, 360 * x - 180, 9);
+    }
+    bench("globe", count, cells, &rows, 1);
+    bench("globe", count, cells, &rows, 2);
     free(cells);
     free(score);
     free(confidence);

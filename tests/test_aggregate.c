@@ -1,5 +1,6 @@
 /* test_aggregate.c: groups against a naive computation; any split, merge, order and number of threads, same bytes. */
 #include "id/cell.h"
+#include "kernel/cell_rows.h"
 #include "lattice.h"
 #include "rt/memory.h"
 
@@ -374,7 +375,54 @@ static void shuffled_rows_give_the_bytes_of_pieces(void **state)
     free(keys), free(scores), free(confidences), free(grades), free(valid);
 }
 
-static int allocations_left;
+/* Blocks of every length; pentagons, cells of other resolutions, of none, and rows without values among them. */
+static void every_variant_reads_the_same(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"avx2", "avx512"};
+    const cell_rows_kernels *scalar = cell_rows_kernels_find("scalar");
+    static cell_rows expected, found;
+    uint64_t seed = 5, keys[CELL_ROWS_BLOCK];
+    assert_null(cell_rows_kernels_find("none"));
+    for (int v = 0; v < 2; v++) {
+        const cell_rows_kernels *kernels = cell_rows_kernels_find(names[v]);
+        for (int round = 0; kernels != NULL && round < 2000; round++) {
+            int count = 1 + (int)(lattice_random(&seed) % CELL_ROWS_BLOCK),
+                resolution = (int)(lattice_random(&seed) % 9);
+            int64_t first = (int64_t)(lattice_random(&seed) % (ROWS - CELL_ROWS_BLOCK)) & ~7;
+            memcpy(keys, cells + first, sizeof keys);
+            for (int i = 0; i < count && round % 4 > 0;
+                 i++) { /* blocks that are looked at by digits alone, and nearly so */
+                keys[i] = ucid_cell_at(50 * lattice_uniform(&seed), 90 * lattice_uniform(&seed), 9);
+                if (round % 4 == 2 && lattice_random(&seed) % 300 == 0) keys[i] ^= 1ull << (lattice_random(&seed) & 63);
+                if (round % 8 == 3 && i > 0 && lattice_random(&seed) % 4 > 0) keys[i] = keys[i - 1];
+            }
+            ucid_aggregate_rows rows = {score + first, round & 8 ? confidence + first : NULL,
+                                        round & 16 ? grade + first : NULL, NULL,
+                                        round & 32 ? validity + first / 8 : NULL};
+            expected.count = found.count = count;
+            scalar->read(keys, &rows, 0, resolution, &expected);
+            kernels->read(keys, &rows, 0, resolution, &found);
+            assert_int_equal(found.runs, expected.runs);
+            assert_int_equal(found.nulls, expected.nulls);
+            assert_memory_equal(found.keys, expected.keys, (size_t)count * sizeof *found.keys);
+            assert_memory_equal(found.values, expected.values, (size_t)count * sizeof *found.values);
+            assert_memory_equal(found.starts, expected.starts, sizeof found.starts);
+            for (int i = 0; i < count; i++) {
+                uint64_t parent = ucid_cell_parent(keys[i], resolution);
+                assert_true(found.keys[i] == (parent != 0 ? cell_rows_key(parent, resolution) : CELL_ROWS_NOWHERE));
+                assert_true(parent == 0 || cell_rows_cell(found.keys[i], resolution) == parent);
+            }
+            if (found.nulls) continue;
+            ucid_cell_sum sum = {.min = UINT16_MAX}, same = sum;
+            scalar->add_run(&sum, found.values, count);
+            kernels->add_run(&same, found.values, count);
+            assert_memory_equal(&sum, &same, sizeof sum);
+        }
+    }
+}
+
+static _Atomic int allocations_left;
 static void *failing_allocator(void *ctx, void *ptr, size_t old_size, size_t new_size)
 {
     if (new_size != 0 && allocations_left-- <= 0) return NULL;
@@ -399,6 +447,25 @@ static void memory_that_runs_out_is_an_error(void **state)
         assert_true(status == UCID_OK || status == UCID_NO_MEMORY);
         ucid_aggregate_free(a);
     }
+    ucid_aggregate_rows plain = {score, confidence, NULL, NULL, NULL};
+    options.threads = 2, options.resolution = 5, status = UCID_NO_MEMORY;
+    for (int allowed = 0; status != UCID_OK; allowed++) { /* without weights: compact, put aside, united, merged */
+        assert_true(allowed < 3000);
+        allocations_left = allowed;
+        ucid_aggregate *a = NULL, *coarse = NULL;
+        int64_t groups;
+        status = ucid_aggregate_new(&options, &a, NULL);
+        if (status == UCID_OK) status = ucid_aggregate_new(&options, &coarse, NULL);
+        for (int k = 0; k < 4 && status == UCID_OK; k++)
+            status = ucid_aggregate_add_cells(a, ROWS, cells, &plain, NULL);
+        if (status == UCID_OK) status = ucid_aggregate_sort(a, &groups, NULL);
+        if (status == UCID_OK) status = ucid_aggregate_merge(coarse, a, NULL);
+        if (status == UCID_OK) status = ucid_aggregate_add_cells(coarse, 10, cells, &all_rows, NULL);
+        if (status == UCID_OK) status = ucid_aggregate_sort(coarse, &groups, NULL);
+        assert_true(status == UCID_OK || status == UCID_NO_MEMORY);
+        ucid_aggregate_free(a);
+        ucid_aggregate_free(coarse);
+    }
 }
 
 int main(void)
@@ -409,6 +476,7 @@ int main(void)
         cmocka_unit_test(every_split_gives_the_same_bytes),
         cmocka_unit_test(texts_are_keys),
         cmocka_unit_test(shuffled_rows_give_the_bytes_of_pieces),
+        cmocka_unit_test(every_variant_reads_the_same),
         cmocka_unit_test(memory_that_runs_out_is_an_error),
     };
     return cmocka_run_group_tests(tests, make_rows, NULL);

@@ -4,7 +4,7 @@
  *
  * A run costs one look-up, so rows that come sorted cost their sums alone; the look-ups of a block of 64 are fetched
  * ahead. Each thread fills a table of its own. Cells without weights, which most roll-ups are of, go into compact sums
- * (cell_sums.c) that become groups before anybody looks at these.
+ * (cell_sums.c); these stay as they are and are looked at as groups, unless there are other groups beside them.
  * Everything that is kept is a sum, a minimum or a maximum of integers: no order, split or merge can change it. Means
  * and deviations are divided out at the very end. Cost: O(rows); 200 bytes a group. */
 #include "id/cell.h"
@@ -22,6 +22,8 @@ typedef unsigned __int128 u128;
 enum {
     BLOCK = 64,
     ROWS_A_THREAD = 16384,
+    GROUPS_A_THREAD = 8192,
+    AHEAD = 8,
     THREADS_MAX = 256,
     WEIGHT_BITS = 10,
     HUNDRED = 10000,
@@ -54,12 +56,13 @@ typedef struct table {
 struct ucid_aggregate {
     ucid_allocator allocator;
     int threads, resolution;
-    table *tables;         /* [threads] */
-    ucid_cell_sums **sums; /* [threads], each NULL until it is needed: rows that are not in tables yet, */
-    int64_t sum_rows;      /* at most this many */
-    uint32_t *order;       /* groups of tables[0], ascending by key */
+    table *tables;           /* [threads] */
+    ucid_cell_sums **sums;   /* [threads], each NULL until it is needed: rows that are not in tables yet, */
+    int64_t sum_rows;        /* at most this many */
+    ucid_cell_order compact; /* of all sums, where nothing was added since */
+    uint32_t *order;         /* groups of tables[0], ascending by key */
     size_t order_count, order_capacity;
-    int sorted; /* all groups are in tables[0] and order is theirs */
+    int sorted; /* all groups are in tables[0] and order is theirs, or all are in sums and compact is theirs */
 };
 
 static const char *const column_names[] = {
@@ -307,43 +310,38 @@ static int add_group(ucid_aggregate *a, const group *g)
     return into != NULL;
 }
 
-/* Compact sums become groups. They come in order: where there were no others, they are put one behind the other, and
- * found by slots only once somebody asks. */
-static int collect(ucid_aggregate *a)
+/* Compact sums in order, if there are any. */
+static int take(ucid_aggregate *a)
 {
     ucid_cell_sums *list[THREADS_MAX];
     int count = 0;
     for (int i = 0; i < a->threads; i++) {
         if (a->sums[i] != NULL) list[count++] = a->sums[i];
     }
-    if (a->sum_rows == 0 || count == 0) return 1;
-    ucid_cell_places found;
-    size_t made = 0;
-    if (!ucid_cell_sums_take(list, count, &found)) return 0;
-    table *t = &a->tables[0];
-    int alone = t->count == 0, complete = 1;
-    void *groups = t->groups;
-    if (alone) {
-        complete = ucid_grow(&a->allocator, &groups, &t->capacity, found.count + 1, sizeof *t->groups);
-        t->groups = groups;
+    if (a->sum_rows == 0 || a->compact.groups != NULL) return 1;
+    return ucid_cell_sums_take(list, count, a->threads, &a->compact);
+}
+
+/* Something is about to be added. */
+static void forget_order(ucid_aggregate *a)
+{
+    ucid_release(&a->allocator, a->compact.groups, a->compact.capacity, sizeof *a->compact.groups);
+    a->compact = (ucid_cell_order){0};
+    a->sorted = 0;
+}
+
+/* Compact sums become groups of the table. */
+static int collect(ucid_aggregate *a)
+{
+    int complete = take(a);
+    for (size_t i = 0; complete && i < a->compact.count; i++) {
+        group g = group_of(a->compact.groups[i]);
+        complete = add_group(a, &g);
     }
-    group lost = {.nulls = found.nowhere, .min = NO_MINIMUM, .max = -1};
-    if (complete && found.nowhere > 0) complete = add_group(a, &lost);
-    for (; complete && made < found.count; made++) {
-        group g = group_of(found.places[made].sum);
-        if (alone) {
-            t->groups[t->count++] = g;
-        } else {
-            complete = add_group(a, &g);
-        }
+    forget_order(a);
+    for (int i = 0; i < a->threads; i++) {
+        if (a->sums[i] != NULL) ucid_cell_sums_clear(a->sums[i]);
     }
-    if (alone && t->slot_count != 0) {
-        ucid_release(&a->allocator, t->slots, t->slot_count, sizeof *t->slots);
-        t->slots = NULL;
-        t->slot_count = 0;
-    }
-    ucid_release(&a->allocator, found.places, found.capacity, sizeof *found.places);
-    for (int i = 0; i < count; i++) ucid_cell_sums_clear(list[i]);
     a->sum_rows = 0;
     return complete;
 }
@@ -378,7 +376,7 @@ static ucid_status add_rows(add_job *job, ucid_error *error)
     int failed[THREADS_MAX] = {0}, any = 0;
     job->failed = failed;
     job->ranges = job->n / ROWS_A_THREAD + 1 < a->threads ? (int)(job->n / ROWS_A_THREAD + 1) : a->threads;
-    a->sorted = 0;
+    forget_order(a);
     ucid_parallel(job->ranges, job->ranges, add_range, job);
     for (int i = 0; i < job->ranges; i++) any |= failed[i];
     return any ? ucid_fail_memory(error, "groups", a->tables[0].count * sizeof(group)) : UCID_OK;
@@ -433,6 +431,7 @@ void ucid_aggregate_free(ucid_aggregate *a)
 {
     if (a == NULL) return;
     ucid_allocator allocator = a->allocator;
+    forget_order(a);
     for (int i = 0; i < a->threads; i++) {
         table_close(&allocator, &a->tables[i]);
         ucid_cell_sums_free(a->sums[i]);
@@ -512,7 +511,7 @@ ucid_status ucid_aggregate_add_states(ucid_aggregate *a, int64_t n, const uint64
                                 (long long)i);
         }
     }
-    a->sorted = 0;
+    forget_order(a);
     for (int64_t i = 0; i < n; i++) {
         read_state(columns, i, &g);
         group_key key = by_text ? text_key(text[i], UCID_AGGREGATE_TEXT_MAX)
@@ -538,6 +537,14 @@ static int merge_table(ucid_aggregate *a, const table *from)
     return 1;
 }
 
+static int merge_sums(ucid_aggregate *a, const ucid_aggregate *from)
+{
+    if (a->sum_rows + from->sum_rows > SUM_ROWS_MAX && !collect(a)) return 0;
+    if (a->sums[0] == NULL) a->sums[0] = ucid_cell_sums_new(&a->allocator, a->resolution);
+    a->sum_rows += from->sum_rows;
+    return a->sums[0] != NULL && ucid_cell_sums_add_groups(a->sums[0], &from->compact);
+}
+
 ucid_status ucid_aggregate_merge(ucid_aggregate *a, ucid_aggregate *from, ucid_error *error)
 {
     if (a == from || (a->resolution == UCID_AGGREGATE_TEXT) != (from->resolution == UCID_AGGREGATE_TEXT) ||
@@ -545,8 +552,9 @@ ucid_status ucid_aggregate_merge(ucid_aggregate *a, ucid_aggregate *from, ucid_e
         return ucid_fail(error, UCID_INVALID_ARGUMENT, "groups of resolution %d cannot be merged into resolution %d",
                          from->resolution, a->resolution);
     }
-    a->sorted = 0;
-    if (!collect(from)) return ucid_fail_memory(error, "groups", from->tables[0].count * sizeof(group));
+    forget_order(a);
+    if (!take(from)) return ucid_fail_memory(error, "groups", sizeof(group));
+    if (from->compact.groups != NULL && !merge_sums(a, from)) return ucid_fail_memory(error, "groups", sizeof(group));
     for (int i = 0; i < from->threads; i++) {
         if (!merge_table(a, &from->tables[i])) {
             return ucid_fail_memory(error, "groups", a->tables[0].count * sizeof(group));
@@ -585,7 +593,15 @@ static int is_before(group_key a, group_key b) { return a.high != b.high ? a.hig
 ucid_status ucid_aggregate_sort(ucid_aggregate *a, int64_t *groups, ucid_error *error)
 {
     table *all = &a->tables[0];
-    if (!collect(a)) return ucid_fail_memory(error, "groups", all->count * sizeof(group));
+    size_t in_tables = 0;
+    for (int i = 0; i < a->threads; i++) in_tables += a->tables[i].count;
+    if (in_tables == 0 && a->sum_rows > 0) {
+        if (!take(a)) return ucid_fail_memory(error, "groups", sizeof(group));
+        a->sorted = 1;
+        *groups = (int64_t)a->compact.count;
+        return UCID_OK;
+    }
+    if (a->sum_rows > 0 && !collect(a)) return ucid_fail_memory(error, "groups", all->count * sizeof(group));
     for (int i = 1; !a->sorted && i < a->threads; i++) {
         if (!merge_table(a, &a->tables[i])) return ucid_fail_memory(error, "groups", all->count * sizeof(group));
         table_close(&a->allocator, &a->tables[i]);
@@ -609,6 +625,20 @@ ucid_status ucid_aggregate_sort(ucid_aggregate *a, int64_t *groups, ucid_error *
     return UCID_OK;
 }
 
+static size_t group_count(const ucid_aggregate *a)
+{
+    return a->compact.groups != NULL ? a->compact.count : a->order_count;
+}
+
+/* The group at a place of the order; *made holds it where it is a compact sum. */
+static const group *group_at(const ucid_aggregate *a, size_t i, group *made)
+{
+    if (a->compact.groups == NULL) return &a->tables[0].groups[a->order[i]];
+    if (i + AHEAD < a->compact.count) __builtin_prefetch(a->compact.groups[i + AHEAD]);
+    *made = group_of(a->compact.groups[i]);
+    return made;
+}
+
 static void key_get(group_key key, size_t i, uint64_t *cells, char (*text)[UCID_AGGREGATE_TEXT_MAX])
 {
     if (cells != NULL) cells[i] = key.low;
@@ -619,8 +649,9 @@ void ucid_aggregate_states_get(const ucid_aggregate *a, uint64_t *cells, char (*
                                int64_t *const columns[UCID_AGGREGATE_COLUMNS])
 {
     assert(a->sorted);
-    for (size_t i = 0; i < a->order_count; i++) {
-        const group *g = &a->tables[0].groups[a->order[i]];
+    group made;
+    for (size_t i = 0; i < group_count(a); i++) {
+        const group *g = group_at(a, i, &made);
         key_get(g->key, i, cells, text);
         int64_t values[UCID_AGGREGATE_COLUMNS];
         values[UCID_AGGREGATE_ROWS] = g->rows;
@@ -672,23 +703,39 @@ static double deviation(const group *g)
     return sqrt(value) / (double)g->weight / 100.0;
 }
 
-void ucid_aggregate_finish(const ucid_aggregate *a, const ucid_aggregates *out)
+/* Most sums have no more than 64 bits; the library's conversion of 128 is a long one. */
+static double double_of(u128 x) { return x >> 64 == 0 ? (double)(uint64_t)x : (double)x; }
+
+typedef struct finish_job {
+    const ucid_aggregate *aggregate;
+    const ucid_aggregates *out;
+    size_t groups;
+    int ranges;
+} finish_job;
+
+static void finish_range(void *ctx, int64_t range, int worker)
 {
-    assert(a->sorted);
+    (void)worker;
+    const finish_job *job = ctx;
+    const ucid_aggregate *a = job->aggregate;
+    const ucid_aggregates *out = job->out;
     const double none = (double)NAN;
-    for (size_t i = 0; i < a->order_count; i++) {
-        const group *g = &a->tables[0].groups[a->order[i]];
-        double weight = (double)g->weight;
+    size_t first = job->groups / (size_t)job->ranges * (size_t)range;
+    size_t end = range + 1 == job->ranges ? job->groups : first + job->groups / (size_t)job->ranges;
+    group made;
+    for (size_t i = first; i < end; i++) {
+        const group *g = group_at(a, i, &made);
+        double weight = double_of(g->weight);
         key_get(g->key, i, out->cell, out->text);
         if (out->rows != NULL) out->rows[i] = g->rows;
         if (out->nulls != NULL) out->nulls[i] = g->nulls;
         if (out->weight != NULL) out->weight[i] = weight / (1 << WEIGHT_BITS);
-        if (out->mean != NULL) out->mean[i] = g->weight != 0 ? (double)g->score / weight / 100.0 : none;
+        if (out->mean != NULL) out->mean[i] = g->weight != 0 ? double_of(g->score) / weight / 100.0 : none;
         if (out->std != NULL) out->std[i] = g->weight != 0 ? deviation(g) : none;
         if (out->min != NULL) out->min[i] = g->rows != 0 ? g->min / 100.0 : none;
         if (out->max != NULL) out->max[i] = g->rows != 0 ? g->max / 100.0 : none;
         if (out->confidence != NULL)
-            out->confidence[i] = g->weight != 0 ? (double)g->confidence / weight / 100.0 : none;
+            out->confidence[i] = g->weight != 0 ? double_of(g->confidence) / weight / 100.0 : none;
         if (out->grade != NULL) {
             u128 mean = g->weight != 0 ? (2 * g->score + g->weight) / (2 * g->weight) : 0;
             out->grade[i] = (uint8_t)grade_of(mean < HUNDRED ? (uint32_t)mean : HUNDRED);
@@ -697,4 +744,13 @@ void ucid_aggregate_finish(const ucid_aggregate *a, const ucid_aggregates *out)
             if (out->grade_rows[grade] != NULL) out->grade_rows[grade][i] = g->grades[grade];
         }
     }
+}
+
+void ucid_aggregate_finish(const ucid_aggregate *a, const ucid_aggregates *out)
+{
+    assert(a->sorted);
+    finish_job job = {.aggregate = a, .out = out, .groups = group_count(a)};
+    size_t ranges = job.groups / GROUPS_A_THREAD + 1;
+    job.ranges = ranges < (size_t)a->threads ? (int)ranges : a->threads;
+    ucid_parallel(job.ranges, job.ranges, finish_range, &job);
 }

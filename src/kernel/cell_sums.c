@@ -1,47 +1,50 @@
-/* cell_sums.c: blocks of rows become parents and values; runs of one parent are summed at once, and rows in no order
- * are put aside by parts of the parents first.
+/* cell_sums.c: groups are found by their cell's number; rows in no order are put aside by parts of the parents first.
  *
- *     cells, scores --block--> parents, values --ascending runs----------> group behind the last one
- *                                              \-other runs-------------> group, one look-up a run
- *                                               \-no order--> 256 parts --> groups of a part, which fit into a cache
+ *     cells, scores --block--> keys, values --few runs, few groups-------------> group, one look-up a run
+ *                                           \-no order--> 64 parts, aside ---> groups of a part, which fit into a cache
  *
- * A row that is aside is 8 bytes: base cell and digits of its parent, and its value. Groups are a cache line each, in
- * pieces where they come in order, else in a table a part; one cell may be in several places until all are taken. Cost:
- * O(rows); 64 to 170 bytes a group, and 8 MB for what is aside. */
+ * A key is base cell and digits of a parent; all but its last two digits are a tract, and a tract lists its at most 49
+ * groups by these. A part has the tracts whose hashes begin alike. A row that is aside is 8 bytes, key and value; a
+ * group is a cache line. Threads have sums of their own, which are united part by part, and only tracts are sorted, not
+ * groups. Cost: O(rows); 64 to 128 bytes a group and 4 to 8 for each that its tract could have; 8 MB for what is aside.
+ */
 #include "kernel/cell_sums.h"
 
-#include "id/cell.h"
+#include "kernel/cell_rows.h"
 #include "rt/memory.h"
+#include "rt/pool.h"
 
 #include <string.h>
 
-enum { PIECE = 4096 };
-enum { BLOCK = 512, PART_BITS = 8, PARTS = 1 << PART_BITS, ASIDE = 4096, AHEAD = 8 };
-enum { SCORE_BITS = 14, CONFIDENCE_BITS = 7, GRADE_BITS = 3, NULL_BIT = SCORE_BITS + CONFIDENCE_BITS + GRADE_BITS };
-enum { MISSING = (1 << SCORE_BITS) - 1 };
-enum { VALUE_BITS = NULL_BIT + 1, FINEST_ASIDE = (64 - VALUE_BITS - 7) / 3 };
+enum { PART_BITS = 6, PARTS = 1 << PART_BITS, ASIDE = 16384, AHEAD = 64 };
+enum { TRACT_BITS = 6, TRACT = 1 << TRACT_BITS };
+enum { RUN = 8, SMALL = 1 << 16 }; /* rows that are worth a call; that are not worth memory to be put aside */
+static const uint32_t VALUE = (1u << CELL_ROWS_VALUE_BITS) - 1;
+enum { FINEST_ASIDE = (64 - CELL_ROWS_VALUE_BITS - 7) / 3 };
+
+typedef struct tract_slot {
+    uint64_t number; /* of the tract + 1; 0: free */
+    uint32_t tract;
+} tract_slot;
 
 typedef struct part {
+    tract_slot *slots;
+    size_t slot_count; /* a power of two, at least four times tract_count */
+    uint32_t *tracts;  /* [tract_count][TRACT] number of a group + 1; 0: none */
+    size_t tract_count, tract_capacity;
     ucid_cell_sum *sums;
-    size_t count, capacity; /* 2^bits */
-    int bits;
-    uint32_t aside; /* rows */
+    size_t count, capacity;
 } part;
-
-/* Groups in the order of their cells; those of the next piece are behind them. */
-typedef struct piece {
-    ucid_cell_sum *sums; /* [PIECE] */
-    size_t count;
-} piece;
 
 struct ucid_cell_sums {
     ucid_allocator allocator;
-    int resolution, unused; /* bits of a parent below its digits */
+    const cell_rows_kernels *kernels;
+    int resolution;
+    int64_t rows;
     part parts[PARTS];
-    piece *pieces;
-    size_t piece_count, piece_capacity;
+    uint32_t aside_rows[PARTS];
     uint64_t *aside; /* [PARTS][ASIDE], made when it is needed */
-    int64_t nowhere;
+    ucid_cell_sum lost;
 };
 
 ucid_cell_sums *ucid_cell_sums_new(const ucid_allocator *allocator, int resolution)
@@ -49,22 +52,28 @@ ucid_cell_sums *ucid_cell_sums_new(const ucid_allocator *allocator, int resoluti
     ucid_cell_sums *s = ucid_allocate_zero(allocator, 1, sizeof *s);
     if (s == NULL) return NULL;
     s->allocator = *allocator;
+    s->kernels = cell_rows_kernels_find(NULL);
     s->resolution = resolution;
-    s->unused = 45 - 3 * resolution;
+    s->lost.min = UINT16_MAX;
     return s;
+}
+
+static void part_close(const ucid_allocator *allocator, part *p)
+{
+    ucid_release(allocator, p->slots, p->slot_count, sizeof *p->slots);
+    ucid_release(allocator, p->tracts, p->tract_capacity, TRACT * sizeof *p->tracts);
+    ucid_release(allocator, p->sums, p->capacity, sizeof *p->sums);
+    *p = (part){0};
 }
 
 void ucid_cell_sums_clear(ucid_cell_sums *s)
 {
     for (int p = 0; p < PARTS; p++) {
-        ucid_release(&s->allocator, s->parts[p].sums, s->parts[p].capacity, sizeof(ucid_cell_sum));
-        s->parts[p] = (part){0};
+        part_close(&s->allocator, &s->parts[p]);
+        s->aside_rows[p] = 0;
     }
-    for (size_t i = 0; i < s->piece_count; i++) {
-        ucid_release(&s->allocator, s->pieces[i].sums, PIECE, sizeof(ucid_cell_sum));
-    }
-    s->piece_count = 0;
-    s->nowhere = 0;
+    s->lost.nulls = 0;
+    s->rows = 0;
 }
 
 void ucid_cell_sums_free(ucid_cell_sums *s)
@@ -72,7 +81,6 @@ void ucid_cell_sums_free(ucid_cell_sums *s)
     if (s == NULL) return;
     ucid_allocator allocator = s->allocator;
     ucid_cell_sums_clear(s);
-    ucid_release(&allocator, s->pieces, s->piece_capacity, sizeof *s->pieces);
     ucid_release(&allocator, s->aside, (size_t)PARTS * ASIDE, sizeof *s->aside);
     ucid_release(&allocator, s, 1, sizeof *s);
 }
@@ -80,75 +88,72 @@ void ucid_cell_sums_free(ucid_cell_sums *s)
 /* --------------------------------------------------------------------------------------------------------- Groups --
  */
 
-/* Base cell and digits alone are hashed: bits that all cells share would make low bits of the product equal. The upper
- * bits choose the part, those below them the place in it. */
-static uint64_t hash_of(uint64_t cell, int unused) { return (cell >> unused) * 0x9e3779b97f4a7c15u; }
+/* The upper bits choose the part, those below them the place in it. */
+static uint64_t hash_of(uint64_t key) { return (key >> TRACT_BITS) * 0x9e3779b97f4a7c15u; }
 static size_t part_of(uint64_t hash) { return (size_t)(hash >> (64 - PART_BITS)); }
-static size_t place_of(uint64_t hash, int bits) { return (size_t)(hash << PART_BITS >> (64 - bits)); }
+static size_t slot_of(uint64_t hash, size_t slot_count) { return (size_t)(hash << PART_BITS >> 32) & (slot_count - 1); }
 
-static int grow_part(const ucid_allocator *allocator, part *p, int unused)
+static int grow_slots(const ucid_allocator *allocator, part *p)
 {
-    int bits = p->capacity != 0 ? p->bits + 1 : 6;
-    size_t capacity = (size_t)1 << bits;
-    ucid_cell_sum *sums = ucid_allocate_zero(allocator, capacity, sizeof *sums);
-    if (sums == NULL) return 0;
-    for (size_t i = 0; i < p->capacity; i++) {
-        if (p->sums[i].cell == 0) continue;
-        size_t at = place_of(hash_of(p->sums[i].cell, unused), bits);
-        while (sums[at].cell != 0) at = (at + 1) & (capacity - 1);
-        sums[at] = p->sums[i];
+    size_t count = p->slot_count != 0 ? 2 * p->slot_count : 16;
+    tract_slot *slots = ucid_allocate_zero(allocator, count, sizeof *slots);
+    if (slots == NULL) return 0;
+    for (size_t i = 0; i < p->slot_count; i++) {
+        if (p->slots[i].number == 0) continue;
+        size_t at = slot_of(hash_of((p->slots[i].number - 1) << TRACT_BITS), count);
+        while (slots[at].number != 0) at = (at + 1) & (count - 1);
+        slots[at] = p->slots[i];
     }
-    ucid_release(allocator, p->sums, p->capacity, sizeof *sums);
-    p->sums = sums;
-    p->capacity = capacity;
-    p->bits = bits;
+    ucid_release(allocator, p->slots, p->slot_count, sizeof *slots);
+    p->slots = slots;
+    p->slot_count = count;
     return 1;
 }
 
-/* Place for one group more, so that find need not ask. */
-static int reserve(ucid_cell_sums *s, part *p)
+/* The tract of a key that has none. */
+static uint32_t *make_tract(const ucid_allocator *allocator, part *p, uint64_t key)
 {
-    return 4 * (p->count + 1) <= 3 * p->capacity || grow_part(&s->allocator, p, s->unused);
+    void *tracts = p->tracts;
+    if (4 * (p->tract_count + 1) > p->slot_count && !grow_slots(allocator, p)) return NULL;
+    if (!ucid_grow(allocator, &tracts, &p->tract_capacity, p->tract_count + 1, TRACT * sizeof *p->tracts)) return NULL;
+    p->tracts = tracts;
+    size_t at = slot_of(hash_of(key), p->slot_count);
+    while (p->slots[at].number != 0) at = (at + 1) & (p->slot_count - 1);
+    p->slots[at] = (tract_slot){(key >> TRACT_BITS) + 1, (uint32_t)p->tract_count};
+    return memset(&p->tracts[TRACT * p->tract_count++], 0, TRACT * sizeof *p->tracts);
 }
 
-static ucid_cell_sum *find(part *p, uint64_t cell, uint64_t hash)
+static uint32_t make_group(ucid_cell_sums *s, part *p, uint64_t key, uint32_t *tract)
 {
-    size_t at = place_of(hash, p->bits);
-    for (; p->sums[at].cell != cell; at = (at + 1) & (p->capacity - 1)) {
-        if (p->sums[at].cell != 0) continue;
-        p->count++;
-        p->sums[at].cell = cell;
-        p->sums[at].min = UINT16_MAX;
-        break;
-    }
-    return &p->sums[at];
+    void *sums = p->sums;
+    if (tract == NULL) tract = make_tract(&s->allocator, p, key);
+    if (tract == NULL || !ucid_grow(&s->allocator, &sums, &p->capacity, p->count + 1, sizeof *p->sums)) return 0;
+    p->sums = sums;
+    p->sums[p->count] = (ucid_cell_sum){.cell = cell_rows_cell(key, s->resolution), .min = UINT16_MAX};
+    tract[key & (TRACT - 1)] = (uint32_t)++p->count;
+    return tract[key & (TRACT - 1)];
 }
 
-/* The group of a run: the last one, one behind it, or, where the cell is a lower one, one of a part. NULL: no memory.
- */
-static ucid_cell_sum *group_of(ucid_cell_sums *s, uint64_t cell)
+static inline uint32_t *tract_of(const part *p, uint64_t key, uint64_t hash)
 {
-    piece *last = s->piece_count > 0 ? &s->pieces[s->piece_count - 1] : NULL;
-    ucid_cell_sum *end = last != NULL ? &last->sums[last->count - 1] : NULL;
-    if (end != NULL && end->cell == cell) return end;
-    if (end != NULL && end->cell > cell) {
-        uint64_t hash = hash_of(cell, s->unused);
-        part *p = &s->parts[part_of(hash)];
-        return reserve(s, p) ? find(p, cell, hash) : NULL;
+    if (p->slot_count == 0) return NULL;
+    for (size_t at = slot_of(hash, p->slot_count);; at = (at + 1) & (p->slot_count - 1)) {
+        if (p->slots[at].number == (key >> TRACT_BITS) + 1) return &p->tracts[TRACT * (size_t)p->slots[at].tract];
+        if (p->slots[at].number == 0) return NULL;
     }
-    if (last == NULL || last->count == PIECE) {
-        void *pieces = s->pieces;
-        ucid_cell_sum *sums = ucid_allocate(&s->allocator, PIECE, sizeof *sums);
-        if (sums == NULL || !ucid_grow(&s->allocator, &pieces, &s->piece_capacity, s->piece_count + 1, sizeof *last)) {
-            ucid_release(&s->allocator, sums, PIECE, sizeof *sums);
-            return NULL;
-        }
-        s->pieces = pieces;
-        last = &s->pieces[s->piece_count++];
-        *last = (piece){sums, 0};
-    }
-    last->sums[last->count] = (ucid_cell_sum){.cell = cell, .min = UINT16_MAX};
-    return &last->sums[last->count++];
+}
+
+/* The number of a key's group + 1, made where there is none; 0 where memory is out. */
+static inline uint32_t find(ucid_cell_sums *s, part *p, uint64_t key, uint64_t hash)
+{
+    uint32_t *tract = tract_of(p, key, hash), number = tract != NULL ? tract[key & (TRACT - 1)] : 0;
+    return number != 0 ? number : make_group(s, p, key, tract);
+}
+
+static ucid_cell_sum *group_of(ucid_cell_sums *s, part *p, uint64_t key, uint64_t hash)
+{
+    uint32_t number = find(s, p, key, hash);
+    return number != 0 ? &p->sums[number - 1] : NULL;
 }
 
 static void merge(ucid_cell_sum *into, const ucid_cell_sum *from)
@@ -162,199 +167,101 @@ static void merge(ucid_cell_sum *into, const ucid_cell_sum *from)
     into->max = from->max > into->max ? from->max : into->max;
 }
 
-/* --------------------------------------------------------------------------------------------------------- Blocks --
+/* ----------------------------------------------------------------------------------------------------------- Rows --
  */
 
-/* Parents of n cells. Where all have the mode, resolution and base cell of the first, as cells of one region have, only
- * digits are looked at. */
-static void find_parents(const uint64_t *cells, int n, int resolution, uint64_t *parents)
+static inline void add_value(ucid_cell_sum *g, uint32_t value)
 {
-    static const uint64_t ones = 01111111111111111u;
-    int fine = (int)(cells[0] >> 52 & 15);
-    uint64_t first = cells[0], unused = ((uint64_t)1 << (45 - 3 * fine)) - 1, digits = 0x1FFFFFFFFFFFu & ~unused;
-    uint64_t filled = ((uint64_t)1 << (45 - 3 * resolution)) - 1, keep = ~((uint64_t)15 << 52 | filled);
-    uint64_t added = (uint64_t)resolution << 52 | filled, differs = 0, wrong = 0;
-    for (int i = 0; i < n; i++) {
-        uint64_t cell = cells[i], used = cell & digits;
-        differs |= cell ^ first;
-        wrong |= (~cell & unused) | (used & used >> 1 & used >> 2 & ones);
-        parents[i] = (cell & keep) | added;
-    }
-    /* A pentagon has no child 1; what its cells may be is left to the other way. */
-    uint64_t child = (first & (uint64_t)0xFF << 56) | (first & (uint64_t)127 << 45) | (uint64_t)1 << 52 |
-                     (uint64_t)1 << 42 | (((uint64_t)1 << 42) - 1);
-    if (differs >> 45 == 0 && wrong == 0 && fine >= resolution && ucid_cell_bits_valid(child)) return;
-    for (int i = 0; i < n; i++) parents[i] = ucid_cell_parent_bits(cells[i], resolution);
-}
-
-/* Hundredths of values 0..most; MISSING for others. The check is of doubles alone and what follows of integers alone,
- * so that compilers make vectors of both. */
-static void find_hundredths(const double *values, int n, double most, uint32_t *hundredths)
-{
-    for (int i = 0; i < n; i++) {
-        double value = values[i], fits = ((value >= 0.0) & (value <= most)) ? value : MISSING / 100.0;
-        hundredths[i] = (uint32_t)(int32_t)(fits * 100.0 + 0.5);
-    }
-}
-
-/* Scores of rows in hundredths, and their confidences and grades above them. Returns whether any row has none. */
-static int find_values(const ucid_aggregate_rows *rows, int64_t first, int n, uint32_t *values)
-{
-    enum { GRADE_SHIFT = SCORE_BITS + CONFIDENCE_BITS };
-    uint32_t hundredths[BLOCK], missing = 0;
-    find_hundredths(rows->score + first, n, 100.0, hundredths);
-    for (int i = 0; i < n; i++) {
-        int32_t score = (int32_t)hundredths[i];
-        int32_t grade = (score >= 4000) + (score >= 5500) + (score >= 7000) + (score >= 8500) + (score >= 9500);
-        uint32_t null = score > 10000;
-        missing |= null;
-        values[i] = (uint32_t)score | (uint32_t)grade << GRADE_SHIFT | null << NULL_BIT;
-    }
-    if (rows->confidence != NULL) {
-        find_hundredths(rows->confidence + first, n, 1.0, hundredths);
-        for (int i = 0; i < n; i++) {
-            uint32_t null = (int32_t)hundredths[i] > 100;
-            missing |= null;
-            values[i] |= (hundredths[i] & 127u) << SCORE_BITS | null << NULL_BIT;
-        }
-    }
-    for (int i = 0; rows->grade != NULL && i < n; i++) {
-        uint32_t grade = rows->grade[first + i], given = values[i] & ~(7u << GRADE_SHIFT);
-        values[i] = grade < 6 ? given | grade << GRADE_SHIFT : values[i];
-    }
-    for (int i = 0; rows->validity != NULL && i < n; i++) {
-        int64_t row = first + i;
-        uint32_t null = (uint32_t)(rows->validity[row >> 3] >> (row & 7) & 1) ^ 1u;
-        missing |= null;
-        values[i] |= null << NULL_BIT;
-    }
-    return missing != 0;
-}
-
-static uint32_t score_of(uint32_t value) { return value & ((1u << SCORE_BITS) - 1); }
-static uint32_t confidence_of(uint32_t value) { return value >> SCORE_BITS & ((1u << CONFIDENCE_BITS) - 1); }
-static uint32_t grade_in(uint32_t value) { return value >> (SCORE_BITS + CONFIDENCE_BITS) & 7u; }
-
-static void add_value(ucid_cell_sum *g, uint32_t value)
-{
-    uint32_t score = score_of(value);
-    if (value >> NULL_BIT != 0) {
+    uint32_t score = cell_rows_score(value);
+    if (value >> CELL_ROWS_NULL_BIT != 0) {
         g->nulls++;
         return;
     }
     g->score += score;
     g->square += (uint64_t)score * score;
-    g->confidence += confidence_of(value);
-    g->grades[grade_in(value)]++;
+    g->confidence += cell_rows_confidence(value);
+    g->grades[cell_rows_grade(value)]++;
     g->min = score < g->min ? (uint16_t)score : g->min;
     g->max = score > g->max ? (uint16_t)score : g->max;
 }
 
-/* Values of one group, none of them null; a block's rows of a grade fit into ten bits. */
-static void add_run(ucid_cell_sum *g, const uint32_t *values, int n)
-{
-    static const uint64_t one_of[8] = {1, 1 << 10, 1 << 20, 1 << 30, (uint64_t)1 << 40, (uint64_t)1 << 50, 0, 0};
-    uint64_t square = 0, grades = 0, sums = 0; /* of confidences in the upper half, of scores in the lower */
-    uint32_t least = UINT16_MAX, most = 0;
-    for (int i = 0; i < n; i++) {
-        uint32_t value = values[i], score = score_of(value);
-        sums += score | (uint64_t)confidence_of(value) << 32;
-        square += (uint64_t)score * score;
-        grades += one_of[grade_in(value)];
-        least = score < least ? score : least;
-        most = score > most ? score : most;
-    }
-    g->score += (uint32_t)sums;
-    g->square += square;
-    g->confidence += sums >> 32;
-    for (int k = 0; k < 6; k++) g->grades[k] += (uint32_t)(grades >> 10 * k) & 1023u;
-    g->min = least < g->min ? (uint16_t)least : g->min;
-    g->max = most > g->max ? (uint16_t)most : g->max;
-}
-
 /* Rows of a block, run by run. */
-static int add_runs(ucid_cell_sums *s, const uint64_t *parents, const uint32_t *values, const int *starts, int runs,
-                    int missing)
+static int add_runs(ucid_cell_sums *s, const cell_rows *rows)
 {
+    int starts[CELL_ROWS_BLOCK + 1], runs = 0;
+    for (int i = 0; i < rows->count; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, rows->starts + i, sizeof eight);
+        for (; eight != 0; eight &= eight - 1) starts[runs++] = i + __builtin_ctzll(eight) / 8;
+    }
+    starts[runs] = rows->count;
     for (int r = 0; r < runs; r++) {
         int first = starts[r], end = starts[r + 1];
-        if (parents[first] == 0) {
-            s->nowhere += end - first;
+        uint64_t key = rows->keys[first], hash = hash_of(key);
+        if (key == CELL_ROWS_NOWHERE) {
+            s->lost.nulls += (uint32_t)(end - first);
             continue;
         }
-        ucid_cell_sum *g = group_of(s, parents[first]);
+        part *p = &s->parts[part_of(hash)];
+        ucid_cell_sum *g = group_of(s, p, key, hash);
         if (g == NULL) return 0;
-        if (!missing) {
-            add_run(g, values + first, end - first);
+        if (!rows->nulls && end - first >= RUN) {
+            s->kernels->add_run(g, rows->values + first, end - first);
         } else {
-            for (int i = first; i < end; i++) add_value(g, values[i]);
+            for (int i = first; i < end; i++) add_value(g, rows->values[i]);
         }
     }
     return 1;
 }
 
-/* Rows that were put aside go to their groups. */
+/* Rows that were put aside go to their groups, which are fetched while those of the rows behind them are looked for. */
 static int work_off(ucid_cell_sums *s, size_t number)
 {
     part *p = &s->parts[number];
     const uint64_t *rows = &s->aside[number * ASIDE];
-    uint64_t head = ((uint64_t)8 << 56 | (uint64_t)s->resolution << 52) >> s->unused;
-    uint64_t filled = ((uint64_t)1 << s->unused) - 1;
-    for (uint32_t i = 0; i < p->aside; i++) {
-        if (!reserve(s, p)) return 0;
-        if (i + AHEAD < p->aside) {
-            uint64_t next = hash_of(head | rows[i + AHEAD] >> VALUE_BITS, 0);
-            __builtin_prefetch(&p->sums[place_of(next, p->bits)], 1);
+    uint32_t groups[AHEAD], count = s->aside_rows[number];
+    for (uint32_t first = 0; first < count; first += AHEAD) {
+        uint32_t n = count - first < AHEAD ? count - first : AHEAD;
+        for (uint32_t i = 0; i < n; i++) {
+            uint64_t key = rows[first + i] >> CELL_ROWS_VALUE_BITS;
+            groups[i] = find(s, p, key, hash_of(key));
+            if (groups[i] == 0) return 0;
+            __builtin_prefetch(&p->sums[groups[i] - 1], 1);
         }
-        uint64_t digits = head | rows[i] >> VALUE_BITS;
-        add_value(find(p, digits << s->unused | filled, hash_of(digits, 0)),
-                  (uint32_t)rows[i] & ((1u << VALUE_BITS) - 1));
+        for (uint32_t i = 0; i < n; i++) add_value(&p->sums[groups[i] - 1], (uint32_t)rows[first + i] & VALUE);
     }
-    p->aside = 0;
+    s->aside_rows[number] = 0;
     return 1;
 }
 
-static int put_aside(ucid_cell_sums *s, const uint64_t *parents, const uint32_t *values, int n)
+static int put_aside(ucid_cell_sums *s, const cell_rows *rows)
 {
     if (s->aside == NULL) {
         s->aside = ucid_allocate(&s->allocator, (size_t)PARTS * ASIDE, sizeof *s->aside);
         if (s->aside == NULL) return 0;
     }
-    int shift = s->unused;
-    for (int i = 0; i < n; i++) {
-        if (parents[i] == 0) {
-            s->nowhere++;
+    for (int i = 0; i < rows->count; i++) {
+        uint64_t key = rows->keys[i];
+        if (key == CELL_ROWS_NOWHERE) {
+            s->lost.nulls++;
             continue;
         }
-        size_t number = part_of(hash_of(parents[i], s->unused));
-        part *p = &s->parts[number];
-        uint64_t digits = (parents[i] & (((uint64_t)1 << 52) - 1)) >> shift;
-        s->aside[number * ASIDE + p->aside++] = digits << VALUE_BITS | values[i];
-        if (p->aside == ASIDE && !work_off(s, number)) return 0;
+        size_t number = part_of(hash_of(key));
+        s->aside[number * ASIDE + s->aside_rows[number]++] = key << CELL_ROWS_VALUE_BITS | rows->values[i];
+        if (s->aside_rows[number] == ASIDE && !work_off(s, number)) return 0;
     }
     return 1;
 }
 
 int ucid_cell_sums_add(ucid_cell_sums *s, int64_t n, const uint64_t *cells, const ucid_aggregate_rows *rows)
 {
-    uint64_t parents[BLOCK];
-    uint32_t values[BLOCK];
-    int starts[BLOCK + 1];
-    for (int64_t first = 0; first < n; first += BLOCK) {
-        int count = n - first < BLOCK ? (int)(n - first) : BLOCK, runs = 0;
-        find_parents(cells + first, count, s->resolution, parents);
-        int missing = find_values(rows, first, count, values);
-        uint64_t last = ~parents[0];
-        for (int i = 0; i < count; i++) {
-            starts[runs] = i;
-            runs += parents[i] != last;
-            last = parents[i];
-        }
-        starts[runs] = count;
-        int in_order = 4 * runs <= count || s->resolution > FINEST_ASIDE;
-        if (!(in_order ? add_runs(s, parents, values, starts, runs, missing) : put_aside(s, parents, values, count))) {
-            return 0;
-        }
+    cell_rows block;
+    for (int64_t first = 0; first < n; first += CELL_ROWS_BLOCK) {
+        s->rows += CELL_ROWS_BLOCK;
+        block.count = n - first < CELL_ROWS_BLOCK ? (int)(n - first) : CELL_ROWS_BLOCK;
+        s->kernels->read(cells, rows, first, s->resolution, &block);
+        int direct = 4 * block.runs <= block.count || s->rows < SMALL || s->resolution > FINEST_ASIDE;
+        if (!(direct ? add_runs(s, &block) : put_aside(s, &block))) return 0;
     }
     return 1;
 }
@@ -362,61 +269,116 @@ int ucid_cell_sums_add(ucid_cell_sums *s, int64_t n, const uint64_t *cells, cons
 /* --------------------------------------------------------------------------------------------------------- Taking --
  */
 
-/* By cell, a byte a pass, bytes that all share left out. */
-static void sort_places(ucid_cell_place *places, ucid_cell_place *spare, size_t count)
+typedef struct take_job {
+    ucid_cell_sums *const *list;
+    int count;
+    int failed[PARTS];
+} take_job;
+
+/* One part of all sums becomes that of the first. */
+static void unite(void *ctx, int64_t number, int worker)
 {
-    ucid_cell_place *from = places, *to = spare;
-    int ascending = 1;
-    for (size_t i = 1; i < count && ascending; i++) ascending = places[i - 1].cell <= places[i].cell;
-    for (int shift = 0; shift < 64 && !ascending; shift += 8) {
+    (void)worker;
+    take_job *job = ctx;
+    ucid_cell_sums *into = job->list[0];
+    part *p = &into->parts[number];
+    for (int k = 0; k < job->count && !job->failed[number]; k++) {
+        ucid_cell_sums *s = job->list[k];
+        part *from = &s->parts[number];
+        job->failed[number] = s->aside_rows[number] > 0 && !work_off(s, (size_t)number);
+        for (size_t i = 0; k > 0 && i < from->count && !job->failed[number]; i++) {
+            uint64_t key = cell_rows_key(from->sums[i].cell, s->resolution);
+            ucid_cell_sum *g = group_of(into, p, key, hash_of(key));
+            if (g != NULL) merge(g, &from->sums[i]);
+            job->failed[number] = g == NULL;
+        }
+        if (k > 0 && !job->failed[number]) part_close(&s->allocator, from);
+    }
+}
+
+typedef struct tract_place {
+    uint64_t number; /* of the tract + 1 */
+    uint32_t part, tract;
+} tract_place;
+
+/* By number, a byte a pass, bytes that all share left out. */
+static void sort_tracts(tract_place *tracts, tract_place *spare, size_t count)
+{
+    tract_place *from = tracts, *to = spare;
+    for (int shift = 0; shift < 64; shift += 8) {
         size_t first[257] = {0};
-        for (size_t i = 0; i < count; i++) first[(from[i].cell >> shift & 255) + 1]++;
-        if (first[(from[0].cell >> shift & 255) + 1] == count) continue;
+        for (size_t i = 0; i < count; i++) first[(from[i].number >> shift & 255) + 1]++;
+        if (count == 0 || first[(from[0].number >> shift & 255) + 1] == count) continue;
         for (int b = 0; b < 256; b++) first[b + 1] += first[b];
-        for (size_t i = 0; i < count; i++) to[first[from[i].cell >> shift & 255]++] = from[i];
-        ucid_cell_place *swap = from;
+        for (size_t i = 0; i < count; i++) to[first[from[i].number >> shift & 255]++] = from[i];
+        tract_place *swap = from;
         from = to;
         to = swap;
     }
-    if (from != places) memcpy(places, from, count * sizeof *places);
+    if (from != tracts) memcpy(tracts, from, count * sizeof *tracts);
 }
 
-int ucid_cell_sums_take(ucid_cell_sums *const *list, int count, ucid_cell_places *out)
+int ucid_cell_sums_take(ucid_cell_sums *const *list, int count, int threads, ucid_cell_order *out)
 {
-    size_t total = 0, at = 0, kept = 0;
-    int64_t nowhere = 0;
-    for (int k = 0; k < count; k++) {
-        ucid_cell_sums *s = list[k];
-        for (size_t p = 0; p < PARTS; p++) {
-            if (s->parts[p].aside > 0 && !work_off(s, p)) return 0;
-            total += s->parts[p].count;
-        }
-        for (size_t i = 0; i < s->piece_count; i++) total += s->pieces[i].count;
-        nowhere += s->nowhere;
+    take_job job = {list, count, {0}};
+    ucid_cell_sums *s = list[0];
+    size_t groups = 0, tracts = 0, at = 0, failed = 0;
+    ucid_parallel(threads, PARTS, unite, &job);
+    for (size_t p = 0; p < PARTS; p++) {
+        groups += s->parts[p].count;
+        tracts += s->parts[p].tract_count;
+        failed += job.failed[p] != 0;
     }
-    ucid_cell_place *places = ucid_allocate(&list[0]->allocator, 2 * total + 1, sizeof *places);
-    if (places == NULL) return 0;
-    for (int k = 0; k < count; k++) {
-        ucid_cell_sums *s = list[k];
-        for (size_t i = 0; i < s->piece_count; i++) {
-            ucid_cell_sum *sums = s->pieces[i].sums;
-            for (size_t j = 0; j < s->pieces[i].count; j++) places[at++] = (ucid_cell_place){sums[j].cell, &sums[j]};
-        }
-        for (size_t p = 0; p < PARTS; p++) {
-            ucid_cell_sum *sums = s->parts[p].sums;
-            for (size_t j = 0; j < s->parts[p].capacity; j++) {
-                if (sums[j].cell != 0) places[at++] = (ucid_cell_place){sums[j].cell, &sums[j]};
-            }
-        }
+    if (failed > 0) return 0;
+    for (int k = 1; k < count; k++) {
+        merge(&s->lost, &list[k]->lost);
+        ucid_cell_sums_clear(list[k]);
     }
-    sort_places(places, places + total, total);
-    for (size_t i = 0; i < total; i++) {
-        if (kept > 0 && places[kept - 1].cell == places[i].cell) {
-            merge(places[kept - 1].sum, places[i].sum);
-        } else {
-            places[kept++] = places[i];
+    size_t capacity = groups + 1;
+    const ucid_cell_sum **order = ucid_allocate(&s->allocator, capacity, sizeof *order);
+    tract_place *places = ucid_allocate(&s->allocator, 2 * tracts, sizeof *places);
+    if (order == NULL || places == NULL) {
+        ucid_release(&s->allocator, order, capacity, sizeof *order);
+        ucid_release(&s->allocator, places, 2 * tracts, sizeof *places);
+        return 0;
+    }
+    for (uint32_t p = 0; p < PARTS; p++) {
+        for (size_t i = 0; i < s->parts[p].slot_count; i++) {
+            const tract_slot *slot = &s->parts[p].slots[i];
+            if (slot->number != 0) places[at++] = (tract_place){slot->number, p, slot->tract};
         }
     }
-    *out = (ucid_cell_places){places, kept, 2 * total + 1, nowhere};
+    sort_tracts(places, places + tracts, tracts);
+    at = 0;
+    if (s->lost.nulls > 0) order[at++] = &s->lost;
+    for (size_t i = 0; i < tracts; i++) {
+        const part *p = &s->parts[places[i].part];
+        const uint32_t *tract = &p->tracts[TRACT * (size_t)places[i].tract];
+        for (int k = 0; k < TRACT; k++) {
+            if (tract[k] != 0) order[at++] = &p->sums[tract[k] - 1];
+        }
+    }
+    ucid_release(&s->allocator, places, 2 * tracts, sizeof *places);
+    *out = (ucid_cell_order){order, at, capacity};
+    return 1;
+}
+
+int ucid_cell_sums_add_groups(ucid_cell_sums *s, const ucid_cell_order *finer)
+{
+    ucid_cell_sum *g = NULL;
+    uint64_t last = CELL_ROWS_NOWHERE;
+    for (size_t i = 0; i < finer->count; i++) {
+        const ucid_cell_sum *from = finer->groups[i];
+        if (i + AHEAD < finer->count) __builtin_prefetch(finer->groups[i + AHEAD]);
+        if (from->cell == 0) {
+            merge(&s->lost, from);
+            continue;
+        }
+        uint64_t key = cell_rows_key(from->cell, s->resolution), hash = hash_of(key);
+        if (key != last) g = group_of(s, &s->parts[part_of(hash)], key, hash);
+        if (g == NULL) return 0;
+        merge(g, from);
+        last = key;
+    }
     return 1;
 }

@@ -23,20 +23,17 @@ void ucid_cell_sums_free(ucid_cell_sums *sums); /* NULL is fine */
  * that will be taken together may have 2^32 - 1 rows. */
 int ucid_cell_sums_add(ucid_cell_sums *sums, int64_t n, const uint64_t *cells, const ucid_aggregate_rows *rows);
 
-typedef struct ucid_cell_place {
-    uint64_t cell;
-    ucid_cell_sum *sum;
-} ucid_cell_place;
+/* Groups ascending by cell, each once. */
+typedef struct ucid_cell_order {
+    const ucid_cell_sum **groups; /* to be released by the caller; NULL: there is none */
+    size_t count, capacity;
+} ucid_cell_order;
 
-typedef struct ucid_cell_places {
-    ucid_cell_place *places;
-    size_t count, capacity; /* capacity: as it was allocated */
-    int64_t nowhere;        /* rows without a parent */
-} ucid_cell_places;
-
-/* All groups of several sums of one resolution, ascending by cell, each once; they are as long there as the sums are
- * not touched. places are to be given back by the caller. 0: no memory. */
-int ucid_cell_sums_take(ucid_cell_sums *const *list, int count, ucid_cell_places *out);
+/* All groups of several sums of one resolution are put into the first ones, in parallel, and ordered. Rows without a
+ * parent are nulls of a group of cell 0. The order is as long there as the first sums are not touched. 0: no memory. */
+int ucid_cell_sums_take(ucid_cell_sums *const *list, int count, int threads, ucid_cell_order *out);
+/* Add groups of a finer or the same resolution. 0: no memory, and some may have been added. */
+int ucid_cell_sums_add_groups(ucid_cell_sums *sums, const ucid_cell_order *finer);
 void ucid_cell_sums_clear(ucid_cell_sums *sums);
 
 #endif
