@@ -16,6 +16,7 @@
 #include <cmath>
 #include <cstring>
 #include <deque>
+#include <functional>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -408,19 +409,35 @@ class row_reader
 
 // ---------------------------------------------------------------------------------------------------------- Reader --
 
-class csv_columns final : public arrow::RecordBatchReader
+// Whole rows, which lie in the buffer, as a batch.
+using decoder = std::function<Result<block>(const shared_ptr<arrow::Buffer> &held, const char *bytes, const cut &how)>;
+
+// Arrow tells rows of what it was given, from 1 on; here they are told as rows of the file.
+Status with_row(const Status &status, int64_t rows_before)
+{
+    const string text = status.message(), mark = "Row #";
+    size_t at = text.find(mark), digits = at + mark.size();
+    if (at == string::npos) return status;
+    size_t end = std::min(text.find_first_not_of("0123456789", digits), text.size());
+    int64_t row = 0;
+    std::from_chars(text.data() + digits, text.data() + end, row);
+    return status.WithMessage(text.substr(0, digits), row + rows_before, text.substr(end));
+}
+
+class csv_blocks final : public arrow::RecordBatchReader
 {
   public:
-    csv_columns(shared_ptr<arrow::io::InputStream> input, shared_ptr<layout> given, int threads)
-        : input_(std::move(input)), layout_(std::move(given)), ahead_(static_cast<size_t>(threads) + 2)
+    csv_blocks(shared_ptr<arrow::io::InputStream> input, shared_ptr<arrow::Schema> schema, decoder decode, int threads)
+        : input_(std::move(input)), schema_(std::move(schema)), decode_(std::move(decode)),
+          ahead_(static_cast<size_t>(threads) + 2)
     {
     }
-    ~csv_columns() override
+    ~csv_blocks() override
     {
         for (auto &one : waiting_) one.Wait();
     }
 
-    shared_ptr<arrow::Schema> schema() const override { return layout_->schema; }
+    shared_ptr<arrow::Schema> schema() const override { return schema_; }
 
     Status ReadNext(shared_ptr<arrow::RecordBatch> *batch) override
     {
@@ -429,9 +446,10 @@ class csv_columns final : public arrow::RecordBatchReader
         if (waiting_.empty()) return Status::OK();
         auto first = waiting_.front();
         waiting_.pop_front();
-        ARROW_ASSIGN_OR_RAISE(block made, first.result());
+        done_ = done_ || !first.result().ok() || !first.result()->problem.empty();
+        if (!first.result().ok()) return with_row(first.status(), rows_ + 1);
+        const block &made = *first.result();
         if (!made.problem.empty()) {
-            done_ = true;
             return Status::Invalid("row ", rows_ + made.bad_row + 2, " (the header is row 1) ", made.problem);
         }
         rows_ += made.rows;
@@ -492,9 +510,7 @@ class csv_columns final : public arrow::RecordBatchReader
         }
         done_ = ended_;
         if (how.whole == 0) return Status::OK();
-        auto task = [given = layout_, held = buffer_, bytes, how]() -> Result<block> {
-            return row_reader(*given, bytes, how.whole).read(how);
-        };
+        auto task = [decode = decode_, held = buffer_, bytes, how] { return decode(held, bytes, how); };
         ARROW_ASSIGN_OR_RAISE(auto future, arrow::internal::GetCpuThreadPool()->Submit(task));
         waiting_.push_back(future);
         start_ += how.whole;
@@ -502,7 +518,8 @@ class csv_columns final : public arrow::RecordBatchReader
     }
 
     shared_ptr<arrow::io::InputStream> input_;
-    shared_ptr<layout> layout_;
+    shared_ptr<arrow::Schema> schema_;
+    decoder decode_;
     size_t ahead_;
     std::deque<arrow::Future<block>> waiting_;
     shared_ptr<arrow::Buffer> buffer_;
@@ -557,7 +574,28 @@ Result<shared_ptr<arrow::RecordBatchReader>> csv_open(shared_ptr<arrow::io::Inpu
         fields.push_back(arrow::field(columns[i].name, columns[i].text ? arrow::utf8() : arrow::float64()));
     }
     given->schema = arrow::schema(fields);
-    auto reader = std::make_shared<csv_columns>(std::move(input), given, threads);
+    auto decode = [given](const shared_ptr<arrow::Buffer> &, const char *bytes, const cut &how) {
+        return row_reader(*given, bytes, how.whole).read(how);
+    };
+    auto reader = std::make_shared<csv_blocks>(std::move(input), given->schema, decode, threads);
+    ARROW_RETURN_NOT_OK(reader->skip_header());
+    return reader;
+}
+
+size_t csv_whole_rows(string_view start) { return cut_rows(start.data(), start.size()).whole; }
+
+Result<shared_ptr<arrow::RecordBatchReader>> csv_open_blocks(shared_ptr<arrow::io::InputStream> input,
+                                                             shared_ptr<arrow::Schema> schema, csv_decoder decode,
+                                                             int threads)
+{
+    auto whole = [decode](const shared_ptr<arrow::Buffer> &held, const char *bytes, const cut &how) -> Result<block> {
+        int64_t first = bytes - reinterpret_cast<const char *>(held->data());
+        block made;
+        ARROW_ASSIGN_OR_RAISE(made.batch, decode(arrow::SliceBuffer(held, first, static_cast<int64_t>(how.whole))));
+        made.rows = made.batch->num_rows();
+        return made;
+    };
+    auto reader = std::make_shared<csv_blocks>(std::move(input), std::move(schema), whole, threads);
     ARROW_RETURN_NOT_OK(reader->skip_header());
     return reader;
 }

@@ -1,10 +1,11 @@
-// csv.hpp: some columns of a CSV file, without looking at what is in the others.
+// csv.hpp: CSV files block by block: some columns, without looking at what is in the others, or rows for Arrow's reader.
 #ifndef UCID_CLI_CSV_HPP
 #define UCID_CLI_CSV_HPP
 
 #include <arrow/api.h>
 #include <arrow/io/api.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,5 +25,15 @@ std::vector<std::string> csv_header(std::string_view start);
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> csv_open(std::shared_ptr<arrow::io::InputStream> input,
                                                                   int column_count, const std::vector<int> &chosen,
                                                                   const std::vector<csv_column> &columns, int threads);
+
+// How many bytes of the start of a file are whole rows.
+size_t csv_whole_rows(std::string_view start);
+
+// All rows but the header in the order of the file, in batches that a function makes of some whole rows each, on several
+// threads. Rows that it names ("Row #1" is its first) are told as those of the file.
+using csv_decoder = std::function<arrow::Result<std::shared_ptr<arrow::RecordBatch>>(std::shared_ptr<arrow::Buffer>)>;
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> csv_open_blocks(std::shared_ptr<arrow::io::InputStream> input,
+                                                                         std::shared_ptr<arrow::Schema> schema,
+                                                                         csv_decoder decode, int threads);
 
 #endif

@@ -35,6 +35,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -319,38 +320,26 @@ Status csv_failure(Status status, const std::optional<place> &where, csv_options
                               ", as the first megabytes are; --text ", field->name(), " reads the column as text");
 }
 
-class csv_reader final : public arrow::RecordBatchReader
-{
-  public:
-    // where: what the input is read from, where that can be read again
-    static Result<shared_ptr<arrow::RecordBatchReader>> open(const shared_ptr<arrow::io::InputStream> &input,
-                                                             const read_plan &plan, const std::optional<place> &where)
+// The columns that are wanted, and numbers made of the texts of coordinates.
+struct csv_shape {
+    vector<int> chosen;
+    vector<size_t> numbers; // of the chosen
+    bool text = false;      // numbers are columns of their own
+    shared_ptr<arrow::Schema> schema;
+
+    csv_shape(const arrow::Schema &read, const read_plan &plan) : chosen(wanted(read, plan)), text(plan.text)
     {
-        auto reader = std::make_shared<csv_reader>();
-        csv_options &options = reader->options_;
-        options.read.block_size = csv_block_bytes;
-        options.parse.newlines_in_values = true;
-        if (plan.text || holds(plan.more_texts, "*")) options.convert.default_column_type = arrow::utf8();
-        for (const auto &list : {plan.latitudes, plan.longitudes, plan.texts, plan.more_texts}) {
-            for (const string &name : list) options.convert.column_types[name] = arrow::utf8();
-        }
-        for (const string &name : plan.numbers) options.convert.column_types[name] = arrow::float64();
-        reader->text_ = plan.text;
-        reader->where_ = where;
-        ARROW_ASSIGN_OR_RAISE(reader->inner_, options.open(input));
         arrow::FieldVector fields;
-        const arrow::Schema &schema = *reader->inner_->schema();
-        reader->chosen_ = wanted(schema, plan);
-        for (int i : reader->chosen_) fields.push_back(schema.field(i));
+        for (int i : chosen) fields.push_back(read.field(i));
         for (const auto &names : {plan.latitudes, plan.longitudes}) {
             for (const string &name : names) {
                 auto at = std::find_if(fields.begin(), fields.end(), [&](const auto &f) { return f->name() == name; });
                 if (at == fields.end()) continue;
-                reader->numbers_.push_back(static_cast<size_t>(at - fields.begin()));
+                numbers.push_back(static_cast<size_t>(at - fields.begin()));
                 break;
             }
         }
-        for (size_t k : reader->numbers_) {
+        for (size_t k : numbers) {
             const string &name = fields[k]->name();
             auto field = arrow::field(plan.text ? name + UCID_IO_HIDDEN : name, arrow::float64());
             if (plan.text) {
@@ -359,41 +348,117 @@ class csv_reader final : public arrow::RecordBatchReader
                 fields[k] = field;
             }
         }
-        reader->schema_ = arrow::schema(fields);
+        schema = arrow::schema(fields);
+    }
+
+    // columns: the chosen ones
+    Result<shared_ptr<arrow::RecordBatch>> batch_of(int64_t rows, arrow::ArrayVector columns) const
+    {
+        for (size_t at : numbers) {
+            ARROW_ASSIGN_OR_RAISE(auto made, numbers_of(*columns[at]));
+            if (text) {
+                columns.push_back(made);
+            } else {
+                columns[at] = made;
+            }
+        }
+        return arrow::RecordBatch::Make(schema, rows, columns);
+    }
+};
+
+// One block of whole rows by Arrow's reader, on the caller's thread.
+Result<shared_ptr<arrow::RecordBatch>> csv_block_of(shared_ptr<arrow::Buffer> rows, csv_options options,
+                                                    const csv_shape &shape)
+{
+    if (shape.chosen.empty()) options.convert.include_columns = {options.read.column_names.front()}; // rows are counted
+    options.read.use_threads = false;
+    options.read.block_size = static_cast<int32_t>(rows->size()) + 1;
+    auto input = std::make_shared<arrow::io::BufferReader>(std::move(rows));
+    ARROW_ASSIGN_OR_RAISE(auto reader, arrow::csv::TableReader::Make(arrow::io::default_io_context(), input,
+                                                                     options.read, options.parse, options.convert));
+    ARROW_ASSIGN_OR_RAISE(auto table, reader->Read());
+    ARROW_ASSIGN_OR_RAISE(auto batch, table->CombineChunksToBatch());
+    return shape.batch_of(batch->num_rows(), shape.chosen.empty() ? arrow::ArrayVector() : batch->columns());
+}
+
+// Types are those of the first block, as Arrow's streaming reader has it. That one parses on one thread: the blocks of
+// longer files are cut here, and each is read for itself.
+class csv_reader final : public arrow::RecordBatchReader
+{
+  public:
+    csv_reader(csv_options options, std::optional<place> where, csv_shape shape, shared_ptr<arrow::Schema> read)
+        : options_(std::move(options)), where_(std::move(where)), shape_(std::move(shape)), read_(std::move(read))
+    {
+    }
+
+    // where: what the input is read from, where that can be read again
+    static Result<shared_ptr<arrow::RecordBatchReader>> open(const shared_ptr<arrow::io::InputStream> &input,
+                                                             const read_plan &plan, const std::optional<place> &where)
+    {
+        csv_options options;
+        options.read.block_size = csv_block_bytes;
+        options.parse.newlines_in_values = true;
+        if (plan.text || holds(plan.more_texts, "*")) options.convert.default_column_type = arrow::utf8();
+        for (const auto &list : {plan.latitudes, plan.longitudes, plan.texts, plan.more_texts}) {
+            for (const string &name : list) options.convert.column_types[name] = arrow::utf8();
+        }
+        for (const string &name : plan.numbers) options.convert.column_types[name] = arrow::float64();
+        ARROW_ASSIGN_OR_RAISE(auto buffered, arrow::io::BufferedInputStream::Create(
+                                                 csv_block_bytes + 1, arrow::default_memory_pool(), input));
+        ARROW_ASSIGN_OR_RAISE(std::string_view start, buffered->Peek(csv_block_bytes));
+        vector<string> names = csv_header(start);
+        size_t whole = start.size() == csv_block_bytes ? csv_whole_rows(start) : 0;
+        std::set<string> different(names.begin(), names.end());
+        bool long_one = whole > 0 && !names.empty() && different.size() == names.size();
+        shared_ptr<arrow::io::InputStream> first = buffered;
+        if (long_one) {
+            first =
+                std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(string(start.substr(0, whole))));
+        }
+        ARROW_ASSIGN_OR_RAISE(auto streaming, options.open(first));
+        shared_ptr<arrow::Schema> read = streaming->schema();
+        csv_shape shape(*read, plan);
+        if (!long_one) {
+            auto reader = std::make_shared<csv_reader>(options, where, shape, read);
+            reader->inner_ = streaming;
+            return reader;
+        }
+        options.read.column_names = names;
+        for (const auto &field : read->fields()) options.convert.column_types[field->name()] = field->type();
+        for (int i : shape.chosen) options.convert.include_columns.push_back(read->field(i)->name());
+        auto reader = std::make_shared<csv_reader>(options, std::nullopt, shape, read);
+        auto decode = [options, shape](shared_ptr<arrow::Buffer> rows) {
+            return csv_block_of(std::move(rows), options, shape);
+        };
+        ARROW_ASSIGN_OR_RAISE(reader->inner_, csv_open_blocks(buffered, shape.schema, decode, plan.threads));
+        reader->shaped_ = true;
         return reader;
     }
 
-    shared_ptr<arrow::Schema> schema() const override { return schema_; }
+    shared_ptr<arrow::Schema> schema() const override { return shape_.schema; }
 
     Status ReadNext(shared_ptr<arrow::RecordBatch> *batch) override
     {
         shared_ptr<arrow::RecordBatch> read;
         Status status = inner_->ReadNext(&read);
-        if (!status.ok()) return csv_failure(status, where_, options_, *inner_->schema());
-        batch->reset();
-        if (read == nullptr) return Status::OK();
-        arrow::ArrayVector columns;
-        for (int i : chosen_) columns.push_back(read->column(i));
-        for (size_t at : numbers_) {
-            ARROW_ASSIGN_OR_RAISE(auto numbers, numbers_of(*columns[at]));
-            if (text_) {
-                columns.push_back(numbers);
-            } else {
-                columns[at] = numbers;
-            }
+        if (!status.ok()) return csv_failure(status, where_, options_, *read_);
+        if (read == nullptr || shaped_) {
+            *batch = read;
+            return Status::OK();
         }
-        *batch = arrow::RecordBatch::Make(schema_, read->num_rows(), columns);
+        arrow::ArrayVector columns;
+        for (int i : shape_.chosen) columns.push_back(read->column(i));
+        ARROW_ASSIGN_OR_RAISE(*batch, shape_.batch_of(read->num_rows(), columns));
         return Status::OK();
     }
 
   private:
     csv_options options_;
     std::optional<place> where_;
-    shared_ptr<arrow::csv::StreamingReader> inner_;
-    shared_ptr<arrow::Schema> schema_;
-    vector<int> chosen_;
-    vector<size_t> numbers_;
-    bool text_ = false;
+    csv_shape shape_;
+    shared_ptr<arrow::Schema> read_; // with all columns
+    shared_ptr<arrow::RecordBatchReader> inner_;
+    bool shaped_ = false; // batches come as they shall be
 };
 
 // --------------------------------------------------------------------------------------------------------- Readers --

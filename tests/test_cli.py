@@ -724,3 +724,29 @@ def test_memory_does_not_grow_with_rows(folder, index):
 
     few, many = peak_kb(1_000_000), peak_kb(5_000_000)
     assert many < 1.25 * few + 20_000 and many < 1_000_000, (few, many)
+
+
+def test_long_csv_files_are_read_in_blocks_as_arrow_reads_them(folder):
+    """Rows of all kinds, over blocks of some megabytes: quoted ends of lines, empty ones, both kinds of line ends."""
+    rng = random.Random(7)
+    path = folder / "long.csv"
+    with open(path, "w", newline="") as file:
+        file.write("id,name,value,flag,day,empty\n")
+        for i in range(150_000):
+            name = rng.choice(["plain", '"a, b"', '"say ""so"""', '"two\nlines"', "", "Zürich", "x" * rng.randrange(60)])
+            end = rng.choice(["\n", "\n", "\r\n", "\n\n"])
+            value, flag = rng.choice(["", "1.5", "-2e9", "nan"]), rng.choice(["true", "false"])
+            file.write(f"{i},{name},{value},{flag},2026-01-{1 + i % 28:02},{end}")
+    assert path.stat().st_size > 5 << 20
+    parse = pa.csv.ParseOptions(newlines_in_values=True)
+    expected = pa.csv.read_csv(path, parse_options=parse)
+    for threads in ("1", "3"):
+        ucid("copy", path, "-o", folder / "long.parquet", "--quiet", "--threads", threads)
+        assert pq.read_table(folder / "long.parquet").cast(expected.schema).equals(expected)
+    with open(path, "a") as file:
+        file.write("150000,late,word,true,2026-01-01,\n")
+    for name in (path, "-"):
+        with open(path, "rb") as file:
+            result = ucid("copy", name, "-o", folder / "bad.parquet", "--format", "csv", "--quiet", check=False, stdin=file)
+        assert result.returncode == 3
+        assert "row 150002 (the header is row 1), column 'value': 'word' is not double" in result.stderr
