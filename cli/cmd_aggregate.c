@@ -62,6 +62,19 @@ static int count_rows(void *ctx, const char *stage, uint64_t done, uint64_t tota
     return cli_interrupted();
 }
 
+/* Write the groups, or tell why there are none. rows are counted while they are written. */
+static int finish(ucid_io_source *source, ucid_status status, const ucid_error *error, struct ArrowArrayStream *groups,
+                  const uint64_t *rows)
+{
+    if (status != UCID_OK) {
+        source->stream.release(&source->stream);
+        return status == UCID_INVALID_ARGUMENT ? cli_usage("%s", error->message) : cli_fail(error);
+    }
+    int code = cli_table_write(&tables, source->format, groups, -1, NULL);
+    json_object_set_new(cli_report(), "rows_read", json_integer((json_int_t)*rows));
+    return code;
+}
+
 /* Names between commas, which are cut there; NULL ends them. */
 static void cut_names(char *text, const char **names)
 {
@@ -100,14 +113,8 @@ static int run_by(const char *const *in)
     stream_options.progress = count_rows;
     stream_options.progress_ctx = &rows;
     struct ArrowArrayStream groups;
-    if (ucid_group_stream(&source.stream, &stream_options, &groups, &error) != UCID_OK) {
-        source.stream.release(&source.stream);
-        if (error.status == UCID_INVALID_ARGUMENT) return cli_usage("%s", error.message);
-        return cli_fail(&error);
-    }
-    int code = cli_table_write(&tables, source.format, &groups, -1, NULL);
-    json_object_set_new(cli_report(), "rows_read", json_integer((json_int_t)rows));
-    return code;
+    ucid_status status = ucid_group_stream(&source.stream, &stream_options, &groups, &error);
+    return finish(&source, status, &error, &groups, &rows);
 }
 
 static int run(int argc, const char **argv)
@@ -149,14 +156,8 @@ static int run(int argc, const char **argv)
     stream_options.progress = count_rows;
     stream_options.progress_ctx = &rows;
     struct ArrowArrayStream groups;
-    if (ucid_aggregate_stream(&source.stream, &stream_options, &groups, &error) != UCID_OK) {
-        source.stream.release(&source.stream);
-        if (error.status == UCID_INVALID_ARGUMENT) return cli_usage("%s", error.message);
-        return cli_fail(&error);
-    }
-    int code = cli_table_write(&tables, source.format, &groups, -1, NULL);
-    json_object_set_new(cli_report(), "rows_read", json_integer((json_int_t)rows));
-    return code;
+    ucid_status status = ucid_aggregate_stream(&source.stream, &stream_options, &groups, &error);
+    return finish(&source, status, &error, &groups, &rows);
 }
 
 const cli_command cli_aggregate = {

@@ -5,18 +5,18 @@
  *
  * What the columns hold says what they are: a table with all columns of a state is one of states. */
 #include "arrow/arrays.h"
+#include "arrow/fold.h"
 #include "arrow/stream.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 
 #include "nanoarrow.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY_MAX = UCID_AGGREGATE_TEXT_MAX, CITY_LETTERS = 3, CELL_DIGITS = 15, GRADES = 6, PIECE_ROWS = 1 << 17 };
+enum { KEY_MAX = UCID_AGGREGATE_TEXT_MAX, CITY_LETTERS = 3, CELL_DIGITS = 15, GRADES = 6 };
 enum { GROUPS_MAX = INT32_MAX / KEY_MAX }; /* texts have 32-bit offsets */
 
 /* What a text key is, from fine to coarse. */
@@ -24,9 +24,7 @@ enum { BY_CITY, BY_REGION, BY_COUNTRY, BY_COUNT };
 static const char *const text_keys[BY_COUNT] = {"city", "region", "country"};
 
 typedef struct aggregate_source {
-    struct ArrowArrayStream in;
-    struct ArrowSchema schema;
-    ucid_allocator allocator;
+    arrow_fold fold;
     ucid_aggregate *aggregate;
     int resolution, to;                                      /* of the groups; -1 and BY_* for texts */
     int states;                                              /* what comes out */
@@ -35,20 +33,16 @@ typedef struct aggregate_source {
     int64_t text;                                            /* column of text keys, */
     int text_by;                                             /* and what they are */
     int64_t state[UCID_AGGREGATE_COLUMNS];
-    ucid_progress_fn progress;
-    void *progress_ctx;
-    uint64_t rows;
     arrow_numbers scores, confidences, weights, lats, lons;
     arrow_cells cells;
     arrow_texts texts;
     arrow_scratch validity, cell_of_row, city_of_row, statuses, key_bytes, key_offsets;
-    int ended, failed; /* failed: code of the failure that ended the stream */
-    ucid_error error;
 } aggregate_source;
 
-static void free_source(aggregate_source *self)
+static void reset(arrow_fold *fold)
 {
-    ucid_allocator allocator = self->allocator;
+    aggregate_source *self = (aggregate_source *)fold;
+    ucid_allocator allocator = fold->allocator;
     arrow_numbers *numbers[] = {&self->scores, &self->confidences, &self->weights, &self->lats, &self->lons};
     arrow_scratch *scratches[] = {&self->validity, &self->cell_of_row, &self->city_of_row,
                                   &self->statuses, &self->key_bytes,   &self->key_offsets};
@@ -57,9 +51,6 @@ static void free_source(aggregate_source *self)
     arrow_cells_reset(&self->cells, &allocator);
     arrow_texts_reset(&self->texts, &allocator);
     ucid_aggregate_free(self->aggregate);
-    if (self->schema.release != NULL) self->schema.release(&self->schema);
-    if (self->in.release != NULL) self->in.release(&self->in);
-    ucid_release(&allocator, self, 1, sizeof *self);
 }
 
 /* ------------------------------------------------------------------------------------------------------- Columns -- */
@@ -85,7 +76,7 @@ static int has_all_states(const struct ArrowSchema *schema, int64_t state[UCID_A
 
 static ucid_status find_cells(aggregate_source *self, const ucid_aggregate_stream_options *options, ucid_error *error)
 {
-    const struct ArrowSchema *schema = &self->schema;
+    const struct ArrowSchema *schema = &self->fold.schema;
     self->cell = arrow_find(schema, options->cell_column, arrow_cell_names);
     if (self->cell < 0 && options->cell_column != NULL) return arrow_missing(schema, options->cell_column, "", error);
     if (self->cell >= 0) {
@@ -109,7 +100,7 @@ static ucid_status find_cells(aggregate_source *self, const ucid_aggregate_strea
 /* A column of cities, or identifiers, which tell theirs; or of regions or countries that are fine enough. */
 static ucid_status find_texts(aggregate_source *self, const ucid_aggregate_stream_options *options, ucid_error *error)
 {
-    const struct ArrowSchema *schema = &self->schema;
+    const struct ArrowSchema *schema = &self->fold.schema;
     self->text = arrow_find(schema, options->city_column, arrow_city_names);
     self->text_by = BY_CITY;
     if (self->text < 0 && options->city_column != NULL) return arrow_missing(schema, options->city_column, "", error);
@@ -127,7 +118,7 @@ static ucid_status find_texts(aggregate_source *self, const ucid_aggregate_strea
 
 static ucid_status find_columns(aggregate_source *self, const ucid_aggregate_stream_options *options, ucid_error *error)
 {
-    const struct ArrowSchema *schema = &self->schema;
+    const struct ArrowSchema *schema = &self->fold.schema;
     self->cell = self->ucid = self->lat = self->lon = self->text = -1;
     self->score = self->confidence = self->weight = -1;
     self->of_states = has_all_states(schema, self->state);
@@ -200,18 +191,18 @@ static ucid_status read_keys(aggregate_source *self, const struct ArrowArray *ba
                              ucid_error *error)
 {
     size_t n = (size_t)count;
-    ucid_status status = arrow_read_texts(self->schema.children[self->text], batch->children[self->text],
-                                          batch->offset + first, count, &self->allocator, &self->texts, error);
+    ucid_status status = arrow_read_texts(self->fold.schema.children[self->text], batch->children[self->text],
+                                          batch->offset + first, count, &self->fold.allocator, &self->texts, error);
     if (status == UCID_OK) {
-        status = arrow_scratch_reserve(&self->key_bytes, &self->allocator, (n + 1) * KEY_MAX, error);
+        status = arrow_scratch_reserve(&self->key_bytes, &self->fold.allocator, (n + 1) * KEY_MAX, error);
     }
     if (status == UCID_OK) {
-        status = arrow_scratch_reserve(&self->key_offsets, &self->allocator, (n + 1) * sizeof(int32_t), error);
+        status = arrow_scratch_reserve(&self->key_offsets, &self->fold.allocator, (n + 1) * sizeof(int32_t), error);
     }
     int by_ucid = self->text == self->ucid;
     if (status == UCID_OK && by_ucid) {
-        status = arrow_scratch_reserve(&self->city_of_row, &self->allocator, CITY_LETTERS * (n + 1), error);
-        if (status == UCID_OK) status = arrow_scratch_reserve(&self->statuses, &self->allocator, n + 1, error);
+        status = arrow_scratch_reserve(&self->city_of_row, &self->fold.allocator, CITY_LETTERS * (n + 1), error);
+        if (status == UCID_OK) status = arrow_scratch_reserve(&self->statuses, &self->fold.allocator, n + 1, error);
         ucid_texts texts = {self->texts.data, NULL, self->texts.offsets, 0, self->texts.validity};
         ucid_parse_columns fields = {.city = self->city_of_row.bytes, .status = self->statuses.bytes};
         if (status == UCID_OK) status = ucid_texts_parse(count, &texts, UCID_LENIENT, NULL, &fields, error);
@@ -249,15 +240,16 @@ static ucid_status read_keys(aggregate_source *self, const struct ArrowArray *ba
 static ucid_status read_cells(aggregate_source *self, const struct ArrowArray *batch, int64_t first, int64_t count,
                               ucid_error *error)
 {
-    const struct ArrowSchema *schema = &self->schema;
+    const struct ArrowSchema *schema = &self->fold.schema;
     int64_t start = batch->offset + first;
     size_t n = (size_t)count;
-    ucid_status status = arrow_scratch_reserve(&self->cell_of_row, &self->allocator, (n + 1) * sizeof(uint64_t), error);
+    ucid_status status =
+        arrow_scratch_reserve(&self->cell_of_row, &self->fold.allocator, (n + 1) * sizeof(uint64_t), error);
     if (status != UCID_OK) return status;
     uint64_t *cells = self->cell_of_row.bytes;
     if (self->cell >= 0) {
         status = arrow_read_cells(schema->children[self->cell], batch->children[self->cell], start, count,
-                                  &self->allocator, &self->cells, error);
+                                  &self->fold.allocator, &self->cells, error);
         if (status != UCID_OK) return status;
         for (int64_t row = 0; row < count; row++) {
             cells[row] = is_set(self->cells.validity, row) ? self->cells.values[row] : 0;
@@ -266,21 +258,21 @@ static ucid_status read_cells(aggregate_source *self, const struct ArrowArray *b
     }
     if (self->ucid >= 0) {
         status = arrow_read_texts(schema->children[self->ucid], batch->children[self->ucid], start, count,
-                                  &self->allocator, &self->texts, error);
+                                  &self->fold.allocator, &self->texts, error);
         if (status != UCID_OK) return status;
         ucid_texts texts = {self->texts.data, NULL, self->texts.offsets, 0, self->texts.validity};
         ucid_parse_columns fields = {.cell = cells};
         return ucid_texts_parse(count, &texts, UCID_LENIENT, NULL, &fields, error);
     }
-    status = arrow_read_numbers(schema->children[self->lat], batch->children[self->lat], start, count, &self->allocator,
-                                &self->lats, error);
+    status = arrow_read_numbers(schema->children[self->lat], batch->children[self->lat], start, count,
+                                &self->fold.allocator, &self->lats, error);
     if (status == UCID_OK) {
         status = arrow_read_numbers(schema->children[self->lon], batch->children[self->lon], start, count,
-                                    &self->allocator, &self->lons, error);
+                                    &self->fold.allocator, &self->lons, error);
     }
     const uint8_t *validities[] = {self->lats.validity, self->lons.validity}, *validity;
     if (status == UCID_OK) {
-        status = arrow_validity_join(validities, 2, count, &self->allocator, &self->validity, &validity, error);
+        status = arrow_validity_join(validities, 2, count, &self->fold.allocator, &self->validity, &validity, error);
     }
     if (status != UCID_OK) return status;
     return ucid_cells_at(count, self->lats.values, self->lons.values, validity, self->resolution, cells, NULL, error);
@@ -301,13 +293,13 @@ static ucid_status read_rows(aggregate_source *self, const struct ArrowArray *ba
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         if (wanted[i].column < 0) continue;
         ucid_status status =
-            arrow_read_numbers(self->schema.children[wanted[i].column], batch->children[wanted[i].column],
-                               batch->offset + first, count, &self->allocator, wanted[i].numbers, error);
+            arrow_read_numbers(self->fold.schema.children[wanted[i].column], batch->children[wanted[i].column],
+                               batch->offset + first, count, &self->fold.allocator, wanted[i].numbers, error);
         if (status != UCID_OK) return status;
         *wanted[i].values = wanted[i].numbers->values;
         validities[count_there++] = wanted[i].numbers->validity;
     }
-    return arrow_validity_join(validities, count_there, count, &self->allocator, &self->validity, &rows->validity,
+    return arrow_validity_join(validities, count_there, count, &self->fold.allocator, &self->validity, &rows->validity,
                                error);
 }
 
@@ -334,7 +326,7 @@ static ucid_status state_columns(const aggregate_source *self, const struct Arro
 static ucid_status pad_keys(aggregate_source *self, int64_t count, char (**padded)[KEY_MAX], ucid_error *error)
 {
     ucid_status status =
-        arrow_scratch_reserve(&self->city_of_row, &self->allocator, ((size_t)count + 1) * KEY_MAX, error);
+        arrow_scratch_reserve(&self->city_of_row, &self->fold.allocator, ((size_t)count + 1) * KEY_MAX, error);
     if (status != UCID_OK) return status;
     const int32_t *offsets = self->key_offsets.bytes;
     const char *bytes = self->key_bytes.bytes;
@@ -346,9 +338,10 @@ static ucid_status pad_keys(aggregate_source *self, int64_t count, char (**padde
     return UCID_OK;
 }
 
-static ucid_status add_piece(aggregate_source *self, const struct ArrowArray *batch, int64_t first, int64_t count,
-                             ucid_error *error)
+static ucid_status add_rows(arrow_fold *fold, const struct ArrowArray *batch, int64_t first, int64_t count,
+                            ucid_error *error)
 {
+    aggregate_source *self = (aggregate_source *)fold;
     int by_cell = self->resolution >= 0;
     ucid_status status =
         by_cell ? read_cells(self, batch, first, count, error) : read_keys(self, batch, first, count, error);
@@ -368,25 +361,6 @@ static ucid_status add_piece(aggregate_source *self, const struct ArrowArray *ba
     if (by_cell) return ucid_aggregate_add_cells(self->aggregate, count, cells, &rows, error);
     return ucid_aggregate_add_keys(self->aggregate, count, self->key_bytes.bytes, self->key_offsets.bytes, &rows,
                                    error);
-}
-
-static ucid_status add_all(aggregate_source *self, ucid_error *error)
-{
-    for (;;) {
-        if (self->progress != NULL && self->progress(self->progress_ctx, "aggregate", self->rows, 0) != 0) {
-            return ucid_fail(error, UCID_CANCELLED, "cancelled");
-        }
-        struct ArrowArray batch = {0};
-        ucid_status status = arrow_pull(&self->in, &self->schema, &batch, error);
-        if (status != UCID_OK || batch.release == NULL) return status;
-        for (int64_t first = 0; first < batch.length && status == UCID_OK; first += PIECE_ROWS) {
-            int64_t count = batch.length - first < PIECE_ROWS ? batch.length - first : PIECE_ROWS;
-            status = add_piece(self, &batch, first, count, error);
-        }
-        self->rows += (uint64_t)batch.length;
-        batch.release(&batch);
-        if (status != UCID_OK) return status;
-    }
 }
 
 /* ------------------------------------------------------------------------------------------------------- Writing -- */
@@ -418,7 +392,11 @@ enum { COLUMNS_MAX = 1 + UCID_AGGREGATE_COLUMNS };
 
 static const char *key_name(const aggregate_source *self) { return self->resolution >= 0 ? "h3" : text_keys[self->to]; }
 
-static int column_count(const aggregate_source *self) { return self->states ? COLUMNS_MAX : (int)R_COUNT; }
+static int column_count(arrow_fold *fold)
+{
+    const aggregate_source *self = (const aggregate_source *)fold;
+    return self->states ? COLUMNS_MAX : (int)R_COUNT;
+}
 
 /* Where the scores come from stays with them: what other programs keep in the schema does not. */
 static ArrowErrorCode copy_metadata(const char *from, struct ArrowSchema *to)
@@ -439,12 +417,11 @@ static ArrowErrorCode copy_metadata(const char *from, struct ArrowSchema *to)
     return code;
 }
 
-static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
+static int describe(arrow_fold *fold, struct ArrowSchema *out)
 {
-    aggregate_source *self = stream->private_data;
-    ArrowSchemaInit(out);
-    ArrowErrorCode code = ArrowSchemaSetTypeStruct(out, column_count(self));
-    for (int i = 0; i < column_count(self) && code == NANOARROW_OK; i++) {
+    const aggregate_source *self = (const aggregate_source *)fold;
+    ArrowErrorCode code = NANOARROW_OK;
+    for (int i = 0; i < out->n_children && code == NANOARROW_OK; i++) {
         int state = self->states && i > 0;
         const char *name = i == R_KEY ? key_name(self)
                            : state    ? ucid_aggregate_column_name(i - 1)
@@ -453,12 +430,7 @@ static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
         if (code == NANOARROW_OK) code = ArrowSchemaSetName(out->children[i], name);
         out->children[i]->flags = state || !result_columns[i].nullable ? 0 : ARROW_FLAG_NULLABLE;
     }
-    out->flags = 0;
-    if (code == NANOARROW_OK) code = copy_metadata(self->schema.metadata, out);
-    if (code == NANOARROW_OK) return 0;
-    if (out->release != NULL) out->release(out);
-    (void)ucid_fail_memory(&self->error, "a schema", sizeof *out);
-    return ENOMEM;
+    return code == NANOARROW_OK ? copy_metadata(fold->schema.metadata, out) : code;
 }
 
 static ucid_status put_keys(const aggregate_source *self, int64_t groups, const uint64_t *cells,
@@ -466,7 +438,7 @@ static ucid_status put_keys(const aggregate_source *self, int64_t groups, const 
 {
     arrow_leaf leaf;
     ucid_status status =
-        arrow_leaf_text(column, groups, ((size_t)groups + 1) * KEY_MAX, 1, &self->allocator, &leaf, error);
+        arrow_leaf_text(column, groups, ((size_t)groups + 1) * KEY_MAX, 1, &self->fold.allocator, &leaf, error);
     if (status != UCID_OK) return status;
     char *bytes = leaf.values;
     int32_t at = 0;
@@ -494,7 +466,7 @@ static ucid_status make_states(const aggregate_source *self, int64_t groups, uin
     for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) {
         arrow_leaf leaf;
         ucid_status status =
-            arrow_leaf_fixed(&columns[1 + c], groups, sizeof(int64_t), 0, &self->allocator, &leaf, error);
+            arrow_leaf_fixed(&columns[1 + c], groups, sizeof(int64_t), 0, &self->fold.allocator, &leaf, error);
         if (status != UCID_OK) return status;
         values[c] = leaf.values;
     }
@@ -512,7 +484,7 @@ static ucid_status make_results(const aggregate_source *self, int64_t groups, ui
     for (int i = R_ROWS; i < R_COUNT; i++) {
         if (i == R_GRADE) continue;
         ucid_status status = arrow_leaf_fixed(&columns[i], groups, sizeof(double), result_columns[i].nullable,
-                                              &self->allocator, &leaf[i], error);
+                                              &self->fold.allocator, &leaf[i], error);
         if (status != UCID_OK) return status;
     }
     out.rows = leaf[R_ROWS].values;
@@ -534,13 +506,14 @@ static ucid_status make_results(const aggregate_source *self, int64_t groups, ui
         arrow_leaf_finish(&leaf[i], groups);
     }
     ucid_status status = arrow_leaf_names(&columns[R_GRADE], groups, grades, grade_name, leaf[R_SCORE].validity,
-                                          &self->allocator, error);
+                                          &self->fold.allocator, error);
     if (status == UCID_OK) status = put_keys(self, groups, cells, text, &columns[R_KEY], error);
     return status;
 }
 
-static ucid_status make_batch(aggregate_source *self, struct ArrowArray *out, ucid_error *error)
+static ucid_status make_batch(arrow_fold *fold, struct ArrowArray *out, ucid_error *error)
 {
+    aggregate_source *self = (aggregate_source *)fold;
     struct ArrowArray columns[COLUMNS_MAX] = {{0}};
     int64_t groups;
     ucid_status status = ucid_aggregate_sort(self->aggregate, &groups, error);
@@ -550,61 +523,33 @@ static ucid_status make_batch(aggregate_source *self, struct ArrowArray *out, uc
     }
     size_t n = (size_t)groups + 1;
     int by_cell = self->resolution >= 0;
-    status = arrow_scratch_reserve(&self->key_bytes, &self->allocator, n * KEY_MAX, error);
-    if (status == UCID_OK) status = arrow_scratch_reserve(&self->statuses, &self->allocator, n, error);
+    status = arrow_scratch_reserve(&self->key_bytes, &self->fold.allocator, n * KEY_MAX, error);
+    if (status == UCID_OK) status = arrow_scratch_reserve(&self->statuses, &self->fold.allocator, n, error);
     if (status == UCID_OK) {
         uint64_t *cells = by_cell ? self->key_bytes.bytes : NULL;
         char(*text)[KEY_MAX] = by_cell ? NULL : self->key_bytes.bytes;
         status = self->states ? make_states(self, groups, cells, text, columns, error)
                               : make_results(self, groups, cells, text, self->statuses.bytes, columns, error);
     }
-    if (status == UCID_OK) status = arrow_struct(out, groups, columns, column_count(self), &self->allocator, error);
+    if (status == UCID_OK) status = arrow_struct(out, groups, columns, column_count(fold), &fold->allocator, error);
     for (int i = 0; i < COLUMNS_MAX; i++) {
         if (columns[i].release != NULL) columns[i].release(&columns[i]);
     }
     return status;
 }
 
-static int get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
-{
-    aggregate_source *self = stream->private_data;
-    if (self->failed != 0) return self->failed;
-    if (self->ended) {
-        *out = (struct ArrowArray){0};
-        return 0;
-    }
-    ucid_status status = add_all(self, &self->error);
-    if (status == UCID_OK) status = make_batch(self, out, &self->error);
-    if (status != UCID_OK) self->failed = arrow_errno(status);
-    self->ended = 1;
-    return self->failed;
-}
-
-static const char *get_last_error(struct ArrowArrayStream *stream)
-{
-    aggregate_source *self = stream->private_data;
-    return self->error.message[0] != '\0' ? self->error.message : NULL;
-}
-
-static void release(struct ArrowArrayStream *stream)
-{
-    free_source(stream->private_data);
-    stream->release = NULL;
-}
-
 ucid_status ucid_aggregate_stream(struct ArrowArrayStream *in, const ucid_aggregate_stream_options *options,
                                   struct ArrowArrayStream *out, ucid_error *error)
 {
     if (options == NULL) return ucid_fail(error, UCID_INVALID_ARGUMENT, "options say what the groups are");
-    ucid_allocator allocator = ucid_allocator_or_default(options->allocator);
-    aggregate_source *self = ucid_allocate_zero(&allocator, 1, sizeof *self);
-    if (self == NULL) return ucid_fail_memory(error, "a stream", sizeof *self);
-    self->allocator = allocator;
+    static const arrow_folder folder = {sizeof(aggregate_source), add_rows, make_batch, column_count, describe, reset};
+    arrow_fold *fold;
+    ucid_status status =
+        arrow_fold_new(in, &folder, options->allocator, options->progress, options->progress_ctx, &fold, error);
+    if (status != UCID_OK) return status;
+    aggregate_source *self = (aggregate_source *)fold;
     self->states = options->states;
-    self->progress = options->progress;
-    self->progress_ctx = options->progress_ctx;
-    ucid_status status = read_to(self, options->to, error);
-    if (status == UCID_OK) status = arrow_schema_read(in, &self->schema, error);
+    status = read_to(self, options->to, error);
     if (status == UCID_OK) status = find_columns(self, options, error);
     ucid_aggregate_options groups = UCID_AGGREGATE_OPTIONS_INIT;
     groups.allocator = options->allocator;
@@ -612,11 +557,9 @@ ucid_status ucid_aggregate_stream(struct ArrowArrayStream *in, const ucid_aggreg
     groups.resolution = self->resolution >= 0 ? self->resolution : UCID_AGGREGATE_TEXT;
     if (status == UCID_OK) status = ucid_aggregate_new(&groups, &self->aggregate, error);
     if (status != UCID_OK) {
-        free_source(self);
+        arrow_fold_free(fold);
         return status;
     }
-    self->in = *in;
-    in->release = NULL;
-    *out = (struct ArrowArrayStream){get_schema, get_next, get_last_error, release, self};
+    arrow_fold_open(fold, in, out);
     return UCID_OK;
 }

@@ -9,6 +9,7 @@
  *
  * What the columns hold says what they are: a table with the columns of a state is one of states. */
 #include "arrow/arrays.h"
+#include "arrow/fold.h"
 #include "arrow/stream.h"
 #include "kernel/groups.h"
 #include "kernel/tally.h"
@@ -17,12 +18,11 @@
 
 #include "nanoarrow.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { PIECE_ROWS = 1 << 17, BY_MAX = 16, FUNCTIONS_MAX = 64, FLAG_UP = 1, FLAG_DOWN = 2 };
+enum { BY_MAX = 16, FUNCTIONS_MAX = 64, FLAG_UP = 1, FLAG_DOWN = 2 };
 static const uint64_t MEMORY = (uint64_t)1 << 30;
 
 typedef enum key_kind { KEY_TEXT, KEY_WHOLE, KEY_REAL } key_kind;
@@ -63,11 +63,9 @@ static const char *const state_names[STATES] = {"state_rows",  "state_count", "s
                                                 "state_flags", "state_sum",   "state_squares", "state_values"};
 
 typedef struct group_source {
-    struct ArrowArrayStream in;
-    struct ArrowSchema schema;
-    ucid_allocator allocator;
+    arrow_fold fold;
     ucid_groups *groups;
-    int by_count, asked_count, what, states, of_states, whole, ended, failed;
+    int by_count, asked_count, what, states, of_states, whole;
     key_column by[BY_MAX];
     asked asked[FUNCTIONS_MAX];
     int64_t of; /* column of numbers, -1: none */
@@ -80,15 +78,12 @@ typedef struct group_source {
     arrow_scratch keys, offsets;
     double *percentiles[FUNCTIONS_MAX]; /* [groups], by number of the group */
     size_t percentile_count;
-    ucid_progress_fn progress;
-    void *progress_ctx;
-    uint64_t rows;
-    ucid_error error;
 } group_source;
 
-static void free_source(group_source *self)
+static void reset(arrow_fold *fold)
 {
-    ucid_allocator allocator = self->allocator;
+    group_source *self = (group_source *)fold;
+    ucid_allocator allocator = fold->allocator;
     for (int k = 0; k < self->by_count; k++) {
         arrow_texts_reset(&self->by[k].texts, &allocator);
         arrow_wholes_reset(&self->by[k].wholes, &allocator);
@@ -107,9 +102,6 @@ static void free_source(group_source *self)
     arrow_scratch_reset(&self->keys, &allocator);
     arrow_scratch_reset(&self->offsets, &allocator);
     ucid_groups_free(self->groups);
-    if (self->schema.release != NULL) self->schema.release(&self->schema);
-    if (self->in.release != NULL) self->in.release(&self->in);
-    ucid_release(&allocator, self, 1, sizeof *self);
 }
 
 /* --------------------------------------------------------------------------------------------------------- Asking --
@@ -182,14 +174,14 @@ static ucid_status read_by(group_source *self, const char *const *names, ucid_er
             return ucid_fail(error, UCID_INVALID_ARGUMENT, "groups by more than %d columns", BY_MAX);
         }
         key_column *k = &self->by[self->by_count];
-        k->column = arrow_find(&self->schema, *names, NULL);
-        if (k->column < 0) return arrow_missing(&self->schema, *names, "", error);
+        k->column = arrow_find(&self->fold.schema, *names, NULL);
+        if (k->column < 0) return arrow_missing(&self->fold.schema, *names, "", error);
         for (int i = 0; i < self->by_count; i++) {
             if (self->by[i].column == k->column) {
                 return ucid_fail(error, UCID_INVALID_ARGUMENT, "groups twice by column '%s'", *names);
             }
         }
-        const struct ArrowSchema *column = self->schema.children[k->column];
+        const struct ArrowSchema *column = self->fold.schema.children[k->column];
         struct ArrowSchemaView view;
         struct ArrowError reason;
         if (ArrowSchemaViewInit(&view, column->dictionary != NULL ? column->dictionary : column, &reason) !=
@@ -227,9 +219,9 @@ static ucid_status read_of(group_source *self, const char *of, ucid_error *error
                           : ucid_fail(error, UCID_INVALID_ARGUMENT, "states are merged as they are: no column");
     }
     if (of == NULL && !needed) return UCID_OK;
-    self->of = arrow_find(&self->schema, of != NULL ? of : "score", NULL);
-    if (self->of < 0) return arrow_missing(&self->schema, of != NULL ? of : "score", "", error);
-    const struct ArrowSchema *column = self->schema.children[self->of];
+    self->of = arrow_find(&self->fold.schema, of != NULL ? of : "score", NULL);
+    if (self->of < 0) return arrow_missing(&self->fold.schema, of != NULL ? of : "score", "", error);
+    const struct ArrowSchema *column = self->fold.schema.children[self->of];
     struct ArrowSchemaView view;
     ucid_status status = arrow_check_numbers(column, column->name, error);
     if (status == UCID_OK && ArrowSchemaViewInit(&view, column, NULL) == NANOARROW_OK) {
@@ -248,7 +240,7 @@ static ucid_status find_states(group_source *self, ucid_error *error)
     int doubles = 0;
     self->of_states = 1;
     for (int s = 0; s < STATES; s++) {
-        self->state[s] = arrow_find(&self->schema, state_names[s], NULL);
+        self->state[s] = arrow_find(&self->fold.schema, state_names[s], NULL);
         if (needs[s] == 0 && self->state[s] < 0) self->of_states = 0;
     }
     for (int s = 0; self->of_states && s < STATES; s++) {
@@ -257,7 +249,7 @@ static ucid_status find_states(group_source *self, ucid_error *error)
                              state_names[s]);
         }
         if (self->state[s] < 0) continue;
-        const struct ArrowSchema *column = self->schema.children[self->state[s]];
+        const struct ArrowSchema *column = self->fold.schema.children[self->state[s]];
         if (needs[s] != 0) {
             ucid_status status = arrow_check_texts(column, column->name, error);
             if (status != UCID_OK) return status;
@@ -280,13 +272,14 @@ static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bi
 static ucid_status read_key(group_source *self, key_column *k, const struct ArrowArray *batch, int64_t first,
                             int64_t count, ucid_error *error)
 {
-    const struct ArrowSchema *schema = self->schema.children[k->column];
+    const struct ArrowSchema *schema = self->fold.schema.children[k->column];
     const struct ArrowArray *array = batch->children[k->column];
     first += batch->offset;
-    if (k->kind == KEY_TEXT) return arrow_read_texts(schema, array, first, count, &self->allocator, &k->texts, error);
+    if (k->kind == KEY_TEXT)
+        return arrow_read_texts(schema, array, first, count, &self->fold.allocator, &k->texts, error);
     if (k->kind == KEY_WHOLE)
-        return arrow_read_wholes(schema, array, first, count, &self->allocator, &k->wholes, error);
-    return arrow_read_numbers(schema, array, first, count, &self->allocator, &k->numbers, error);
+        return arrow_read_wholes(schema, array, first, count, &self->fold.allocator, &k->wholes, error);
+    return arrow_read_numbers(schema, array, first, count, &self->fold.allocator, &k->numbers, error);
 }
 
 static char *put_word(char *at, uint64_t word)
@@ -343,9 +336,10 @@ static ucid_status read_keys(group_source *self, const struct ArrowArray *batch,
         rows->key_validity = texts->validity;
         return UCID_OK;
     }
-    if (status == UCID_OK) status = arrow_scratch_reserve(&self->keys, &self->allocator, bytes, error);
+    if (status == UCID_OK) status = arrow_scratch_reserve(&self->keys, &self->fold.allocator, bytes, error);
     if (status == UCID_OK) {
-        status = arrow_scratch_reserve(&self->offsets, &self->allocator, ((size_t)count + 1) * sizeof(int64_t), error);
+        status =
+            arrow_scratch_reserve(&self->offsets, &self->fold.allocator, ((size_t)count + 1) * sizeof(int64_t), error);
     }
     if (status != UCID_OK) return status;
     char *start = self->keys.bytes, *at = start;
@@ -438,17 +432,18 @@ static ucid_status add_states(group_source *self, const struct ArrowArray *batch
     ucid_status status = UCID_OK;
     for (int s = 0; s < STATES && status == UCID_OK; s++) {
         if (self->state[s] < 0) continue;
-        const struct ArrowSchema *schema = self->schema.children[self->state[s]];
+        const struct ArrowSchema *schema = self->fold.schema.children[self->state[s]];
         const struct ArrowArray *array = batch->children[self->state[s]];
         int64_t start = batch->offset + first;
         if (s >= S_SUM) {
-            status = arrow_read_texts(schema, array, start, count, &self->allocator, &self->state_texts[s], error);
+            status = arrow_read_texts(schema, array, start, count, &self->fold.allocator, &self->state_texts[s], error);
             continue;
         }
         int real = is_extreme(s) && !self->whole;
-        status = real
-                     ? arrow_read_numbers(schema, array, start, count, &self->allocator, &self->state_numbers[s], error)
-                     : arrow_read_wholes(schema, array, start, count, &self->allocator, &self->state_wholes[s], error);
+        status =
+            real
+                ? arrow_read_numbers(schema, array, start, count, &self->fold.allocator, &self->state_numbers[s], error)
+                : arrow_read_wholes(schema, array, start, count, &self->fold.allocator, &self->state_wholes[s], error);
         const uint8_t *validity = real ? self->state_numbers[s].validity : self->state_wholes[s].validity;
         for (int64_t row = 0; status == UCID_OK && row < count; row++) {
             if (is_set(validity, row)) continue;
@@ -462,46 +457,28 @@ static ucid_status add_states(group_source *self, const struct ArrowArray *batch
     return status;
 }
 
-static ucid_status add_piece(group_source *self, const struct ArrowArray *batch, int64_t first, int64_t count,
-                             ucid_error *error)
+static ucid_status add_rows(arrow_fold *fold, const struct ArrowArray *batch, int64_t first, int64_t count,
+                            ucid_error *error)
 {
+    group_source *self = (group_source *)fold;
     ucid_group_rows rows = {0};
     ucid_status status = read_keys(self, batch, first, count, &rows, error);
     if (status == UCID_OK && self->of_states) return add_states(self, batch, first, count, &rows, error);
     if (status == UCID_OK && self->of >= 0) {
-        const struct ArrowSchema *schema = self->schema.children[self->of];
+        const struct ArrowSchema *schema = self->fold.schema.children[self->of];
         const struct ArrowArray *array = batch->children[self->of];
         first += batch->offset;
         if (self->whole) {
-            status = arrow_read_wholes(schema, array, first, count, &self->allocator, &self->wholes, error);
+            status = arrow_read_wholes(schema, array, first, count, &self->fold.allocator, &self->wholes, error);
             rows.wholes = self->wholes.values;
             rows.validity = self->wholes.validity;
         } else {
-            status = arrow_read_numbers(schema, array, first, count, &self->allocator, &self->numbers, error);
+            status = arrow_read_numbers(schema, array, first, count, &self->fold.allocator, &self->numbers, error);
             rows.numbers = self->numbers.values;
             rows.validity = self->numbers.validity;
         }
     }
     return status == UCID_OK ? ucid_groups_add(self->groups, count, &rows, error) : status;
-}
-
-static ucid_status add_all(group_source *self, ucid_error *error)
-{
-    for (;;) {
-        if (self->progress != NULL && self->progress(self->progress_ctx, "aggregate", self->rows, 0) != 0) {
-            return ucid_fail(error, UCID_CANCELLED, "cancelled");
-        }
-        struct ArrowArray batch = {0};
-        ucid_status status = arrow_pull(&self->in, &self->schema, &batch, error);
-        if (status != UCID_OK || batch.release == NULL) return status;
-        for (int64_t first = 0; first < batch.length && status == UCID_OK; first += PIECE_ROWS) {
-            int64_t count = batch.length - first < PIECE_ROWS ? batch.length - first : PIECE_ROWS;
-            status = add_piece(self, &batch, first, count, error);
-            self->rows += (uint64_t)count;
-        }
-        batch.release(&batch);
-        if (status != UCID_OK) return status;
-    }
 }
 
 /* -------------------------------------------------------------------------------------------------------- Results --
@@ -518,7 +495,7 @@ static ucid_status find_percentiles(group_source *self, int64_t groups, ucid_err
     self->percentile_count = (size_t)groups;
     for (int f = 0; f < self->asked_count; f++) {
         if (self->asked[f].function != F_PERCENTILE) continue;
-        self->percentiles[f] = ucid_allocate(&self->allocator, (size_t)groups, sizeof(double));
+        self->percentiles[f] = ucid_allocate(&self->fold.allocator, (size_t)groups, sizeof(double));
         if (self->percentiles[f] == NULL) return ucid_fail_memory(error, "results", (size_t)groups * sizeof(double));
     }
     ucid_tally *values = ucid_groups_values(self->groups);
@@ -636,7 +613,7 @@ static ucid_status make_results(group_source *self, int64_t groups, struct Arrow
         const asked *a = &self->asked[f];
         arrow_leaf leaf;
         int always = a->function == F_COUNT || a->function == F_ROWS || a->function == F_NULLS;
-        status = arrow_leaf_fixed(&columns[f], groups, 8, !always, &self->allocator, &leaf, error);
+        status = arrow_leaf_fixed(&columns[f], groups, 8, !always, &self->fold.allocator, &leaf, error);
         for (int64_t row = 0; row < groups && status == UCID_OK; row++) {
             uint32_t number = ucid_groups_at(self->groups, row);
             if (!gives_wholes(self, a->function)) {
@@ -675,7 +652,7 @@ static ucid_status make_sums(group_source *self, int64_t groups, int squares, st
         ucid_exact_get((squares ? ucid_groups_squares : ucid_groups_sum)(self->groups, number), &big);
         bytes += 4 + 4 * (size_t)big.count;
     }
-    ucid_status status = arrow_leaf_text(column, groups, bytes, 0, &self->allocator, &leaf, error);
+    ucid_status status = arrow_leaf_text(column, groups, bytes, 0, &self->fold.allocator, &leaf, error);
     if (status != UCID_OK) return status;
     char *at = leaf.values;
     for (int64_t row = 0; row < groups; row++) {
@@ -696,7 +673,7 @@ static ucid_status make_values(group_source *self, int64_t groups, struct ArrowA
 {
     ucid_tally *values = ucid_groups_values(self->groups);
     size_t n = (size_t)groups + 1;
-    uint64_t *bytes = ucid_allocate_zero(&self->allocator, n, sizeof *bytes), total = 0;
+    uint64_t *bytes = ucid_allocate_zero(&self->fold.allocator, n, sizeof *bytes), total = 0;
     if (bytes == NULL) return ucid_fail_memory(error, "states", n * sizeof *bytes);
     ucid_status status = ucid_tally_begin(values, error);
     ucid_tallied v;
@@ -711,7 +688,7 @@ static ucid_status make_values(group_source *self, int64_t groups, struct ArrowA
                            (unsigned long long)(total / 16), INT32_MAX / 16);
     }
     arrow_leaf leaf;
-    if (status == UCID_OK) status = arrow_leaf_text(column, groups, total, 0, &self->allocator, &leaf, error);
+    if (status == UCID_OK) status = arrow_leaf_text(column, groups, total, 0, &self->fold.allocator, &leaf, error);
     if (status == UCID_OK) {
         int32_t at = 0;
         for (int64_t row = 0; row < groups; row++) {
@@ -731,7 +708,7 @@ static ucid_status make_values(group_source *self, int64_t groups, struct ArrowA
         bytes[v.group] += 16;
     }
     if (status == UCID_OK) arrow_leaf_finish(&leaf, groups);
-    ucid_release(&self->allocator, bytes, n, sizeof *bytes);
+    ucid_release(&self->fold.allocator, bytes, n, sizeof *bytes);
     return status;
 }
 
@@ -749,7 +726,7 @@ static ucid_status make_states(group_source *self, int64_t groups, struct ArrowA
     int c = 0;
     for (int s = 0; s <= S_FLAGS && status == UCID_OK; s++) {
         arrow_leaf leaf;
-        status = arrow_leaf_fixed(&columns[c++], groups, sizeof(int64_t), 0, &self->allocator, &leaf, error);
+        status = arrow_leaf_fixed(&columns[c++], groups, sizeof(int64_t), 0, &self->fold.allocator, &leaf, error);
         for (int64_t row = 0; row < groups && status == UCID_OK; row++) {
             const ucid_group *g = ucid_groups_get(self->groups, ucid_groups_at(self->groups, row));
             int64_t flags = (g->up ? FLAG_UP : 0) | (g->down ? FLAG_DOWN : 0);
@@ -808,7 +785,7 @@ static ucid_status make_text_key(const group_source *self, int64_t groups, int w
     }
     if (bytes > INT32_MAX) return ucid_fail(error, UCID_INVALID_ARGUMENT, "keys of more than 2 GB");
     arrow_leaf leaf;
-    ucid_status status = arrow_leaf_text(column, groups, bytes + 1, 1, &self->allocator, &leaf, error);
+    ucid_status status = arrow_leaf_text(column, groups, bytes + 1, 1, &self->fold.allocator, &leaf, error);
     if (status != UCID_OK) return status;
     char *start = leaf.values, *at = start;
     for (int64_t row = 0; row < groups; row++) {
@@ -850,7 +827,7 @@ static ucid_status make_number_key(const group_source *self, int64_t groups, int
     const key_column *k = &self->by[which];
     size_t width = k->kind == KEY_REAL ? 8 : width_of(k->type), length;
     arrow_leaf leaf;
-    ucid_status status = arrow_leaf_fixed(column, groups, width, 1, &self->allocator, &leaf, error);
+    ucid_status status = arrow_leaf_fixed(column, groups, width, 1, &self->fold.allocator, &leaf, error);
     if (status != UCID_OK) return status;
     char *at = leaf.values;
     if (groups > 0) memset(at, 0, (size_t)groups * width);
@@ -881,8 +858,9 @@ static ucid_status make_number_key(const group_source *self, int64_t groups, int
 /* --------------------------------------------------------------------------------------------------------- Stream --
  */
 
-static int column_count(const group_source *self)
+static int column_count(arrow_fold *fold)
 {
+    const group_source *self = (const group_source *)fold;
     int count = self->by_count;
     if (!self->states) return count + self->asked_count;
     for (int s = 0; s < STATES; s++) count += has_state(self, s);
@@ -897,14 +875,13 @@ static ArrowErrorCode name_column(struct ArrowSchema *column, const char *name, 
     return code;
 }
 
-static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
+static int describe(arrow_fold *fold, struct ArrowSchema *out)
 {
-    group_source *self = stream->private_data;
-    ArrowSchemaInit(out);
-    ArrowErrorCode code = ArrowSchemaSetTypeStruct(out, column_count(self));
+    const group_source *self = (const group_source *)fold;
+    ArrowErrorCode code = NANOARROW_OK;
     int c = 0;
     for (int k = 0; k < self->by_count && code == NANOARROW_OK; k++, c++) {
-        const struct ArrowSchema *given = self->schema.children[self->by[k].column];
+        const struct ArrowSchema *given = self->fold.schema.children[self->by[k].column];
         const char *format = self->by[k].kind == KEY_TEXT ? "u" : self->by[k].kind == KEY_REAL ? "g" : given->format;
         code = name_column(out->children[c], given->name, format, 1);
     }
@@ -917,15 +894,12 @@ static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
         const char *format = s > S_FLAGS ? "z" : is_extreme(s) && !self->whole ? "g" : "l";
         if (has_state(self, s)) code = name_column(out->children[c++], state_names[s], format, 0);
     }
-    out->flags = 0;
-    if (code == NANOARROW_OK) return 0;
-    if (out->release != NULL) out->release(out);
-    (void)ucid_fail_memory(&self->error, "a schema", sizeof *out);
-    return ENOMEM;
+    return code;
 }
 
-static ucid_status make_batch(group_source *self, struct ArrowArray *out, ucid_error *error)
+static ucid_status make_batch(arrow_fold *fold, struct ArrowArray *out, ucid_error *error)
 {
+    group_source *self = (group_source *)fold;
     enum { COLUMNS_MAX = BY_MAX + FUNCTIONS_MAX };
     struct ArrowArray columns[COLUMNS_MAX] = {{0}};
     int64_t groups;
@@ -937,38 +911,11 @@ static ucid_status make_batch(group_source *self, struct ArrowArray *out, ucid_e
     if (status == UCID_OK) {
         status = (self->states ? make_states : make_results)(self, groups, columns + self->by_count, error);
     }
-    if (status == UCID_OK) status = arrow_struct(out, groups, columns, column_count(self), &self->allocator, error);
+    if (status == UCID_OK) status = arrow_struct(out, groups, columns, column_count(fold), &fold->allocator, error);
     for (int i = 0; i < COLUMNS_MAX; i++) {
         if (columns[i].release != NULL) columns[i].release(&columns[i]);
     }
     return status;
-}
-
-static int get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
-{
-    group_source *self = stream->private_data;
-    if (self->failed != 0) return self->failed;
-    if (self->ended) {
-        *out = (struct ArrowArray){0};
-        return 0;
-    }
-    ucid_status status = add_all(self, &self->error);
-    if (status == UCID_OK) status = make_batch(self, out, &self->error);
-    if (status != UCID_OK) self->failed = arrow_errno(status);
-    self->ended = 1;
-    return self->failed;
-}
-
-static const char *get_last_error(struct ArrowArrayStream *stream)
-{
-    group_source *self = stream->private_data;
-    return self->error.message[0] != '\0' ? self->error.message : NULL;
-}
-
-static void release(struct ArrowArrayStream *stream)
-{
-    free_source(stream->private_data);
-    stream->release = NULL;
 }
 
 ucid_status ucid_group_stream(struct ArrowArrayStream *in, const ucid_group_stream_options *options,
@@ -977,15 +924,14 @@ ucid_status ucid_group_stream(struct ArrowArrayStream *in, const ucid_group_stre
     if (options == NULL || options->size != sizeof *options) {
         return ucid_fail(error, UCID_INVALID_ARGUMENT, "options say what the groups are");
     }
-    ucid_allocator allocator = ucid_allocator_or_default(options->allocator);
-    group_source *self = ucid_allocate_zero(&allocator, 1, sizeof *self);
-    if (self == NULL) return ucid_fail_memory(error, "a stream", sizeof *self);
-    self->allocator = allocator;
+    static const arrow_folder folder = {sizeof(group_source), add_rows, make_batch, column_count, describe, reset};
+    arrow_fold *fold;
+    ucid_status status =
+        arrow_fold_new(in, &folder, options->allocator, options->progress, options->progress_ctx, &fold, error);
+    if (status != UCID_OK) return status;
+    group_source *self = (group_source *)fold;
     self->states = options->states;
-    self->progress = options->progress;
-    self->progress_ctx = options->progress_ctx;
-    ucid_status status = arrow_schema_read(in, &self->schema, error);
-    if (status == UCID_OK) status = read_functions(self, options->functions, error);
+    status = read_functions(self, options->functions, error);
     if (status == UCID_OK) status = read_by(self, options->by, error);
     if (status == UCID_OK) status = find_states(self, error);
     if (status == UCID_OK) status = read_of(self, options->of, error);
@@ -994,11 +940,9 @@ ucid_status ucid_group_stream(struct ArrowArrayStream *in, const ucid_group_stre
                                  options->memory_bytes != 0 ? options->memory_bytes : MEMORY, &self->groups, error);
     }
     if (status != UCID_OK) {
-        free_source(self);
+        arrow_fold_free(fold);
         return status;
     }
-    self->in = *in;
-    in->release = NULL;
-    *out = (struct ArrowArrayStream){get_schema, get_next, get_last_error, release, self};
+    arrow_fold_open(fold, in, out);
     return UCID_OK;
 }
