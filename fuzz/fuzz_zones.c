@@ -28,6 +28,35 @@ static void mend(uint8_t *bytes, size_t size)
     memcpy(bytes, &head, sizeof head);
 }
 
+/* Cells at some of the places: zones ascending, areas that are numbers; one thread and two say the
+ * same, of whole zones too. */
+static void measure(const ucid_zones *zones, const double *lat, const double *lon)
+{
+    enum { CELLS = 6, ROOM = 256 };
+    static double area_m2[2][ROOM], whole_m2[2][ROOM];
+    static int32_t zone[2][ROOM];
+    uint64_t cells[CELLS];
+    int64_t offsets[2][CELLS + 1], count = ucid_zones_count(zones);
+    double cell_m2[CELLS];
+    ucid_error error;
+    for (int i = 0; i < CELLS; i++)
+        cells[i] = ucid_cell_at(lat[7 * i + 3], lon[7 * i + 3], i % 3 == 2 ? 15 : 6 + 3 * (i % 3));
+    for (int k = 0; k < 2; k++) {
+        require(ucid_zones_overlaps(zones, CELLS, cells, NULL, k + 1, offsets[k], zone[k], area_m2[k], ROOM, cell_m2,
+                                    NULL, &error) == UCID_OK);
+        if (count <= ROOM) require(ucid_zones_areas(zones, k + 1, whole_m2[k], &error) == UCID_OK);
+    }
+    require(memcmp(offsets[0], offsets[1], sizeof offsets[0]) == 0);
+    for (int i = 0; i < CELLS && offsets[0][CELLS] <= ROOM; i++) {
+        for (int64_t at = offsets[0][i]; at < offsets[0][i + 1]; at++) {
+            require(zone[0][at] >= 0 && zone[0][at] < count && (at == offsets[0][i] || zone[0][at - 1] < zone[0][at]));
+            require(zone[0][at] == zone[1][at] && memcmp(&area_m2[0][at], &area_m2[1][at], sizeof(double)) == 0);
+            require(area_m2[0][at] - area_m2[0][at] == 0.0 && cell_m2[i] > 0);
+        }
+    }
+    if (count <= ROOM) require(memcmp(whole_m2[0], whole_m2[1], (size_t)count * sizeof(double)) == 0);
+}
+
 /* Places all over the grid, and one step beyond each side. */
 static void use(const ucid_zones *zones)
 {
@@ -54,6 +83,7 @@ static void use(const ucid_zones *zones)
     }
     require(ucid_zones_nearest(zones, 4, lat, lon, NULL, 1000.0, 1, nearest, dist_m, status, &error) == UCID_OK);
     for (int i = 0; i < 4; i++) require(nearest[i] >= -1 && nearest[i] < count);
+    measure(zones, lat, lon);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -3,11 +3,13 @@
  * took, in the sizes that it took, and leave outputs and files as they were. */
 #include "ucid.h"
 
+#include "kernel/groups.h"
 #include "lattice.h"
 #include "pbf_write.h"
 #include "read/osm.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -422,6 +424,88 @@ static ucid_status aggregate_keys(const ucid_allocator *allocator, ucid_error *e
     return status;
 }
 
+/* Groups of texts, some null: sums that grow limbs, squares, values that outgrow their memory; those of one are put
+ * into another, as states are. */
+static ucid_status group_numbers(const ucid_allocator *allocator, int threads, int what, ucid_error *error)
+{
+    enum { N = 17000, GROUPS = 300 };
+    static char keys[N * 3];
+    static int64_t offsets[N + 1];
+    static double numbers[N];
+    static uint8_t validity[N / 8];
+    for (int i = 0; i < N; i++) {
+        int group = i * 7 % GROUPS;
+        offsets[i] = i * 3;
+        for (int k = 0, rest = group; k < 3; k++, rest /= 10) keys[i * 3 + 2 - k] = (char)('0' + rest % 10);
+        numbers[i] = i % 97 == 0 ? (double)INFINITY : (group % 30 == 0 && i % 2 ? 1e-150 : 1e150) * (i % 9973 - 500);
+        validity[i / 8] = (uint8_t)(i % 31 == 0 ? 0xFE : 0xFF);
+    }
+    offsets[N] = N * 3;
+    ucid_groups *groups = NULL, *merged = NULL;
+    int64_t count = 0;
+    ucid_group_rows rows = {
+        .keys = keys, .offsets = offsets, .key_validity = validity, .numbers = numbers, .validity = validity};
+    ucid_status status = ucid_groups_new(allocator, threads, what, 1 << 18, &groups, error);
+    if (status == UCID_OK) status = ucid_groups_add(groups, N, &rows, error);
+    if (status == UCID_OK) status = ucid_groups_sort(groups, &count, error);
+    if (status == UCID_OK) assert_true(count == GROUPS + 1);
+    if (status == UCID_OK && (what & UCID_GROUPS_VALUES) == 0) {
+        status = ucid_groups_new(allocator, 1, what, 0, &merged, error);
+        for (int64_t i = 0; i < count && status == UCID_OK; i++) {
+            uint32_t number = ucid_groups_at(groups, i), into;
+            const ucid_group *group = ucid_groups_get(groups, number);
+            ucid_big sum, squares;
+            ucid_exact_get(ucid_groups_sum(groups, number), &sum);
+            ucid_exact_get(ucid_groups_squares(groups, number), &squares);
+            status = ucid_groups_find(merged, ucid_groups_key(groups, number), group->key_length, &into, error);
+            if (status == UCID_OK) status = ucid_groups_add_part(merged, into, group, &sum, &squares, error);
+        }
+        if (status == UCID_OK) status = ucid_groups_sort(merged, &count, error);
+    }
+    ucid_groups_free(merged);
+    ucid_groups_free(groups);
+    return status;
+}
+
+static ucid_status group_sums(const ucid_allocator *allocator, ucid_error *error)
+{
+    return group_numbers(allocator, 2, UCID_GROUPS_SUM | UCID_GROUPS_SQUARES | UCID_GROUPS_RANGE, error);
+}
+
+static ucid_status group_values(const ucid_allocator *allocator, ucid_error *error)
+{
+    return group_numbers(allocator, 1, UCID_GROUPS_VALUES, error);
+}
+
+/* Two zones that share a border, the second with a hole, and cells on all sides of both. */
+static ucid_status measure_zones(const ucid_allocator *allocator, ucid_error *error)
+{
+    enum { CELLS = 200, MOST = 1000 };
+    static const int64_t one[] = {4}, two[] = {4, 4};
+    static const double lat[] = {10, 10, 10.3, 10.3, 10.1, 10.1, 10.2, 10.2}, west[] = {20, 20.2, 20.2, 20};
+    static const double east[] = {20.2, 20.5, 20.5, 20.2, 20.3, 20.4, 20.4, 20.3};
+    static uint64_t cells[CELLS];
+    static int64_t offsets[CELLS + 1];
+    static int32_t zone[MOST];
+    static double area_m2[MOST];
+    for (int i = 0; i < CELLS; i++) cells[i] = ucid_cell_at(9.95 + i % 20 * 0.02, 19.95 + i / 20 * 0.06, 6 + i % 3);
+    ucid_zones_builder *builder = NULL;
+    ucid_zones *zones = NULL;
+    ucid_status status = ucid_zones_builder_new(allocator, &builder, error);
+    if (status == UCID_OK) status = ucid_zones_builder_add(builder, 1, one, lat, west, error);
+    if (status == UCID_OK) status = ucid_zones_builder_add(builder, 2, two, lat, east, error);
+    if (status == UCID_OK) status = ucid_zones_build(builder, 2, &zones, error);
+    if (status == UCID_OK) {
+        status = ucid_zones_overlaps(zones, CELLS, cells, NULL, 2, offsets, zone, area_m2, MOST, NULL, NULL, error);
+    }
+    if (status == UCID_OK) assert_true(offsets[CELLS] > CELLS / 2 && offsets[CELLS] < MOST);
+    if (status == UCID_OK) status = ucid_zones_areas(zones, 2, area_m2, error);
+    if (status == UCID_OK) assert_true(area_m2[0] > 7e8 && area_m2[1] > 9e8);
+    ucid_zones_close(zones);
+    ucid_zones_builder_free(builder);
+    return status;
+}
+
 /* ---------------------------------------------------------------------------------------------------------- tests --
  */
 
@@ -472,6 +556,14 @@ static void aggregating(void **state)
     (void)state;
     fail_in_turn("ucid_aggregate by cells", aggregate_rows, NULL);
     fail_in_turn("ucid_aggregate by texts", aggregate_keys, NULL);
+    fail_in_turn("ucid_groups, sums", group_sums, NULL);
+    fail_in_turn("ucid_groups, values", group_values, NULL);
+}
+
+static void measuring(void **state)
+{
+    (void)state;
+    fail_in_turn("ucid_zones and their areas", measure_zones, NULL);
 }
 
 int main(void)
@@ -483,6 +575,7 @@ int main(void)
         cmocka_unit_test(grids),
         cmocka_unit_test(scoring),
         cmocka_unit_test(aggregating),
+        cmocka_unit_test(measuring),
     };
     return cmocka_run_group_tests(tests, make_inputs, remove_inputs);
 }
