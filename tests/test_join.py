@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import struct
 
 import numpy as np
 import pyarrow as pa
@@ -166,6 +167,34 @@ def test_a_geopackage(folder):
     ucid("join", folder / "centre.parquet", file, "-o", folder / "out.parquet")
     inside = [zone is not None for zone in pq.read_table(folder / "out.parquet")["zone"].to_pylist()]
     assert inside == shapely.contains_xy(zone, lon, lat).tolist()
+
+
+def test_a_shapefile(folder):
+    """Two polygons, the second with a hole, written as ESRI's white paper has it; outer rings are clockwise."""
+    rings = [[[(7, 43), (7, 43.5), (7.5, 43.5), (7.5, 43), (7, 43)]],
+             [[(7.5, 43), (7.5, 44), (8, 44), (8, 43), (7.5, 43)], [(7.6, 43.2), (7.8, 43.2), (7.8, 43.6), (7.6, 43.6), (7.6, 43.2)]]]
+    records = b""
+    index = b""
+    for number, parts in enumerate(rings):
+        corners = [corner for part in parts for corner in part]
+        box = [min(x for x, _ in corners), min(y for _, y in corners), max(x for x, _ in corners), max(y for _, y in corners)]
+        starts = [sum(map(len, parts[:k])) for k in range(len(parts))]
+        body = struct.pack("<i4d2i", 5, *box, len(parts), len(corners)) + struct.pack(f"<{len(parts)}i", *starts)
+        body += b"".join(struct.pack("<2d", *corner) for corner in corners)
+        index += struct.pack(">2i", 50 + len(records) // 2, len(body) // 2)
+        records += struct.pack(">2i", number + 1, len(body) // 2) + body
+    for ending, content in (("shp", records), ("shx", index)):
+        head = struct.pack(">7i", 9994, 0, 0, 0, 0, 0, 50 + len(content) // 2)
+        (folder / f"squares.{ending}").write_bytes(head + struct.pack("<2i8d", 1000, 5, 7, 43, 8, 44, 0, 0, 0, 0) + content)
+    field = struct.pack("<11sc4xBB14x", b"NAME", b"C", 4, 0)
+    (folder / "squares.dbf").write_bytes(struct.pack("<4BIHH20x", 3, 126, 1, 1, 2, 65, 5) + field + b"\r" + b" west" + b" east" + b"\x1a")
+    (folder / "squares.prj").write_text('GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137.0,298.257223563]],'
+                                        'PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]]')
+    shapes = [shapely.Polygon(parts[0], parts[1:]) for parts in rings]
+    out = join(folder, zones="squares.shp")
+    places = pq.read_table(folder / "places.parquet")
+    inside = [shapely.contains_xy(shape, places["lon"].to_numpy(), places["lat"].to_numpy()) for shape in shapes]
+    assert out["NAME"].to_pylist() == ["west" if west else "east" if east else None for west, east in zip(*map(np.ndarray.tolist, inside))]
 
 
 def test_geoparquet_says_its_coordinate_system(folder):
