@@ -1,13 +1,13 @@
-"""Points in zones: ours beside GeoPandas, DuckDB's spatial extension and SedonaDB, in a virtual environment of their own.
+"""Points in zones: ours beside GeoPandas, dask-geopandas, DuckDB's spatial extension, SedonaDB and Sedona on Spark.
 
-    python3 -m venv /tmp/rivals && /tmp/rivals/bin/pip install geopandas duckdb 'apache-sedona[db]' polars pyarrow numpy
-    /tmp/rivals/bin/python bench/rivals/joins.py build/libucid.so [--points 10000000] [--zones 5000] [--share 1.0]
+    $(scripts/rivals) bench/rivals/joins.py build/libucid.so [--points 10000000] [--zones 5000] [--share 1.0]
 
 Zones are a tessellation with rough borders that neighbours share corner by corner, of 500 to 50,000 corners (--share
 scales that); points are uniform over a slightly larger box. Both are made from a fixed seed and lie in two Parquet files.
 Each program runs in a process of its own, with two threads, from the files to an array of one zone a point; seconds and
 peak memory are of the process, without the start of Python. All arrays must be equal: a point on a border, which the
-others have in two zones or none, may differ, and their number is told. JSON lines.
+others have in two zones or none, may differ, and their number is told. Sedona on Spark takes its jar from Maven's
+repository, and its clock starts when its session has. JSON lines.
 """
 
 import argparse
@@ -170,6 +170,39 @@ def sedonadb(points, zones, _):
     return from_pairs(pairs["r"].to_numpy(), pairs["zone"].to_numpy(), len(table)), {}
 
 
+def dask_geopandas(points, zones, _):
+    import dask
+    import dask_geopandas as dg
+    import geopandas as gpd
+
+    dask.config.set(scheduler="processes", num_workers=THREADS)
+    areas = gpd.read_parquet(zones)
+    table = pq.read_table(points)
+    places = gpd.GeoDataFrame(geometry=gpd.points_from_xy(table["lon"].to_numpy(), table["lat"].to_numpy()), crs=areas.crs)
+    joined = dg.from_geopandas(places, npartitions=4 * THREADS).sjoin(areas, predicate="within").compute()
+    return from_pairs(joined.index.to_numpy(), joined["zone"].to_numpy(), len(places)), {}
+
+
+def sedona_spark(points, zones, _):
+    from pyspark.sql import functions as f
+    from sedona.spark import SedonaContext
+
+    builder = SedonaContext.builder().master(f"local[{THREADS}]").config("spark.driver.memory", "12g").config("spark.ui.enabled", "false")
+    sedona = SedonaContext.create(builder.config("spark.jars.packages", SEDONA_JAR).config("spark.log.level", "ERROR").getOrCreate())
+    sedona.range(10).count()
+    start = time.perf_counter()
+    table = pq.read_table(points)
+    numbered = points.with_suffix(".numbered.parquet")
+    pq.write_table(table.append_column("row", pa.array(np.arange(len(table), dtype=np.int64))), numbered)
+    places = sedona.read.parquet(str(numbered)).select("row", f.expr("ST_Point(lon, lat)").alias("p"))
+    areas = sedona.read.parquet(str(zones)).select("zone", f.expr("ST_GeomFromWKB(geometry)").alias("g"))
+    pairs = places.join(f.broadcast(areas), f.expr("ST_Within(p, g)")).select("row", "zone").toPandas()
+    found = from_pairs(pairs["row"].to_numpy(), pairs["zone"].to_numpy(), len(table))
+    steps = {"wall": time.perf_counter() - start}
+    sedona.stop()
+    return found, steps
+
+
 def from_pairs(rows, zones, n):
     """The first zone of each row, -1 where it has none."""
     found = np.full(n, np.iinfo(np.int32).max, np.int32)
@@ -178,7 +211,9 @@ def from_pairs(rows, zones, n):
     return found
 
 
-PROGRAMS = {"ucid": ours, "geopandas": geopandas, "duckdb": duckdb, "sedonadb": sedonadb}
+PROGRAMS = {"ucid": ours, "sedonadb": sedonadb, "geopandas": geopandas, "dask_geopandas": dask_geopandas, "duckdb": duckdb,
+            "sedona_spark": sedona_spark}  # fmt: skip
+SEDONA_JAR = "org.apache.sedona:sedona-spark-shaded-4.0_2.13:1.9.1"
 
 
 def run_one(name, points, zones, library, out):
@@ -186,9 +221,12 @@ def run_one(name, points, zones, library, out):
     found, steps = PROGRAMS[name](Path(points), Path(zones), library)
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     np.save(out, found)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"wall_s": round(wall, 3), "cpu_s": round(cpu, 3), "peak_mb": round(peak),
-                      **{f"{key}_s": round(value, 3) for key, value in steps.items()}}))
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, ended.ru_maxrss) / 1024
+    row = {"wall_s": round(wall, 3), "cpu_s": round(cpu + ended.ru_utime + ended.ru_stime, 3), "peak_mb": round(peak)}
+    if name == "sedona_spark":  # the JVM has not ended yet
+        row = {}
+    print(json.dumps({**row, **{f"{key}_s": round(value, 3) for key, value in steps.items()}}))
 
 
 def main():
