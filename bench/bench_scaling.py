@@ -49,8 +49,8 @@ def one_part(folder, index):
     random = np.random.default_rng(1)
     rows = jobs.CHUNK_BYTES // 24
     places = pa.table({"id": np.arange(rows), "lat": random.uniform(south, north, rows), "lon": random.uniform(west, east, rows)})
-    pq.write_table(places, f"{folder}/places.parquet", row_group_size=1_000_000)
-    job = jobs.over_files("score", Plan.score(index=index), [f"{folder}/places.parquet"], f"{folder}/out")
+    pq.write_table(places, f"{folder}/places.parquet", row_group_size=200_000)
+    job = jobs.over_files("score", Plan.score(index=index), [f"{folder}/places.parquet"], f"{folder}/out", chunk_bytes=jobs.CHUNK_BYTES)
     return {**job.manifest.parts[0], "plan": job.plan, "checkpoint": job.manifest.checkpoint}
 
 

@@ -17,7 +17,7 @@ from ucid.distributed.parquet import settings
 from ucid.distributed.plan import Plan
 from ucid.indexes import _keep
 
-__all__ = ["apply", "from_table", "names", "read", "repartition", "select", "shrink", "write"]
+__all__ = ["apply", "from_table", "names", "read", "repartition", "select", "shrink", "write", "write_file"]
 
 
 def read(paths: Sequence[str]) -> pa.RecordBatchReader:
@@ -61,16 +61,20 @@ _GROUP_ROWS = 1 << 17  # of a row group
 
 
 def write(data: Any, folder: str, compression: str) -> None:
-    """Rows as one file of a folder; a batch is written while the next one is made."""
+    """Rows as one file of a folder."""
+    write_file(data, f"{folder.rstrip('/')}/part-0.parquet", compression)
+
+
+def write_file(data: Any, uri: str, compression: str) -> None:
+    """Rows as a file; a batch is written while the next one is made."""
     import fsspec
 
     given = _arrow(pa.Table.from_pandas(data, preserve_index=False) if _is_frame(data) else data)
-    files, path = fsspec.url_to_fs(folder)
+    files, path = fsspec.url_to_fs(uri)
     _keep(files)
-    files.makedirs(path, exist_ok=True)
-    name = f"{path}/part-0.parquet"
+    files.makedirs(path.rpartition("/")[0], exist_ok=True)
     try:
-        with files.open(name, "wb") as out, pq.ParquetWriter(out, given.schema, **settings(compression)) as writer:
+        with files.open(path, "wb") as out, pq.ParquetWriter(out, given.schema, **settings(compression)) as writer:
             with ThreadPoolExecutor(1) as pool:
                 behind: list[Any] = []
                 for batch in given.to_batches(_GROUP_ROWS) if isinstance(given, pa.Table) else given:
@@ -81,7 +85,7 @@ def write(data: Any, folder: str, compression: str) -> None:
                     behind.pop().result()
     except BaseException:
         with contextlib.suppress(OSError):
-            files.rm(name)
+            files.rm(path)
         raise
 
 

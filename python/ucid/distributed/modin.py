@@ -13,7 +13,7 @@ from modin.distributed.dataframe.pandas import from_partitions, unwrap_partition
 from modin.pandas.api.extensions import register_dataframe_accessor
 
 from ucid.distributed.accessor import Accessor
-from ucid.distributed.parquet import settings
+from ucid.distributed.local import write_file
 from ucid.distributed.plan import Plan
 from ucid.errors import UCIDConfigError
 
@@ -64,8 +64,16 @@ def from_table(table: pa.Table, parts: int) -> Any:
 
 
 def write(data: Any, folder: str, compression: str) -> None:
-    """A file of each partition."""
-    data.to_parquet(folder, index=False, **settings(compression))
+    """A file of each partition, by fsspec: Modin's own writer knows neither HDFS nor another server than Google's."""
+    parts = unwrap_partitions(data, axis=0)
+    made = [_submit(write_file, part, f"{folder.rstrip('/')}/part-{i:04}.parquet", compression) for i, part in enumerate(parts)]
+    if Engine.get() == "Ray":
+        import ray
+
+        ray.get(made)  # pyright: ignore[reportAttributeAccessIssue]
+    else:
+        for one in made:
+            one.result()
 
 
 def names(data: Any) -> list[str]:
