@@ -6,12 +6,14 @@
 
 #include <ctype.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -159,6 +161,46 @@ static void every_task_runs_once(void **state)
     ucid_parallel(4, 0, run_task, &counts[0]);
 }
 
+static void a_killed_writer_leaves_nothing(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/ucid-rt-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/out", folder);
+    for (int aborted = 0; aborted < 2; aborted++) {
+        pid_t child = fork();
+        if (child == 0) {
+            ucid_file_writer writer;
+            if (ucid_file_writer_open(path, NULL, &writer, NULL) != UCID_OK ||
+                ucid_file_writer_write(&writer, "some", 4, NULL) != UCID_OK) {
+                _exit(1);
+            }
+            if (!aborted) raise(SIGKILL);
+            ucid_file_writer_close(&writer);
+            _exit(0);
+        }
+        int status = -1;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(aborted ? WIFEXITED(status) && WEXITSTATUS(status) == 0
+                            : WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        assert_int_equal(rmdir(folder), 0); /* nothing is in it */
+        assert_int_equal(mkdir(folder, 0700), 0);
+    }
+    ucid_file_writer writer;
+    assert_int_equal(ucid_file_writer_open(path, NULL, &writer, NULL), UCID_OK);
+    assert_int_equal(ucid_file_writer_write(&writer, "whole", 5, NULL), UCID_OK);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(ucid_file_writer_commit(&writer, NULL), UCID_OK);
+    ucid_file_writer_close(&writer);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    mode_t mask = umask(0);
+    umask(mask);
+    assert_true(st.st_size == 5 && (st.st_mode & 0777) == (0666 & ~mask));
+    unlink(path);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +209,7 @@ int main(void)
         cmocka_unit_test(sha256_equals_published_vectors),
         cmocka_unit_test(an_uncommitted_file_leaves_the_old_one),
         cmocka_unit_test(every_task_runs_once),
+        cmocka_unit_test(a_killed_writer_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* file.c: POSIX. A reader of the final name sees the old file or the new one, never a part: the data are synced before
  * the rename, and the directory after it. The disk begins while a file is being written, so that syncing has less to
- * wait for. */
-#define _GNU_SOURCE /* sync_file_range */
+ * wait for. Where the file system can, a file has no name until it is whole, so that a killed process leaves nothing.
+ */
+#define _GNU_SOURCE /* sync_file_range, O_TMPFILE */
 #include "rt/file.h"
 
 #include "rt/digest.h"
@@ -50,6 +51,58 @@ void ucid_file_map_close(ucid_file_map *map)
 enum { TRIES = 1000 }; /* names of files that a killed process left behind */
 static atomic_uint opened_count;
 
+/* Opens the folder that a path is in; path is as it was afterwards. */
+static int open_folder(char *path, int flags)
+{
+    char *slash = strrchr(path, '/');
+    if (slash == NULL) return open(".", flags | O_CLOEXEC, 0666);
+    char kept = slash[1];
+    slash[1] = '\0';
+    int fd = open(path, flags | O_CLOEXEC, 0666);
+    slash[1] = kept;
+    return fd;
+}
+
+static void name_descriptor(int fd, char name[32]) { snprintf(name, 32, "/proc/self/fd/%d", fd); }
+
+/* A file without a name, which /proc will be asked to give it; -1 where there is no such thing. */
+static int open_nameless(char *path)
+{
+    int fd = -1;
+#ifdef O_TMPFILE
+    fd = open_folder(path, O_TMPFILE | O_RDWR);
+    char name[32];
+    name_descriptor(fd, name);
+    if (fd >= 0 && access(name, F_OK) != 0) {
+        close(fd);
+        fd = -1;
+    }
+#endif
+    return fd;
+}
+
+/* Gives the file a name of its own beside the final one: other writers of the same name, here or on another machine
+ * that shares the folder, have another. A file that is open gets it, else one is created. Returns the descriptor, or
+ * -1. */
+static int take_name(ucid_file_writer *writer)
+{
+    size_t size = strlen(writer->path) + 32;
+    int taken = -1;
+    for (int tries = 0; taken < 0 && (tries == 0 || errno == EEXIST) && tries < TRIES; tries++) {
+        snprintf(writer->temporary, size, "%s.%d-%u.part", writer->path, (int)getpid(),
+                 atomic_fetch_add(&opened_count, 1));
+        if (writer->fd < 0) {
+            taken = open(writer->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        } else {
+            char name[32];
+            name_descriptor(writer->fd, name);
+            if (linkat(AT_FDCWD, name, AT_FDCWD, writer->temporary, AT_SYMLINK_FOLLOW) == 0) taken = writer->fd;
+        }
+    }
+    writer->is_named = taken >= 0;
+    return taken;
+}
+
 ucid_status ucid_file_writer_open(const char *path, const ucid_allocator *allocator, ucid_file_writer *writer,
                                   ucid_error *error)
 {
@@ -70,12 +123,8 @@ ucid_status ucid_file_writer_open(const char *path, const ucid_allocator *alloca
         ucid_release(&opened.allocator, opened.temporary, temporary_length, 1);
         return ucid_fail(error, UCID_IO_ERROR, "%s: cannot create: it is there, and is no regular file", path);
     }
-    /* Other writers of the same name, here or on another machine that shares the folder, have a file of their own. */
-    for (int tries = 0; opened.fd < 0 && (tries == 0 || errno == EEXIST) && tries < TRIES; tries++) {
-        snprintf(opened.temporary, temporary_length, "%s.%d-%u.part", path, (int)getpid(),
-                 atomic_fetch_add(&opened_count, 1));
-        opened.fd = open(opened.temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    }
+    opened.fd = open_nameless(opened.path);
+    if (opened.fd < 0) opened.fd = take_name(&opened);
     if (opened.fd < 0) {
         ucid_status status = ucid_fail(error, UCID_IO_ERROR, "%s: cannot create: %s", path, strerror(errno));
         ucid_release(&opened.allocator, opened.path, length + 1, 1);
@@ -128,16 +177,7 @@ ucid_status ucid_file_writer_write(ucid_file_writer *writer, const void *bytes, 
 /* The rename itself must survive a power cut too. */
 static void sync_directory(char *path)
 {
-    char *slash = strrchr(path, '/');
-    int fd;
-    if (slash == NULL) {
-        fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    } else {
-        char kept = slash[1];
-        slash[1] = '\0';
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        slash[1] = kept;
-    }
+    int fd = open_folder(path, O_RDONLY | O_DIRECTORY);
     if (fd >= 0) {
         (void)fsync(fd);
         close(fd);
@@ -146,7 +186,7 @@ static void sync_directory(char *path)
 
 ucid_status ucid_file_writer_commit(ucid_file_writer *writer, ucid_error *error)
 {
-    int failed = fsync(writer->fd) != 0;
+    int failed = fsync(writer->fd) != 0 || (!writer->is_named && take_name(writer) < 0);
     int reason = errno;
     if (close(writer->fd) != 0 && !failed) {
         failed = 1;
@@ -158,7 +198,7 @@ ucid_status ucid_file_writer_commit(ucid_file_writer *writer, ucid_error *error)
         reason = errno;
     }
     if (failed) {
-        unlink(writer->temporary);
+        if (writer->is_named) unlink(writer->temporary);
         return ucid_fail(error, UCID_IO_ERROR, "%s: cannot write: %s", writer->path, strerror(reason));
     }
     sync_directory(writer->path);
@@ -169,7 +209,7 @@ void ucid_file_writer_close(ucid_file_writer *writer)
 {
     if (writer->fd >= 0) {
         close(writer->fd);
-        unlink(writer->temporary);
+        if (writer->is_named) unlink(writer->temporary);
         writer->fd = -1;
     }
     if (writer->path != NULL) {

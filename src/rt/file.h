@@ -18,7 +18,8 @@ void ucid_file_map_close(ucid_file_map *map);
 typedef struct ucid_file_writer {
     int fd;
     uint64_t position, begun; /* written; on its way to the disk */
-    char *temporary;          /* path being written */
+    char *temporary;          /* path being written, once it has one */
+    int is_named;
     char *path;
     ucid_allocator allocator;
 } ucid_file_writer;
