@@ -101,8 +101,8 @@ def score(options):
     if not made:
         made = [{"program": "ucid", "error": failure}]
     found, failure = lines_of([RIVALS, SOURCE / "bench/rivals/network_scores.py", options.build / "libucid.so", extract])
-    made += [{"program": f"streets to scores: {row['who']}" + (f", threads {row['threads']}" if "threads" in row else ""), **row}
-             for row in found if "wall_s" in row]  # fmt: skip
+    made += [{"program": f"streets to scores: {row['who']}" + "".join(f", {key} {row[key]}" for key in ("from", "threads") if key in row),
+              **row} for row in found if "wall_s" in row]  # fmt: skip
     made += [{"program": "pandana, cityseer", "error": failure}] if failure else []
     return made, {"work": 1.0, "what": f"1 M places of {Path(extract).name}, Parquet to Parquet"}
 

@@ -1,16 +1,17 @@
 /* cmd_explain.c: `ucid explain LAT LON`: why a place has its score, for people as a table a component. */
 #include "cli.h"
 #include "commands.h"
+#include "indexes.h"
 
 #include <math.h>
 #include <stdio.h>
 
 static struct {
-    char *index, *context, *time;
+    char **index, *catalog, *context, *time;
 } given;
 
 static const struct poptOption options[] = {
-    {"index", '\0', POPT_ARG_STRING, &given.index, 0, "index of the region", "CITY.ucidx"},
+    CLI_INDEX_OPTIONS(given.index, given.catalog),
     {"context", '\0', POPT_ARG_STRING, &given.context, 0, "15MIN", "CONTEXT"},
     {"time", '\0', POPT_ARG_STRING, &given.time, 0, "2026W01T12; the week of the index's data", "KEY"},
     CLI_COMMON,
@@ -78,33 +79,59 @@ static void print(const ucid_context *context, const ucid_scores *scores, const 
     printf("\n(c) OpenStreetMap contributors\n");
 }
 
+/* The index that answers for a place: the only one that is named, though it may not hold it, else the one that does.
+ * Returns 0, or the exit code. */
+static int open_index(double lat_deg, double lon_deg, cli_indexes *indexes, ucid_index **alone,
+                      const ucid_index **index)
+{
+    ucid_error error;
+    if (given.index != NULL && given.index[1] == NULL && given.catalog == NULL) {
+        if (ucid_index_open(given.index[0], NULL, alone, &error) != UCID_OK) return cli_fail(&error);
+        *index = *alone;
+        return CLI_DONE;
+    }
+    int code = cli_indexes_open(given.index, given.catalog, indexes);
+    if (code != CLI_DONE) return code;
+    *index = cli_indexes_find(indexes, lat_deg, lon_deg);
+    if (*index != NULL) return CLI_DONE;
+    if (indexes->failed.status != UCID_OK) return cli_fail(&indexes->failed);
+    return cli_failf(UCID_OUTSIDE_INDEX, "%g %g: none of the %lld indexes holds the place", lat_deg, lon_deg,
+                     (long long)indexes->count);
+}
+
 static int run(int argc, const char **argv)
 {
     (void)argc;
     double lat_deg, lon_deg;
     if (!cli_parse_number("LAT", argv[0], &lat_deg) || !cli_parse_number("LON", argv[1], &lon_deg)) return CLI_USAGE;
-    if (given.index == NULL) return cli_usage("--index CITY.ucidx is missing");
     ucid_score_options score = UCID_SCORE_OPTIONS_INIT;
     if (given.context != NULL) score.context = given.context;
     if (given.time != NULL && !cli_parse_hour("--time", given.time, &score.hour)) return CLI_USAGE;
     ucid_error error;
-    ucid_index *index;
+    cli_indexes indexes = {0};
+    ucid_index *alone = NULL;
+    const ucid_index *index;
     ucid_explanation *explanation;
-    if (ucid_index_open(given.index, NULL, &index, &error) != UCID_OK) return cli_fail(&error);
-    if (ucid_explain(index, lat_deg, lon_deg, &score, &explanation, &error) != UCID_OK) {
-        ucid_index_close(index);
-        return cli_fail(&error);
+    int code = open_index(lat_deg, lon_deg, &indexes, &alone, &index);
+    if (code == CLI_DONE && ucid_explain(index, lat_deg, lon_deg, &score, &explanation, &error) != UCID_OK) {
+        code = cli_fail(&error);
+    }
+    if (code != CLI_DONE) {
+        cli_indexes_close(&indexes);
+        ucid_index_close(alone);
+        return code;
     }
     ucid_scores scores;
     const ucid_reason *reasons;
     ucid_explanation_scores_get(explanation, &scores);
     int64_t count = ucid_explanation_reasons_get(explanation, &reasons);
     const ucid_context *context = ucid_context_get(score.context);
-    int code = ucid_status_exit_code((ucid_status)scores.status[0]);
+    code = ucid_status_exit_code((ucid_status)scores.status[0]);
     report(context, &scores, reasons, count);
     if (!cli_json()) print(context, &scores, reasons, count);
     ucid_explanation_free(explanation);
-    ucid_index_close(index);
+    cli_indexes_close(&indexes);
+    ucid_index_close(alone);
     return code;
 }
 

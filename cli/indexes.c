@@ -234,6 +234,14 @@ int cli_indexes_dated(const cli_indexes *indexes)
     return 1;
 }
 
+const ucid_index *cli_indexes_find(cli_indexes *indexes, double lat_deg, double lon_deg)
+{
+    int64_t position = ucid_catalog_find(indexes->catalog, lat_deg, lon_deg);
+    const ucid_index *index = NULL;
+    if (position >= 0) (void)open_member(indexes, position, &index, NULL);
+    return index;
+}
+
 void cli_indexes_close(cli_indexes *indexes)
 {
     ucid_catalog_free(indexes->catalog);

@@ -33,6 +33,9 @@ typedef struct cli_indexes {
 int cli_indexes_open(char **paths, const char *catalog, cli_indexes *indexes);
 /* 1 where every index tells the week of its data, so that no time key need be named; else a usage error. */
 int cli_indexes_dated(const cli_indexes *indexes);
+/* The index that answers for a place, opened; NULL where there is none, or where it could not be (then failed says
+ * why). Borrowed. */
+const ucid_index *cli_indexes_find(cli_indexes *indexes, double lat_deg, double lon_deg);
 void cli_indexes_close(cli_indexes *indexes);
 
 #endif

@@ -1334,6 +1334,17 @@ typedef struct ucid_zone_options {
         sizeof(ucid_zone_options), NULL, 1, NULL, NULL                                                                 \
     }
 
+/* Read tables of a network whole, and compile it: ucid_index_build_network.
+ * in    nodes: lat, lon (latitude, y; lng, longitude, long, x); id (node, osmid, osm_id): whole numbers by which edges
+ *       name nodes, without it their rows do; end: not 0 where the data end
+ *       edges: from, to (u, v; a, b; source, target); metres (meters, length, m); rank: UCID_STREET_*
+ *       places: lat, lon; tag: "shop=bakery"; name; osm_id (osmid, id); osm_type: n, w, r, or the word
+ *       data_time: seconds since 1970 of the data, 0: unknown. The three streams are taken over when it succeeds
+ * err   DATA_ERROR with table and row; those of ucid_index_build_network          since 0.1 */
+UCID_API ucid_status ucid_index_build_tables(struct ArrowArrayStream *nodes, struct ArrowArrayStream *edges,
+                                             struct ArrowArrayStream *places, int64_t data_time, const char *out_path,
+                                             const ucid_build_options *options, ucid_error *error);
+
 /* Read a table of zones whole, and compile them. A null or empty geometry is a zone that holds nothing.
  * in    takes *in over when it succeeds
  * err   DATA_ERROR: a column is missing or of a wrong type, a geometry is damaged or no area (the row is named);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -368,6 +369,103 @@ static void refusals_leave_the_input_alone(void **state)
     out.release(&out);
 }
 
+/* ---- tables of a network ---- */
+
+/* A stream of one table: columns of numbers are 'g' or 'l', of texts 'u'. */
+typedef struct given_column {
+    const char *name;
+    char format;
+    double numbers[4];
+    const char *texts[4];
+} given_column;
+
+static void table_stream(struct ArrowArrayStream *stream, const given_column *columns, int64_t count, int64_t rows)
+{
+    struct ArrowSchema schema;
+    struct ArrowArray array;
+    ArrowSchemaInit(&schema);
+    assert_int_equal(ArrowSchemaSetTypeStruct(&schema, count), 0);
+    for (int64_t c = 0; c < count; c++) {
+        enum ArrowType type = columns[c].format == 'g'   ? NANOARROW_TYPE_DOUBLE
+                              : columns[c].format == 'l' ? NANOARROW_TYPE_INT64
+                                                         : NANOARROW_TYPE_STRING;
+        assert_int_equal(ArrowSchemaSetType(schema.children[c], type), 0);
+        assert_int_equal(ArrowSchemaSetName(schema.children[c], columns[c].name), 0);
+    }
+    assert_int_equal(ArrowArrayInitFromSchema(&array, &schema, NULL), 0);
+    assert_int_equal(ArrowArrayStartAppending(&array), 0);
+    for (int64_t row = 0; row < rows; row++) {
+        for (int64_t c = 0; c < count; c++) {
+            struct ArrowArray *to = array.children[c];
+            int code = columns[c].format == 'g'   ? ArrowArrayAppendDouble(to, columns[c].numbers[row])
+                       : columns[c].format == 'l' ? ArrowArrayAppendInt(to, (int64_t)columns[c].numbers[row])
+                                                  : ArrowArrayAppendString(to, ArrowCharView(columns[c].texts[row]));
+            assert_int_equal(code, 0);
+        }
+        assert_int_equal(ArrowArrayFinishElement(&array), 0);
+    }
+    assert_int_equal(ArrowArrayFinishBuildingDefault(&array, NULL), 0);
+    assert_int_equal(ArrowBasicArrayStreamInit(stream, &schema, 1), 0);
+    ArrowBasicArrayStreamSetArray(stream, 0, &array);
+}
+
+static void tables_of_a_network_run_out_of_memory(void **state)
+{
+    (void)state;
+    static const given_column nodes[] = {{"lat", 'g', {28.0, 28.001, 28.0}, {0}},
+                                         {"lon", 'g', {-15.0, -15.0, -14.999}, {0}},
+                                         {"id", 'l', {30, 20, 10}, {0}},
+                                         {"end", 'l', {0, 1, 0}, {0}}};
+    static const given_column edges[] = {{"from", 'l', {30, 10}, {0}},
+                                         {"to", 'l', {20, 30}, {0}},
+                                         {"metres", 'g', {120, 130}, {0}},
+                                         {"rank", 'l', {1, 4}, {0}}};
+    static const given_column places[] = {{"lat", 'g', {28.001, 28.0}, {0}},
+                                          {"lon", 'g', {-15.0, -14.999}, {0}},
+                                          {"tag", 'u', {0}, {"shop=bakery", "leisure=park"}},
+                                          {"name", 'u', {0}, {"Crust", ""}},
+                                          {"osm_id", 'l', {7, 8}, {0}},
+                                          {"osm_type", 'u', {0}, {"way", "relation"}}};
+    char path[] = "/tmp/ucid-tables-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    ucid_status status = UCID_NO_MEMORY;
+    int64_t n = 1;
+    for (; status != UCID_OK; n++) {
+        counting count = {.fail_at = n};
+        const ucid_allocator allocator = {count_allocation, &count};
+        ucid_build_options options = UCID_BUILD_OPTIONS_INIT;
+        options.allocator = &allocator;
+        struct ArrowArrayStream streams[3];
+        table_stream(&streams[0], nodes, 4, 3);
+        table_stream(&streams[1], edges, 4, 2);
+        table_stream(&streams[2], places, 6, 2);
+        ucid_error error = {.status = UCID_OK};
+        status = ucid_index_build_tables(&streams[0], &streams[1], &streams[2], 0, path, &options, &error);
+        assert_int_equal(count.held, 0);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(streams[i].release == NULL, status == UCID_OK);
+            if (streams[i].release != NULL) streams[i].release(&streams[i]);
+        }
+        if (status != UCID_OK && status != UCID_NO_MEMORY) fail_msg("%s", error.message);
+    }
+    assert_true(n > 20);
+    ucid_index *index;
+    ucid_explanation *explanation;
+    ucid_error error;
+    assert_int_equal(ucid_index_open(path, NULL, &index, &error), UCID_OK);
+    assert_int_equal(ucid_explain(index, 28.0, -14.999, NULL, &explanation, &error), UCID_OK);
+    const ucid_reason *reasons;
+    assert_int_equal(ucid_explanation_reasons_get(explanation, &reasons), 2);
+    assert_string_equal(reasons[0].name, "Crust");
+    assert_true(reasons[0].osm_type == 'w' && reasons[0].osm_id == 7 && reasons[0].distance_m == 250.0);
+    assert_true(reasons[1].osm_type == 'r' && reasons[1].osm_id == 8 && reasons[1].distance_m == 0.0);
+    ucid_explanation_free(explanation);
+    ucid_index_close(index);
+    close(file);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +474,7 @@ int main(void)
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(roll_ups_by_states_are_those_of_the_rows),
         cmocka_unit_test(refusals_leave_the_input_alone),
+        cmocka_unit_test(tables_of_a_network_run_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

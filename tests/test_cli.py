@@ -497,6 +497,12 @@ def test_a_catalog_sends_each_row_to_its_index(folder, index):
     ucid("catalog", "add", home, home / "li.ucidx")
     catalog = json.loads((home / "catalog.json").read_text())
     assert [entry["path"] for entry in catalog["indexes"]] == ["monaco.ucidx", "li.ucidx"] and catalog["format"] == 1
+    for place, file in ((("43.7325", "7.4189"), "monaco.ucidx"), (("47.14", "9.52"), "li.ucidx")):
+        explained = ucid("explain", *place, "--catalog", home, "--json").stdout
+        assert explained == ucid("explain", *place, "--index", home / file, "--json").stdout
+        assert explained == ucid("explain", *place, "--index", index, "--index", home / "li.ucidx", "--json").stdout
+    lost = ucid("explain", "10", "10", "--catalog", home, check=False)
+    assert lost.returncode == 1 and "10 10: none of the 2 indexes holds the place" in lost.stderr
     lat, lon = places(200).values()
     li = pa.table({"lat": np.linspace(47.1, 47.2, 200), "lon": np.full(200, 9.52)})
     mixed = pa.concat_tables([pa.table({"lat": lat, "lon": lon}), li]).take(np.random.default_rng(3).permutation(400))
@@ -660,17 +666,19 @@ def test_full_disk_and_kill_leave_the_old_file(folder, index):
     assert pq.read_table(folder / "big.parquet").equals(table)
 
 
-def largest(folder, pattern):
-    """Bytes of the largest file of a pattern, -1 without one; files may come and go."""
+def written(process, folder):
+    """Bytes of the largest file of a folder that a process has open, named or not; -1 without one."""
     sizes = [-1]
-    for path in folder.glob(pattern):
-        with contextlib.suppress(FileNotFoundError):
-            sizes.append(path.stat().st_size)
+    with contextlib.suppress(OSError):  # it may end, and files may come and go
+        for descriptor in os.scandir(f"/proc/{process.pid}/fd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(descriptor.path).startswith(f"{folder}/"):
+                    sizes.append(os.stat(descriptor.path).st_size)
     return max(sizes)
 
 
 def test_killed_in_the_middle_of_writing_an_index_or_a_map(folder, index):
-    """SIGKILL once some bytes of the new file stand beside the old one: the old file, none, or all of the new one."""
+    """SIGKILL once some bytes of the new file have been written: the old file, none, or all of the new one."""
     moments = random.Random()
     grid = folder / "killed.parquet"
     ucid("grid", "--bbox", "43.72,7.40,43.76,7.45", "--index", index, "-o", grid)
@@ -686,7 +694,7 @@ def test_killed_in_the_middle_of_writing_an_index_or_a_map(folder, index):
                 target.write_bytes(old)
             least = moments.randrange(len(expected))
             process = subprocess.Popen([str(word) for word in (BUILD / "ucid", *command, "-o", target, "-q")])
-            while process.poll() is None and largest(home, "target.*") < least:
+            while process.poll() is None and written(process, home) < least:
                 pass
             process.kill()
             process.wait()

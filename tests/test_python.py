@@ -1182,6 +1182,72 @@ def test_processes_share_an_index(chosen, way, monkeypatch):
         assert [repr(answer) for answer in pool.map(score_of, [arguments] * 4)] == [repr(expected)] * 4
 
 
+@pytest.mark.parametrize("kind", ["pyarrow", "pandas", "polars", "arrays", "batches"])
+def test_a_network_in_tables_is_indexed(tmp_path, kind):
+    nodes = {"id": np.array([70, 8, 9, 5]), "lat": np.array([40.0, 40.002, 40.0, 39.998]), "lon": np.array([9.0, 9.0, 9.003, 9.0])}
+    edges = {"u": np.array([70, 70, 5]), "v": np.array([8, 9, 70]), "length": np.array([230.0, 260.0, 240.0])}
+    places = {"lat": np.array([40.002, 39.998]), "lon": np.array([9.0, 9.0])}
+    texts = {"tag": ["shop=supermarket", "leisure=park"], "name": ["Corner", None], "osm_type": ["way", "n"]}
+
+    def made(columns):
+        match kind:
+            case "arrays":
+                return columns
+            case "pandas":
+                return pytest.importorskip("pandas").DataFrame(columns)
+            case "polars":
+                return pytest.importorskip("polars").DataFrame(columns)
+            case "batches":  # sliced, and the texts behind a dictionary
+                table = pa.table({name: pa.array(values) for name, values in columns.items()})
+                for name in texts.keys() & columns.keys():
+                    table = table.set_column(table.column_names.index(name), name, table.column(name).dictionary_encode())
+                return pa.concat_tables([table, table]).slice(table.num_rows).to_reader(max_chunksize=1)
+            case _:
+                return pa.table(columns)
+
+    all_places = pa.table(places | texts) if kind == "arrays" else made(places | texts)
+    date = datetime(2026, 1, 5)
+    index = ucid.build_index(ucid.Network(made(nodes), made(edges), all_places, date), tmp_path / "crossing.ucidx")
+    assert index.timestamp == "2026W02T00"
+    reasons = ucid.explain(40.0, 9.003, index=index)
+    found = {reason.part: (reason.name, reason.distance_m, reason.osm_type, reason.osm_id) for reason in reasons}
+    assert found == {"grocery": ("Corner", 490.0, "w", 0), "public_space": ("", 500.0, "n", 1)}
+
+
+def test_a_network_that_cannot_be_is_refused(tmp_path):
+    nodes = pa.table({"id": [1, 2], "lat": [40.0, 40.001], "lon": [9.0, 9.0], "end": [False, None]})
+    edges = pa.table({"from": [1], "to": [2]})
+    places = pa.table({"lat": [40.0], "lon": [9.0], "tag": ["shop=bakery"]})
+    out = tmp_path / "never.ucidx"
+
+    def build(n=nodes, e=edges, p=places):
+        return ucid.build_index(ucid.Network(n, e, p), out)
+
+    bad = [
+        ((nodes.drop(["lat"]), edges, places), "nodes: no column for lat; there are id, lon, end"),
+        ((nodes, edges.drop(["to"]), places), "edges: no column for to; there are from"),
+        ((nodes, edges, places.drop(["tag"])), "places: no column for tag"),
+        ((nodes.set_column(1, "lat", [["a", "b"]]), edges, places), "nodes: column 'lat' is string, not numbers"),
+        ((nodes.set_column(0, "id", [[1.0, 2.0]]), edges, places), "nodes: column 'id' holds no whole numbers"),
+        ((nodes.set_column(0, "id", [[2, 2]]), edges, places), "nodes: rows 0 and 1 have one id, 2"),
+        ((nodes, edges.set_column(1, "to", [[3]]), places), "edges: row 0: no node has the id 3"),
+        ((nodes.drop(["id"]), edges, places), "edge 0: there is no node 2 of 2"),
+        ((nodes.set_column(1, "lat", [[None, 40.0]]), edges, places), "node 0: latitudes are -89..89, not nan"),
+        ((nodes, edges, places.set_column(2, "tag", [pa.array([None], pa.string())])), "place 0: tag ''"),
+        ((nodes, edges.append_column("rank", [[9]]), places), "edge 0: ranks are"),
+        ((nodes, edges.append_column("metres", [[-1]]), places), "edge 0: metres are"),
+        ((nodes, edges.slice(1), places), "no edge between two nodes"),
+    ]
+    for tables, words in bad:
+        with pytest.raises(ucid.UCIDDataError) as caught:
+            build(*tables)
+        assert words in str(caught.value)
+    with pytest.raises(TypeError, match="a table that speaks Arrow"):
+        build(p=7)
+    assert not list(tmp_path.iterdir())
+    assert build().bounds[0] == 40.0
+
+
 def copies(value):
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         yield pickle.loads(pickle.dumps(value, protocol))

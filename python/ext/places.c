@@ -708,35 +708,64 @@ static int call_progress(void *ctx, const char *stage, uint64_t done, uint64_t t
     return cancel;
 }
 
+/* Three tables as streams; those that were opened are released where one is none. 0 on success. */
+static int network_streams(PyObject *tables, struct ArrowArrayStream streams[3])
+{
+    for (int i = 0; i < 3; i++) {
+        PyObject *one = PyTuple_GetItem(tables, i);
+        if (one != NULL && ext_stream_of(one, &streams[i]) == 0) continue;
+        while (i-- > 0) streams[i].release(&streams[i]);
+        return -1;
+    }
+    return 0;
+}
+
+/* Of the path of an extract, or of a tuple: nodes, edges, places, seconds since 1970. */
 static PyObject *build_index(PyObject *module, PyObject *args)
 {
-    PyObject *in, *out, *progress, *boundary;
+    PyObject *source, *in = NULL, *out, *progress, *boundary, *boundary_bytes = NULL;
     ucid_build_options options = UCID_BUILD_OPTIONS_INIT;
     ucid_error error;
-    if (!PyArg_ParseTuple(args, "O&O&iOOddd:build_index", PyUnicode_FSConverter, &in, PyUnicode_FSConverter, &out,
-                          &options.threads, &progress, &boundary, &options.cutoff_m, &options.snap_limit_m,
-                          &options.buffer_m)) {
+    struct ArrowArrayStream streams[3] = {0};
+    long long data_time = 0;
+    if (!PyArg_ParseTuple(args, "OO&iOOddd:build_index", &source, PyUnicode_FSConverter, &out, &options.threads,
+                          &progress, &boundary, &options.cutoff_m, &options.snap_limit_m, &options.buffer_m)) {
         return NULL;
     }
     progress_call call = {progress};
-    PyObject *boundary_bytes = NULL;
     if (progress != Py_None) {
         options.progress = call_progress;
         options.progress_ctx = &call;
     }
-    if (boundary != Py_None && !PyUnicode_FSConverter(boundary, &boundary_bytes)) {
-        Py_DECREF(in);
-        Py_DECREF(out);
-        return NULL;
+    int is_network = PyTuple_Check(source), ready = 1;
+    if (boundary != Py_None) ready = PyUnicode_FSConverter(boundary, &boundary_bytes);
+    if (ready && is_network) {
+        PyObject *seconds = PyTuple_GetItem(source, 3);
+        if (seconds != NULL) data_time = PyLong_AsLongLong(seconds);
+        ready = !PyErr_Occurred() && network_streams(source, streams) == 0;
+    } else if (ready) {
+        ready = PyUnicode_FSConverter(source, &in);
     }
-    if (boundary_bytes != NULL) options.boundary_path = PyBytes_AsString(boundary_bytes);
-    const char *in_path = PyBytes_AsString(in), *out_path = PyBytes_AsString(out);
-    ucid_status status;
-    Py_BEGIN_ALLOW_THREADS status = ucid_index_build(in_path, out_path, &options, &error);
-    Py_END_ALLOW_THREADS Py_DECREF(in);
+    ucid_status status = UCID_OK;
+    if (ready) {
+        if (boundary_bytes != NULL) options.boundary_path = PyBytes_AsString(boundary_bytes);
+        const char *in_path = in != NULL ? PyBytes_AsString(in) : NULL, *out_path = PyBytes_AsString(out);
+        Py_BEGIN_ALLOW_THREADS;
+        if (is_network) {
+            status =
+                ucid_index_build_tables(&streams[0], &streams[1], &streams[2], data_time, out_path, &options, &error);
+        } else {
+            status = ucid_index_build(in_path, out_path, &options, &error);
+        }
+        Py_END_ALLOW_THREADS;
+        for (int i = 0; i < 3; i++) {
+            if (streams[i].release != NULL) streams[i].release(&streams[i]);
+        }
+    }
+    Py_XDECREF(in);
     Py_DECREF(out);
     Py_XDECREF(boundary_bytes);
-    if (PyErr_Occurred()) return NULL; /* raised by the progress function */
+    if (PyErr_Occurred()) return NULL; /* a source that is none, or raised by the progress function */
     if (status != UCID_OK) return ext_raise(ext_state_of_module(module), &error);
     Py_RETURN_NONE;
 }
@@ -822,7 +851,7 @@ static PyObject *equality(PyObject *module, PyObject *values)
 
 PyMethodDef ext_places_methods[] = {
     {"build_index", build_index, METH_VARARGS,
-     "build_index($module, extract, path, threads, progress, boundary, cutoff_m, snap_limit_m, buffer_m, /)\n--\n\nSee "
+     "build_index($module, source, path, threads, progress, boundary, cutoff_m, snap_limit_m, buffer_m, /)\n--\n\nSee "
      "ucid.build_index."},
     {"context_ids", context_ids, METH_NOARGS, "context_ids($module, /)\n--\n\nIds of the built-in contexts."},
     {"components", components, METH_NOARGS,

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         scan_city_grid,
     )
     from ucid.identifiers import canonicalize, canonicalize_ucid, validate_ucid
-    from ucid.indexes import build_index, explain, open_index, use_catalog, use_index
+    from ucid.indexes import Network, build_index, explain, open_index, use_catalog, use_index
     from ucid.joins import Zones, join
     from ucid.maps import map, plot
     from ucid.temporal import (
@@ -70,7 +70,7 @@ _HOMES = {
     "grids": "cell_area cell_to_boundary cell_to_latlng cell_to_parent generate_grid_h3 get_resolution k_ring"
     " latlng_to_cell scan_city_grid",
     "identifiers": "canonicalize canonicalize_ucid validate_ucid",
-    "indexes": "build_index explain open_index use_catalog use_index",
+    "indexes": "Network build_index explain open_index use_catalog use_index",
     "joins": "Zones join",
     "maps": "map plot",
     "temporal": "add_hours add_weeks calculate_freshness compare_temporal diff_hours from_utc generate_time_range"

@@ -17,6 +17,7 @@ import tempfile
 from array import array
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints, overload
@@ -26,6 +27,7 @@ from ucid._ext import Index
 from ucid.errors import UCIDConfigError, UCIDDataError, UCIDError
 
 __all__ = [
+    "Network",
     "Reason",
     "Reasons",
     "build_index",
@@ -415,8 +417,46 @@ def _print_progress(stage: str, done: int, total: int) -> None:
     print(f"\r{stage:<24}{share:>4} %", end="", file=sys.stderr, flush=True)
 
 
+class Network(NamedTuple):
+    """Streets and places that are tables already: what :func:`build_index` takes in place of an extract.
+
+    Parameters
+    ----------
+    nodes : table
+        Columns ``lat``, ``lon``; ``id``, whole numbers by which edges name nodes (without it their row numbers do);
+        ``end``, true where streets go on but the data do not.
+    edges : table
+        ``from``, ``to`` (or ``u``, ``v``; ``source``, ``target``), straight lines that are walked both ways; ``metres`` (or
+        ``length``), without it as long as they are drawn; ``rank`` 0..4, path to main road, for maps alone.
+    places : table
+        ``lat``, ``lon``, ``tag`` such as "shop=bakery" (docs/contexts.md lists those that count); ``name``, ``osm_id``,
+        ``osm_type``. Each row counts, so a place that is mapped twice must be there once.
+    date : datetime, optional
+        Of the data; a naive one is UTC.
+
+    Notes
+    -----
+    A table is whatever speaks Arrow, or a dict of arrays with a buffer. Other columns are not looked at.
+    """
+
+    nodes: Any
+    edges: Any
+    places: Any
+    date: datetime | None = None
+
+
+def _tables_of(network: Network) -> tuple[Any, Any, Any, int]:
+    """A network as the core takes it."""
+    from ucid.columns import _source
+
+    date = network.date
+    seconds = 0 if date is None else int((date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp())
+    nodes, edges, places = (_source(table, {}) for table in network[:3])
+    return nodes, edges, places, seconds
+
+
 def build_index(
-    extract: str | os.PathLike[str],
+    extract: str | os.PathLike[str] | Network,
     path: str | os.PathLike[str],
     *,
     boundary: str | os.PathLike[str] | None = None,
@@ -426,12 +466,14 @@ def build_index(
     threads: int | None = None,
     progress: bool | Callable[[str, int, int], None] = False,
 ) -> Index:
-    """Compile an OpenStreetMap extract into an index, and open it.
+    """Compile an OpenStreetMap extract, or streets and places in tables, into an index, and open it.
 
     Parameters
     ----------
-    extract, path : path
-        ``.osm.pbf`` to read, and the file to be written: whole, or not at all.
+    extract : path or Network
+        ``.osm.pbf`` to read, or tables of nodes, edges and places.
+    path : path
+        The file to be written: whole, or not at all.
     boundary : path, optional
         GeoJSON polygon whose inside is reported; streets outside still count.
     cutoff_m, snap_limit_m, buffer_m : float
@@ -448,7 +490,7 @@ def build_index(
     Raises
     ------
     UCIDDataError
-        The extract is missing, damaged, or holds no walkable street; or writing failed.
+        The extract is missing, damaged, or holds no walkable street; a row of a network cannot be; or writing failed.
 
     Notes
     -----
@@ -458,10 +500,20 @@ def build_index(
     --------
     >>> build_index("town.osm.pbf", "again.ucidx").id == open_index("town.ucidx").id
     True
+    >>> import pyarrow as pa
+    >>> crossing = Network(
+    ...     nodes=pa.table({"lat": [40.0, 40.002, 40.0], "lon": [9.0, 9.0, 9.003]}),
+    ...     edges=pa.table({"from": [0, 0], "to": [1, 2], "metres": [230.0, 260.0]}),
+    ...     places=pa.table({"lat": [40.002], "lon": [9.0], "tag": ["shop=supermarket"]}),
+    ... )
+    >>> index = build_index(crossing, "crossing.ucidx")
+    >>> [reason.distance_m for reason in explain(40.0, 9.003, index=index)]
+    [490.0]
     """
     report = _print_progress if progress is True else progress or None
     threads = threads or len(os.sched_getaffinity(0))
-    _ext.build_index(extract, path, threads, report, boundary, cutoff_m, snap_limit_m, buffer_m)
+    source = _tables_of(extract) if isinstance(extract, Network) else extract
+    _ext.build_index(source, path, threads, report, boundary, cutoff_m, snap_limit_m, buffer_m)
     if progress is True:
         print(file=sys.stderr)
     return Index(path)
