@@ -27,13 +27,21 @@ static void check_place(double lat, double lon, int resolution)
         require(ucid_cell_resolution(expected) == resolution);
         require(ucid_cell_meets_box(expected, lat, lon, UCID_CELL_PRINTED_HALF_DEG));
     }
-    for (int i = 0; i < 9; i++) lats[i] = lat, lons[i] = lon;
-    lats[3] = lon, lons[3] = lat, lats[6] = -lat; /* lanes that differ */
     ucid_cells_variant variant;
     for (int k = 0; ucid_cells_variant_get(k, &variant); k++) {
         if (!variant.works_here) continue;
+        for (int i = 0; i < 9; i++) lats[i] = lat, lons[i] = lon;
+        lats[3] = lon, lons[3] = lat, lats[6] = -lat; /* lanes that differ */
         variant.run(9, lats, lons, resolution, cells);
         for (int i = 0; i < 9; i++) require(cells[i] == ucid_cell_by_libh3(lats[i], lons[i], resolution));
+        if (variant.meet == NULL || expected == 0) continue;
+        uint8_t answers[9];
+        for (int i = 0; i < 9; i++) cells[i] = expected, lats[i] = lat * (1 - i * 1e-5), lons[i] = lon;
+        variant.meet(9, cells, lats, lons, resolution, UCID_CELL_PRINTED_HALF_DEG, answers);
+        for (int i = 0; i < 9; i++) {
+            require(answers[i] == UCID_BOX_UNSURE ||
+                    answers[i] == ucid_cell_meets_box(cells[i], lats[i], lons[i], UCID_CELL_PRINTED_HALF_DEG));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 /* Identifiers: any bytes as a text, and the same bytes as values for create. What create makes, strict mode reads, and
  * prints again as it was; strict accepts less than lenient; validate finds nothing exactly where strict accepts; a
- * column of one row says what the single call says; every variant of the vectors makes the same pieces. */
+ * column of one row says what the single call says; every variant of the vectors makes the same pieces and takes the
+ * same texts apart. */
 #include "id/text_pieces.h"
 #include "ucid.h"
 
@@ -13,6 +14,32 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void require(int holds)
 {
     if (!holds) abort();
+}
+
+/* Some lanes of a block: every variant takes what the reader of one text takes. */
+static void read_rows(ucid_text text)
+{
+    ucid_rows rows;
+    ucid_parts parts;
+    ucid_text_variant variant;
+    uint64_t bad = 0;
+    const char *stop = ucid_usual_stop(text.data, text.length, &bad), *at[16], *stops[16];
+    if (bad != 0 || memcmp(text.data, "UCID-V1:", 8) != 0) return;
+    for (int i = 0; i < 16; i++) at[i] = text.data, stops[i] = stop;
+    int usual = ucid_parts_read_usual(text.data, text.length, &parts);
+    for (int k = 0; ucid_text_variant_get(k, &variant); k++) {
+        if (variant.read == NULL || !variant.works_here) continue;
+        variant.read(9, at, stops, &rows);
+        for (int i = 0; i < 9; i += 4) {
+            require((rows.rest[i] != 0) == usual);
+            if (!usual) continue;
+            require(rows.cell[i] == parts.cell && memcmp(&rows.lat_deg[i], &parts.lat_deg, 8) == 0);
+            require(memcmp(&rows.lon_deg[i], &parts.lon_deg, 8) == 0);
+            require(rows.context[i] == parts.context);
+            require((rows.rest[i] >> UCID_ROW_CONTEXT_LENGTH & 31) == parts.context_length);
+            require((rows.rest[i] >> UCID_ROW_GRADE & 7) == parts.grade);
+        }
+    }
 }
 
 static void read_text(ucid_text text)
@@ -33,6 +60,7 @@ static void read_text(ucid_text text)
         require(ucid_defect_explain(text, &defects[i], &error) == defects[i].status);
     }
 
+    if (text.length >= UCID_USUAL_SHORTEST && text.length <= UCID_LENGTH_MAX) read_rows(text);
     double lat_deg;
     uint8_t status, validity;
     int32_t offsets[2] = {0, (int32_t)text.length}, byte, context_at[2], flags_at[2];
@@ -63,7 +91,7 @@ static void make_pieces(const ucid_fields *made, const char *text, size_t length
     uint64_t cells[9];
     uint8_t grade[9];
     ucid_pieces pieces;
-    ucid_pieces_variant variant;
+    ucid_text_variant variant;
     for (int i = 0; i < 9; i++) {
         lat_deg[i] = i % 4 == 3 ? made->lon_deg : made->lat_deg;
         lon_deg[i] = made->lon_deg;
@@ -71,7 +99,7 @@ static void make_pieces(const ucid_fields *made, const char *text, size_t length
         cells[i] = made->cell;
         grade[i] = made->grade;
     }
-    for (int k = 0; ucid_pieces_variant_get(k, &variant); k++) {
+    for (int k = 0; ucid_text_variant_get(k, &variant); k++) {
         if (variant.run == NULL || !variant.works_here) continue;
         variant.run(9, lat_deg, lon_deg, cells, grade, confidence, &pieces);
         for (int i = 0; i < 9; i++) {

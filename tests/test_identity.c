@@ -1,8 +1,12 @@
 /* test_identity.c: properties of identifiers that hold for all inputs, over random, adversarial and damaged ones;
  * columns against single calls. What the standard says case by case is in test_conformance.c. */
+#include "id/cell.h"
+#include "id/cell_at.h"
+#include "id/city.h"
 #include "id/decimal.h"
 #include "id/grammar.h"
 #include "id/text_pieces.h"
+#include "id/weeks.h"
 #include "ucid.h"
 
 #include <math.h>
@@ -11,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -677,7 +682,7 @@ static int is_middle(double x, double scale)
 static void pieces_are_those_of_single_texts(void **state)
 {
     (void)state;
-    ucid_pieces_variant variant;
+    ucid_text_variant variant;
     ucid_pieces pieces;
     double lat[UCID_PIECES_BLOCK], lon[UCID_PIECES_BLOCK], confidence[UCID_PIECES_BLOCK];
     uint64_t cells[UCID_PIECES_BLOCK];
@@ -686,7 +691,7 @@ static void pieces_are_those_of_single_texts(void **state)
                           -1e-300, NAN,  INFINITY, 1e300};
     enum { ODD = sizeof odd / sizeof odd[0] };
     int run = 0;
-    for (int k = 0; ucid_pieces_variant_get(k, &variant); k++) {
+    for (int k = 0; ucid_text_variant_get(k, &variant); k++) {
         if (variant.run == NULL || !variant.works_here) continue;
         seed = 77;
         int64_t made = 0, rows = 0;
@@ -741,10 +746,132 @@ static void pieces_are_those_of_single_texts(void **state)
     print_message("%d variants\n", run);
 }
 
+/* A row of a block against the reader of one text. */
+static void assert_row_is(const ucid_rows *rows, int i, const ucid_parts *p)
+{
+    uint64_t rest = rows->rest[i];
+    int32_t hour = (ucid_weeks_before(p->year) + p->week - 1) * 168 + p->hour;
+    assert_memory_equal(&rows->lat_deg[i], &p->lat_deg, 8); /* bits: a zero keeps its sign */
+    assert_memory_equal(&rows->lon_deg[i], &p->lon_deg, 8);
+    assert_memory_equal(&rows->confidence[i], &p->confidence, 8);
+    assert_true(rows->cell[i] == p->cell && (int32_t)rows->hour[i] == hour && rows->context[i] == p->context);
+    assert_int_equal(rest & 0xFFFFFF, load_short(p->city, 3));
+    assert_int_equal(rest >> UCID_ROW_RESOLUTION & 15, p->resolution);
+    assert_int_equal(rest >> UCID_ROW_CONTEXT_LENGTH & 31, p->context_length);
+    assert_int_equal(rest >> UCID_ROW_GRADE & 7, p->grade);
+    assert_int_equal(rest >> UCID_ROW_CODE, ucid_code_number(p->city));
+    int sound = ucid_cell_bits_valid(p->cell) && (p->cell >> 52 & 15) == p->resolution && p->week < 53;
+    assert_int_equal(rest >> UCID_ROW_SOUND & 1, sound);
+}
+
+/* Every variant takes the texts that the usual reader takes, no others, and has the same fields of them. Texts lie side
+ * by side, the last one at the end of what may be read. */
+static void rows_are_those_of_single_texts(void **state)
+{
+    (void)state;
+    enum { PAGE = 4096, ROOM = 16 * PAGE };
+    void *memory = NULL;
+    assert_int_equal(posix_memalign(&memory, PAGE, ROOM + PAGE), 0);
+    char *end = (char *)memory + ROOM;
+    assert_int_equal(mprotect(end, PAGE, PROT_NONE), 0);
+    static const char likely[] = "+-.:;0123456789ABCDEFWTUIVabcdef/@[`g \0\x80\xba\xff";
+    ucid_text_variant variant;
+    int run = 0;
+    for (int k = 0; ucid_text_variant_get(k, &variant); k++) {
+        if (variant.read == NULL || !variant.works_here) continue;
+        run++;
+        seed = 5;
+        int64_t taken = 0, all = 0;
+        for (int block = 0; block < 3000; block++) {
+            static ucid_rows rows;
+            const char *at[UCID_ROWS_BLOCK], *stop[UCID_ROWS_BLOCK];
+            size_t length[UCID_ROWS_BLOCK];
+            char *p = end;
+            int n = 0, most = 1 + (int)(draw() % UCID_ROWS_BLOCK);
+            while (n < most) {
+                char text[400];
+                size_t bytes = draw_text(text, sizeof text);
+                for (uint64_t times = draw() % 3; times > 0; times--)
+                    text[draw() % bytes] = likely[draw() % (sizeof likely - 1)];
+                uint64_t bad = 0;
+                if (bytes < UCID_USUAL_SHORTEST || bytes > UCID_LENGTH_MAX || memcmp(text, "UCID-V1:", 8) != 0)
+                    continue;
+                const char *flags = ucid_usual_stop(text, bytes, &bad);
+                if (bad != 0) continue;
+                p -= bytes;
+                memcpy(p, text, bytes);
+                at[n] = p;
+                stop[n] = p + (flags - text);
+                length[n++] = bytes;
+            }
+            for (int i = n; (i & 7) != 0; i++) at[i] = at[0], stop[i] = stop[0];
+            variant.read(n, at, stop, &rows);
+            for (int i = 0; i < n; i++) {
+                ucid_parts parts;
+                int usual = ucid_parts_read_usual(at[i], length[i], &parts);
+                assert_int_equal(rows.rest[i] != 0, usual);
+                taken += usual, all++;
+                if (usual) assert_row_is(&rows, i, &parts);
+            }
+        }
+        assert_true(taken > all / 4 && taken < all * 3 / 4);
+    }
+    print_message("%d variants\n", run);
+    assert_int_equal(mprotect(end, PAGE, PROT_READ | PROT_WRITE), 0);
+    free(memory);
+}
+
+/* Cells against boxes, by vectors and one by one: near the box, at every resolution. */
+static void boxes_are_met_as_single_ones_are(void **state)
+{
+    (void)state;
+    enum { MANY = 61 };
+    ucid_cells_variant variant;
+    int run = 0;
+    for (int k = 0; ucid_cells_variant_get(k, &variant); k++) {
+        if (variant.meet == NULL || !variant.works_here) continue;
+        run++;
+        seed = 9;
+        int64_t answers[3] = {0, 0, 0};
+        for (int block = 0; block < 4000; block++) {
+            double lat[MANY], lon[MANY], half = draw() % 4 ? UCID_CELL_PRINTED_HALF_DEG : draw_unit() * 0.002;
+            uint64_t cells[MANY];
+            uint8_t answer[MANY];
+            int resolution = (int)(draw() % 16), n = 1 + (int)(draw() % MANY);
+            double apart = ucid_cell_edge_m(resolution) / 111000 + 0.0005;
+            for (int i = 0; i < n; i++) {
+                draw_place(&lat[i], &lon[i]);
+                double far = draw() % 8 == 0 ? 100 : 2, north = (draw_unit() * 2 - 1) * apart * far,
+                       east = (draw_unit() * 2 - 1) * apart * far;
+                cells[i] =
+                    ucid_cell_at(fmax(-90, fmin(90, lat[i] + north)), fmax(-180, fmin(180, lon[i] + east)), resolution);
+                assert_true(cells[i] != 0);
+            }
+            variant.meet(n, cells, lat, lon, resolution, half, answer);
+            for (int i = 0; i < n; i++) {
+                answers[answer[i]]++;
+                if (answer[i] == UCID_BOX_UNSURE) continue;
+                assert_int_equal(answer[i], ucid_cell_meets_box(cells[i], lat[i], lon[i], half));
+            }
+            uint8_t meet[MANY];
+            ucid_cells_meet_boxes(n, cells, lat, lon, resolution, half, meet);
+            for (int i = 0; i < n; i++) {
+                assert_int_equal(meet[i], ucid_cell_meets_box(cells[i], lat[i], lon[i], half));
+            }
+        }
+        print_message("%s: %lld no, %lld yes, %lld unsure\n", variant.name, (long long)answers[0],
+                      (long long)answers[1], (long long)answers[2]);
+        assert_true(answers[0] > 10000 && answers[1] > 10000 && answers[2] < answers[0] + answers[1]);
+    }
+    print_message("%d variants\n", run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_those_of_single_texts),
+        cmocka_unit_test(rows_are_those_of_single_texts),
+        cmocka_unit_test(boxes_are_met_as_single_ones_are),
         cmocka_unit_test(numbers_are_written_as_printf_writes_them),
         cmocka_unit_test(numbers_are_read_as_strtod_reads_them),
         cmocka_unit_test(what_create_makes_strict_reads),

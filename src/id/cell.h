@@ -12,6 +12,10 @@
  * that only an edge of the box touches is missed (cells there are a thousand times larger than any box). */
 int ucid_cell_meets_box(uint64_t cell, double lat_deg, double lon_deg, double half_deg);
 
+/* The same of many valid cells of one resolution and coordinates in range, faster. */
+void ucid_cells_meet_boxes(int64_t n, const uint64_t *cells, const double *lat_deg, const double *lon_deg,
+                           int resolution, double half_deg, uint8_t *meet);
+
 /* ucid_cell_is_valid, for loops over millions: the layout of an H3 cell is 4 bits of mode (1), 3 reserved, 4 of
  * resolution, 7 of base cell, 15 digits of 3 bits, digits beyond the resolution are 7. A pentagon has no child 1. */
 static inline int ucid_cell_bits_valid(uint64_t cell)

@@ -150,10 +150,10 @@ void ucid_cells_at_scalar(int64_t n, const double *lat_deg, const double *lon_de
 int ucid_cells_variant_get(int position, ucid_cells_variant *variant)
 {
     const ucid_cells_variant variants[] = {
-        {"scalar", ucid_cells_at_scalar, 1},
+        {"scalar", ucid_cells_at_scalar, NULL, 1},
 #if UCID_X86
-        {"avx2", ucid_cells_at_avx2, __builtin_cpu_supports("avx2") != 0},
-        {"avx512", ucid_cells_at_avx512,
+        {"avx2", ucid_cells_at_avx2, ucid_cells_meet_avx2, __builtin_cpu_supports("avx2") != 0},
+        {"avx512", ucid_cells_at_avx512, ucid_cells_meet_avx512,
          __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
 #endif
     };
@@ -162,16 +162,22 @@ int ucid_cells_variant_get(int position, ucid_cells_variant *variant)
     return 1;
 }
 
+ucid_cells_variant ucid_cells_variant_best(void)
+{
+    ucid_cells_variant variant, best = {"scalar", ucid_cells_at_scalar, NULL, 1};
+    for (int position = 1; ucid_cells_variant_get(position, &variant); position++) {
+        if (variant.works_here) best = variant;
+    }
+    return best;
+}
+
 ucid_status ucid_cells_at(int64_t n, const double *lat_deg, const double *lon_deg, const uint8_t *validity,
                           int resolution, uint64_t *cells, uint8_t *status, ucid_error *error)
 {
     if (resolution < 0 || resolution > 15) {
         return ucid_fail(error, UCID_INVALID_ARGUMENT, "resolution %d is not in 0..15", resolution);
     }
-    ucid_cells_variant variant, best = {"scalar", ucid_cells_at_scalar, 1};
-    for (int position = 1; ucid_cells_variant_get(position, &variant); position++) {
-        if (variant.works_here) best = variant;
-    }
+    ucid_cells_variant best = ucid_cells_variant_best();
     enum { BLOCK = 1024 }; /* rows that stay in the cache while their nulls and status are written */
     for (int64_t start = 0; start < n; start += BLOCK) {
         int64_t end = n - start < BLOCK ? n : start + BLOCK;

@@ -57,15 +57,25 @@ uint64_t ucid_cell_by_libh3(double lat_deg, double lon_deg, int resolution);
 /* Cells of n coordinates; 0 for a bad one. Every variant gives the same cells. */
 typedef void ucid_cells_fn(int64_t n, const double *lat_deg, const double *lon_deg, int resolution, uint64_t *cells);
 
+/* Whether cells meet boxes, as ucid_cell_meets_box of cell.h, where that is plain; all cells valid and of one
+ * resolution, all coordinates in range. */
+enum { UCID_BOX_NO, UCID_BOX_YES, UCID_BOX_UNSURE };
+typedef void ucid_cells_meet_fn(int64_t n, const uint64_t *cells, const double *lat_deg, const double *lon_deg,
+                                int resolution, double half_deg, uint8_t *answers);
+
 typedef struct ucid_cells_variant {
     const char *name;
     ucid_cells_fn *run;
-    int works_here; /* the processor has what it needs */
+    ucid_cells_meet_fn *meet; /* NULL: ask one by one */
+    int works_here;           /* the processor has what it needs */
 } ucid_cells_variant;
 
 /* Variants from the slowest ("scalar", works everywhere) to the fastest. 0 past the end. */
 int ucid_cells_variant_get(int position, ucid_cells_variant *variant);
+/* The fastest that works here. */
+ucid_cells_variant ucid_cells_variant_best(void);
 
 ucid_cells_fn ucid_cells_at_scalar, ucid_cells_at_avx2, ucid_cells_at_avx512;
+ucid_cells_meet_fn ucid_cells_meet_avx2, ucid_cells_meet_avx512;
 
 #endif

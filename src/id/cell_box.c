@@ -59,15 +59,13 @@ static int borders_cross(const double frame[3][3], int corners, const double *la
     return 0;
 }
 
-enum { NO, YES, UNSURE };
-
-/* The answer in the plane of a face where the cell lies. */
+/* The answer in the plane of a face where the cell lies; cell_box_lanes.h does the same. */
 static int meets_in_plane(uint64_t cell, double lat_deg, double lon_deg, double half_deg, const double frame[3][3],
                           double gap[2])
 {
     const ucid_cell_plan *plan = &ucid_cell_plans[cell >> 52 & 15];
     ucid_cell_point point;
-    if (!ucid_cell_point_of(cell, &point)) return UNSURE;
+    if (!ucid_cell_point_of(cell, &point)) return UCID_BOX_UNSURE;
     const ucid_cell_face *face = &ucid_cell_table.face[point.face];
 
     /* The box's centre is in the cell: back from the padded lattice by the inverse of pad. */
@@ -78,7 +76,7 @@ static int meets_in_plane(uint64_t cell, double lat_deg, double lon_deg, double 
     int own = leads(face, frame[0]);
     if (own) {
         project(face, plan, frame[0], &a, &b);
-        if (is_inside(a, b, cell_a, cell_b, plan, 1e-9)) return YES;
+        if (is_inside(a, b, cell_a, cell_b, plan, 1e-9)) return UCID_BOX_YES;
     }
     /* The cell's centre is farther from the box's than the cell's corner from its centre (1/sqrt 3 of the lattice's
      * unit, less on the sphere) and the box's from its. */
@@ -87,20 +85,20 @@ static int meets_in_plane(uint64_t cell, double lat_deg, double lon_deg, double 
     for (int k = 0; k < 3; k++) centre[k] = face->c[k] + (x * face->i[k] + y * face->j[k]);
     double shrink = 1 / sqrt(dot(centre, centre)), reach = 0.58 / plan->scale + half_deg * 0.0247;
     for (int k = 0; k < 3; k++) difference[k] = centre[k] * shrink - frame[0][k];
-    if (dot(difference, difference) > reach * reach) return NO;
+    if (dot(difference, difference) > reach * reach) return UCID_BOX_NO;
 
     /* A plane for the box too: it errs by less than a thousandth of a small one, but at the poles and where longitudes
      * end. The cell's centre is in the box; or the box's corner towards it is in the cell. */
     double east = gap[0] = dot(difference, frame[1]), north = gap[1] = dot(difference, frame[2]);
     double high = half_deg * (UCID_PI / 180), wide = high * frame[2][2], corner[3];
-    if (half_deg > 0.001 || fabs(lat_deg) > 80 || fabs(lon_deg) > 179.9) return UNSURE;
-    if (fabs(north) <= 0.999 * high && fabs(east) <= 0.999 * wide) return YES;
-    if (!own) return UNSURE;
+    if (half_deg > 0.001 || fabs(lat_deg) > 80 || fabs(lon_deg) > 179.9) return UCID_BOX_UNSURE;
+    if (fabs(north) <= 0.999 * high && fabs(east) <= 0.999 * wide) return UCID_BOX_YES;
+    if (!own) return UCID_BOX_UNSURE;
     wide = copysign(0.999 * wide, east), high = copysign(0.999 * high, north);
     for (int k = 0; k < 3; k++) corner[k] = frame[0][k] + (wide * frame[1][k] + high * frame[2][k]);
-    if (!leads(face, corner)) return UNSURE;
+    if (!leads(face, corner)) return UCID_BOX_UNSURE;
     project(face, plan, corner, &a, &b);
-    return is_inside(a, b, cell_a, cell_b, plan, 1e-3) ? YES : UNSURE;
+    return is_inside(a, b, cell_a, cell_b, plan, 1e-3) ? UCID_BOX_YES : UCID_BOX_UNSURE;
 }
 
 int ucid_cell_meets_box(uint64_t cell, double lat_deg, double lon_deg, double half_deg)
@@ -109,7 +107,7 @@ int ucid_cell_meets_box(uint64_t cell, double lat_deg, double lon_deg, double ha
     if (!ucid_cell_bits_valid(cell) || !(fabs(lat_deg) <= 90 && fabs(lon_deg) <= 180)) return 0;
     frame_of(lat_deg, lon_deg, frame);
     int answer = meets_in_plane(cell, lat_deg, lon_deg, half_deg, (const double(*)[3])frame, gap);
-    if (answer != UNSURE) return answer;
+    if (answer != UCID_BOX_UNSURE) return answer;
 
     int resolution = (int)(cell >> 52 & 15);
     if (ucid_cell_at(lat_deg, lon_deg, resolution) == cell) return 1;
@@ -129,4 +127,15 @@ int ucid_cell_meets_box(uint64_t cell, double lat_deg, double lon_deg, double ha
         if (lat[i] >= south && lat[i] <= top && lon[i] >= west && lon[i] <= right) return 1;
     }
     return resolution >= 6 && borders_cross((const double(*)[3])frame, corners, lat, lon, box_lat, box_lon);
+}
+
+void ucid_cells_meet_boxes(int64_t n, const uint64_t *cells, const double *lat_deg, const double *lon_deg,
+                           int resolution, double half_deg, uint8_t *meet)
+{
+    ucid_cells_meet_fn *run = n > 1 ? ucid_cells_variant_best().meet : NULL;
+    if (run != NULL) run(n, cells, lat_deg, lon_deg, resolution, half_deg, meet);
+    for (int64_t i = 0; i < n; i++) {
+        if (run != NULL && meet[i] != UCID_BOX_UNSURE) continue;
+        meet[i] = (uint8_t)ucid_cell_meets_box(cells[i], lat_deg[i], lon_deg[i], half_deg);
+    }
 }

@@ -9,11 +9,9 @@
 
 #include "id/cell_at.h"
 #include "id/cell_tables.h"
+#include "id/lanes.h"
 #include "rt/trig.h"
 
-static inline vd all(double x) { return x - (vd){0}; }
-static inline vu all_u(uint64_t x) { return x + (vu){0}; }
-static inline vd absolute(vd x) { return (vd)((vu)x & UINT64_C(0x7FFFFFFFFFFFFFFF)); }
 static inline vd nearest(vd x) { return (x + 0x1.8p52) - 0x1.8p52; }
 static inline vd below(vd x) { return nearest(x - 0.5); }
 
@@ -82,6 +80,14 @@ static inline vu turned(vu digits, vu steps)
     vu none = keep(equal(steps, all_u(0)), digits) | keep(equal(steps, all_u(6)), digits);
     return none | keep(equal(steps, all_u(4)), left) | keep(equal(steps, all_u(2)), right) |
            keep(equal(steps, all_u(8)), right);
+}
+
+/* The first digit that is not 0; 0 where there is none. */
+static inline vu leading_digit(vu digits)
+{
+    vu group =
+        multiply_32(exponent_of(number_of(digits)) & 63, all_u(43)) >> 7; /* a third of the highest bit's place */
+    return drop(equal(digits, all_u(0)), (digits >> group * 3) & 7);
 }
 
 /* What the steps of a tile leave for one another, LANES places in each element. */
@@ -177,10 +183,7 @@ static inline vu cells_of_points(const tile *t, int64_t g, const ucid_cell_plan 
     /* The leading digit that is not zero decides the turn on pentagons alone; elsewhere any digit's turn will do. */
     vu shift = all_u(8 + 3 * 1);
     if (in_any(equal(top & 128, all_u(128)))) {
-        vu exponent = (((vu)((vd)(digits | UINT64_C(0x4330000000000000)) - 0x1p52)) >> 52) - 1023;
-        vu group = multiply_32(exponent & 63, all_u(43)) >> 7; /* a third of it */
-        vu leading = drop(equal(digits, all_u(0)), (digits >> group * 3) & 7);
-        shift = leading * 3 + 8;
+        shift = leading_digit(digits) * 3 + 8;
     }
     vu turns = top >> shift & 7;
     if (!in_all(equal(turns, all_u(0)))) digits = turned(digits, turns);

@@ -1,11 +1,11 @@
 /* column.c: identifiers by the column. Rows go through in blocks that stay in the first-level cache: a block is taken
  * apart row by row, its cells are worked out together (the cell kernel takes many coordinates at once), and then its
  * outputs are written. The rules are those of grammar.c; a test compares every row with the scalar functions. */
+#include "id/column.h"
+
 #include "id/cell.h"
-#include "id/decimal.h"
 #include "id/grammar.h"
 #include "id/text_pieces.h"
-#include "id/texts.h"
 #include "id/weeks.h"
 #include "rt/digest.h"
 #include "rt/error.h"
@@ -15,185 +15,6 @@
 #include <string.h>
 
 #define BLOCK UCID_PIECES_BLOCK
-
-/* ------------------------------------------------------------------------------------------------ columns of texts --
- */
-
-static inline int is_constant(const ucid_texts *texts) { return texts->offsets == NULL && texts->offsets64 == NULL; }
-
-static size_t total_bytes(int64_t n, const ucid_texts *texts)
-{
-    if (n == 0) return 0;
-    if (texts->offsets != NULL) return (size_t)(texts->offsets[n] - texts->offsets[0]);
-    if (texts->offsets64 != NULL) return (size_t)(texts->offsets64[n] - texts->offsets64[0]);
-    return (size_t)n * texts->length;
-}
-
-static inline void end_row(const ucid_texts_out *out, int64_t i, size_t end)
-{
-    if (out->offsets != NULL) {
-        out->offsets[i + 1] = (int32_t)end;
-    } else {
-        out->offsets64[i + 1] = (int64_t)end;
-    }
-}
-
-static ucid_status check_room(const ucid_texts_out *out, size_t needed, ucid_error *error)
-{
-    if (out->capacity < needed) {
-        return ucid_fail(error, UCID_INVALID_ARGUMENT, "room for %zu bytes of text, but %zu may be needed",
-                         out->capacity, needed);
-    }
-    if (out->offsets == NULL && out->offsets64 == NULL) {
-        return ucid_fail(error, UCID_INVALID_ARGUMENT, "a column of texts without offsets");
-    }
-    if (out->offsets != NULL && needed > INT32_MAX) {
-        return ucid_fail(error, UCID_INVALID_ARGUMENT, "%zu bytes of text are too many for 32-bit offsets", needed);
-    }
-    end_row(out, -1, 0);
-    return UCID_OK;
-}
-
-/* Statuses of a block into the caller's arrays. BLOCK is a multiple of 8, so blocks start at whole bytes. */
-static void put_statuses(int64_t first, int count, const uint8_t *block, uint8_t *validity, uint8_t *status)
-{
-    if (status != NULL) memcpy(status + first, block, (size_t)count);
-    if (validity == NULL) return;
-    for (int i = 0; i < count; i += 8) {
-        unsigned bits = 0;
-        for (int j = 0; j < 8 && i + j < count; j++) bits |= (unsigned)(block[i + j] == UCID_OK) << j;
-        validity[(first + i) >> 3] = (uint8_t)bits;
-    }
-}
-
-static inline double rounded(double deg) { return copysign(ucid_decimal_round(deg, 1000) / 1000.0, deg); }
-
-/* --------------------------------------------------------------------------------------------------------- parse -- */
-
-/* Cells against printed coordinates, for the rows of a block that are still OK or whose week alone is wrong. */
-static void check_cells(const ucid_parts *parts, int count, uint8_t *status, ucid_place *places)
-{
-    double lat_deg[BLOCK], lon_deg[BLOCK];
-    uint64_t cells[BLOCK];
-    int row[BLOCK];
-    unsigned present = 0;
-    for (int i = 0; i < count; i++) {
-        if (status[i] == UCID_OK || status[i] == UCID_INVALID_TIME) present |= 1u << parts[i].resolution;
-    }
-    while (present != 0) {
-        int resolution = __builtin_ctz(present), n = 0;
-        present &= present - 1;
-        for (int i = 0; i < count; i++) {
-            row[n] = i;
-            lat_deg[n] = parts[i].lat_deg;
-            lon_deg[n] = parts[i].lon_deg;
-            n += parts[i].resolution == resolution && (status[i] == UCID_OK || status[i] == UCID_INVALID_TIME);
-        }
-        for (int i = 0; i < n; i++) {
-            if (parts[row[i]].rounded) continue;
-            lat_deg[i] = rounded(lat_deg[i]);
-            lon_deg[i] = rounded(lon_deg[i]);
-        }
-        ucid_cells_at(n, lat_deg, lon_deg, NULL, resolution, cells, NULL, NULL);
-        for (int i = 0; i < n; i++) {
-            if (cells[i] == parts[row[i]].cell) continue;
-            if (ucid_cell_meets_box(parts[row[i]].cell, lat_deg[i], lon_deg[i], UCID_CELL_PRINTED_HALF_DEG)) continue;
-            status[row[i]] = UCID_H3_MISMATCH;
-            places[row[i]] = (ucid_place){UCID_H3_MISMATCH, UCID_FIELD_CELL, -1, -1};
-        }
-    }
-}
-
-typedef struct parse_state {
-    size_t context_end, flags_end;
-} parse_state;
-
-static void put_fields(const ucid_parse_columns *out, int64_t i, const ucid_parts *p, parse_state *state)
-{
-    if (out->city != NULL) memcpy(out->city + 3 * i, p->city, 3);
-    if (out->lat_deg != NULL) out->lat_deg[i] = p->lat_deg;
-    if (out->lon_deg != NULL) out->lon_deg[i] = p->lon_deg;
-    if (out->resolution != NULL) out->resolution[i] = p->resolution;
-    if (out->cell != NULL) out->cell[i] = p->cell;
-    if (out->hour != NULL) out->hour[i] = (ucid_weeks_before(p->year) + p->week - 1) * 168 + p->hour;
-    if (out->grade != NULL) out->grade[i] = p->grade;
-    if (out->confidence != NULL) out->confidence[i] = p->confidence;
-    if (out->context.data != NULL) {
-        copy_short(out->context.data + state->context_end, p->context, p->context_length);
-        end_row(&out->context, i, state->context_end += p->context_length);
-    }
-    if (out->flags.data != NULL) {
-        uint8_t members;
-        if (p->flags_length > 0) {
-            state->flags_end +=
-                ucid_flags_sort(p->flags, p->flags_length, out->flags.data + state->flags_end, &members);
-        }
-        end_row(&out->flags, i, state->flags_end);
-    }
-}
-
-static void put_nothing(const ucid_parse_columns *out, int64_t i, const parse_state *state)
-{
-    if (out->city != NULL) memset(out->city + 3 * i, 0, 3);
-    if (out->lat_deg != NULL) out->lat_deg[i] = (double)NAN;
-    if (out->lon_deg != NULL) out->lon_deg[i] = (double)NAN;
-    if (out->resolution != NULL) out->resolution[i] = 0;
-    if (out->cell != NULL) out->cell[i] = 0;
-    if (out->hour != NULL) out->hour[i] = 0;
-    if (out->grade != NULL) out->grade[i] = 0;
-    if (out->confidence != NULL) out->confidence[i] = (double)NAN;
-    if (out->context.data != NULL) end_row(&out->context, i, state->context_end);
-    if (out->flags.data != NULL) end_row(&out->flags, i, state->flags_end);
-}
-
-ucid_status ucid_texts_parse(int64_t n, const ucid_texts *texts, unsigned mode, const ucid_registry *registry,
-                             const ucid_parse_columns *fields, ucid_error *error)
-{
-    ucid_status failed = UCID_OK;
-    if (fields->context.data != NULL) failed = check_room(&fields->context, 16 * (size_t)n + 16, error);
-    if (failed == UCID_OK && fields->flags.data != NULL) {
-        failed = check_room(&fields->flags, total_bytes(n, texts), error);
-    }
-    if (failed != UCID_OK) return failed;
-    parse_state state = {0, 0};
-    ucid_parts parts[BLOCK];
-    ucid_place places[BLOCK];
-    uint8_t status[BLOCK];
-    for (int64_t first = 0; first < n; first += BLOCK) {
-        int count = n - first < BLOCK ? (int)(n - first) : BLOCK;
-        for (int i = 0; i < count; i++) {
-            if (!bit_is_set(texts->validity, first + i)) {
-                status[i] = UCID_NULL_INPUT;
-                continue;
-            }
-            ucid_text text = row_text(texts, first + i);
-            ucid_status row = ucid_parts_read(text.data, text.length, 0, &parts[i], &places[i]);
-            if (row == UCID_OK && (mode & UCID_STRICT)) row = ucid_parts_check_alone(&parts[i], registry, &places[i]);
-            status[i] = (uint8_t)row;
-        }
-        if (mode & UCID_STRICT) check_cells(parts, count, status, places);
-        for (int i = 0; i < count; i++) {
-            if (status[i] == UCID_OK) {
-                put_fields(fields, first + i, &parts[i], &state);
-            } else {
-                put_nothing(fields, first + i, &state);
-            }
-        }
-        if (fields->byte != NULL) {
-            for (int i = 0; i < count; i++) {
-                int32_t byte = -1, bytes;
-                if (status[i] != UCID_OK && status[i] != UCID_NULL_INPUT) {
-                    byte = places[i].byte;
-                    ucid_text text = row_text(texts, first + i);
-                    if (byte < 0) ucid_field_find(text.data, text.length, places[i].field, &byte, &bytes);
-                }
-                fields->byte[first + i] = byte;
-            }
-        }
-        put_statuses(first, count, status, fields->validity, fields->status);
-    }
-    return UCID_OK;
-}
 
 /* -------------------------------------------------------------------------------------------------------- create -- */
 
@@ -400,13 +221,13 @@ static size_t create_row(const ucid_create_columns *c, int64_t i, create_state *
     return length;
 }
 
-int ucid_pieces_variant_get(int position, ucid_pieces_variant *variant)
+int ucid_text_variant_get(int position, ucid_text_variant *variant)
 {
-    const ucid_pieces_variant variants[] = {
-        {"scalar", NULL, 1},
+    const ucid_text_variant variants[] = {
+        {"scalar", NULL, NULL, 1},
 #if UCID_X86
-        {"avx2", ucid_pieces_avx2, __builtin_cpu_supports("avx2") != 0},
-        {"avx512", ucid_pieces_avx512,
+        {"avx2", ucid_pieces_avx2, ucid_rows_avx2, __builtin_cpu_supports("avx2") != 0},
+        {"avx512", ucid_pieces_avx512, ucid_rows_avx512,
          __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")},
 #endif
@@ -414,6 +235,15 @@ int ucid_pieces_variant_get(int position, ucid_pieces_variant *variant)
     if (position < 0 || position >= (int)(sizeof variants / sizeof variants[0])) return 0;
     *variant = variants[position];
     return 1;
+}
+
+ucid_text_variant ucid_text_variant_best(void)
+{
+    ucid_text_variant variant, best = {"scalar", NULL, NULL, 1};
+    for (int position = 1; ucid_text_variant_get(position, &variant); position++) {
+        if (variant.works_here) best = variant;
+    }
+    return best;
 }
 
 ucid_status ucid_texts_create(int64_t n, const ucid_create_columns *columns, unsigned mode,
@@ -436,10 +266,7 @@ ucid_status ucid_texts_create(int64_t n, const ucid_create_columns *columns, uns
     int alike = is_constant(city) && is_constant(context) && time->data != NULL && is_constant(time) &&
                 (flags->data == NULL || is_constant(flags)) && columns->validity == NULL && is_plain(&state);
 
-    ucid_pieces_variant variant, best = {"scalar", NULL, 1};
-    for (int position = 1; ucid_pieces_variant_get(position, &variant); position++) {
-        if (variant.works_here) best = variant;
-    }
+    ucid_text_variant best = ucid_text_variant_best();
     if (columns->resolution == UCID_CELL_RESOLUTION || (mode & UCID_STRICT)) best.run = NULL;
     frame_resolution(&state.frame, columns->resolution);
 
@@ -456,8 +283,8 @@ ucid_status ucid_texts_create(int64_t n, const ucid_create_columns *columns, uns
         } else {
             if (mode & UCID_SNAP) {
                 for (int i = 0; i < count; i++) { /* what is out of range stays so */
-                    lat_deg[i] = fabs(lat[i]) <= 90.0 ? rounded(lat[i]) : (double)NAN;
-                    lon_deg[i] = fabs(lon[i]) <= 180.0 ? rounded(lon[i]) : (double)NAN;
+                    lat_deg[i] = fabs(lat[i]) <= 90.0 ? rounded_deg(lat[i]) : (double)NAN;
+                    lon_deg[i] = fabs(lon[i]) <= 180.0 ? rounded_deg(lon[i]) : (double)NAN;
                 }
                 lat = lat_deg;
                 lon = lon_deg;

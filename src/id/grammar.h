@@ -31,6 +31,8 @@ typedef struct ucid_place {
 /* Grammar and ranges; repaired: weeks and hours may have one digit. On failure *place says where, parts are undefined.
  */
 ucid_status ucid_parts_read(const char *text, size_t length, int repaired, ucid_parts *parts, ucid_place *place);
+/* The same of a text that is known not to have the usual shape, which otherwise is tried first. */
+ucid_status ucid_parts_read_odd(const char *text, size_t length, int repaired, ucid_parts *parts, ucid_place *place);
 /* 1, and parts, where a text has the usual shape; 0 says nothing. text_usual.c */
 int ucid_parts_read_usual(const char *text, size_t length, ucid_parts *parts);
 /* What strict mode adds; bytes of place are -1: it does not know the text. */

@@ -23,14 +23,23 @@ static inline vu keep(mask m, vu x) { return (vu)m & x; }
 static inline vu drop(mask m, vu x) { return (vu)_mm256_andnot_si256((__m256i)m, (__m256i)x); }
 static inline vd larger(vd x, vd y) { return (vd)_mm256_max_pd((__m256d)x, (__m256d)y); }
 static inline vd smaller(vd x, vd y) { return (vd)_mm256_min_pd((__m256d)x, (__m256d)y); }
+static inline vd root(vd x) { return (vd)_mm256_sqrt_pd((__m256d)x); }
 static inline vu multiply_32(vu x, vu y) { return (vu)_mm256_mul_epu32((__m256i)x, (__m256i)y); }
 
 static inline vd gather_double(const double *base, vu at) { return (vd)_mm256_i64gather_pd(base, (__m256i)at, 8); }
+
+static inline vu gather_64(const void *base, vu at)
+{
+    return (vu)_mm256_i64gather_epi64((const long long *)base, (__m256i)at, 8);
+}
 
 static inline vu gather_32(const void *base, vu at)
 {
     return (vu)_mm256_cvtepu32_epi64(_mm256_i64gather_epi32((const int *)base, (__m256i)at, 4));
 }
+
+/* Eight bytes from each address, the first lowest. */
+static inline vu gather_text(vu at) { return (vu)_mm256_i64gather_epi64(NULL, (__m256i)at, 1); }
 
 /* Reads two bytes beyond the number, so not for the last ones of an allocation. */
 static inline vu gather_16(const void *base, vu at)

@@ -25,14 +25,20 @@ static inline vu keep(mask m, vu x) { return (vu)_mm512_maskz_mov_epi64(m, (__m5
 static inline vu drop(mask m, vu x) { return (vu)_mm512_maskz_mov_epi64((mask)~m, (__m512i)x); }
 static inline vd larger(vd x, vd y) { return (vd)_mm512_max_pd((__m512d)x, (__m512d)y); }
 static inline vd smaller(vd x, vd y) { return (vd)_mm512_min_pd((__m512d)x, (__m512d)y); }
+static inline vd root(vd x) { return (vd)_mm512_sqrt_pd((__m512d)x); }
 static inline vu multiply_32(vu x, vu y) { return (vu)_mm512_mul_epu32((__m512i)x, (__m512i)y); }
 
 static inline vd gather_double(const double *base, vu at) { return (vd)_mm512_i64gather_pd((__m512i)at, base, 8); }
+
+static inline vu gather_64(const void *base, vu at) { return (vu)_mm512_i64gather_epi64((__m512i)at, base, 8); }
 
 static inline vu gather_32(const void *base, vu at)
 {
     return (vu)_mm512_cvtepu32_epi64(_mm512_i64gather_epi32((__m512i)at, base, 4));
 }
+
+/* Eight bytes from each address, the first lowest. */
+static inline vu gather_text(vu at) { return (vu)_mm512_i64gather_epi64((__m512i)at, NULL, 1); }
 
 /* Reads two bytes beyond the number, so not for the last ones of an allocation. */
 static inline vu gather_16(const void *base, vu at)

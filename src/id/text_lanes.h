@@ -2,13 +2,10 @@
  * are made in 16-bit lanes, whole part and thousandths side by side; the rounding is that of decimal.h. */
 #include <string.h>
 
+#include "id/lanes.h"
 #include "id/text_pieces.h"
 
 typedef uint16_t vw __attribute__((vector_size(8 * LANES)));
-
-static inline vu all_u(uint64_t x) { return x + (vu){0}; }
-static inline vd all(double x) { return x - (vd){0}; }
-static inline vd absolute(vd x) { return (vd)((vu)x & UINT64_C(0x7FFFFFFFFFFFFFFF)); }
 
 /* |x| * scale to the nearest integer, where that is not close to the middle between two. */
 static inline vu rounded(vd x, double scale, mask *good)
@@ -31,8 +28,7 @@ static inline vu digits_of(vu thousandths, vu *whole)
 static inline vu degrees_of(vd deg, mask *good, vu *digits)
 {
     vu whole, text = digits_of(rounded(deg, 1000.0, good), &whole);
-    mask two = greater((vd)(whole | UINT64_C(0x4330000000000000)), all(0x1p52 + 9)),
-         three = greater((vd)(whole | UINT64_C(0x4330000000000000)), all(0x1p52 + 99));
+    mask two = greater(number_of(whole), all(9)), three = greater(number_of(whole), all(99));
     *digits = 1 + keep(two, all_u(1)) + keep(three, all_u(1));
     text = (vu)pick(three, (vd)text, (vd)pick(two, (vd)(text >> 8), (vd)(text >> 16)));
     return text << 8 | ('+' + ((vu)deg >> 63) * 2);
@@ -45,7 +41,7 @@ static inline void pieces_of(const vd lat, const vd lon, const vu cell, const vu
         both(greater(all(0x1.6800000000001p+6), absolute(lat)), greater(all(0x1.6800000000001p+7), absolute(lon)));
     good = both(good, both(greater(all(0x1.0000000000001p0), confidence), greater(confidence, all(-0x1p-1074))));
     good = both(good, equal(cell >> 60, all_u(0)));
-    good = both(good, greater(all(0x1p52 + 6), (vd)((grade & 255) | UINT64_C(0x4330000000000000))));
+    good = both(good, greater(all(6), number_of(grade & 255)));
     vu lat_digits, lon_digits, lat_text = degrees_of(lat, &good, &lat_digits),
                                lon_text = degrees_of(lon, &good, &lon_digits);
     vu percent = rounded(confidence, 100.0, &good), one = multiply_32(percent, all_u(41)) >> 12,

@@ -8,6 +8,7 @@
 #ifndef UCID_ID_TEXT_PIECES_H
 #define UCID_ID_TEXT_PIECES_H
 
+#include "id/text_rows.h"
 #include "ucid.h"
 
 #define UCID_PIECES_BLOCK 128
@@ -23,14 +24,17 @@ typedef struct ucid_pieces {
 typedef void ucid_pieces_fn(int n, const double *lat_deg, const double *lon_deg, const uint64_t *cells,
                             const uint8_t *grade, const double *confidence, ucid_pieces *pieces);
 
-typedef struct ucid_pieces_variant {
+typedef struct ucid_text_variant {
     const char *name;
     ucid_pieces_fn *run; /* NULL: row by row, without pieces */
+    ucid_rows_fn *read;  /* text_rows.h; NULL: row by row */
     int works_here;      /* the processor has what it needs */
-} ucid_pieces_variant;
+} ucid_text_variant;
 
 /* Variants from "scalar", which works everywhere, to the fastest. 0 past the end. */
-int ucid_pieces_variant_get(int position, ucid_pieces_variant *variant);
+int ucid_text_variant_get(int position, ucid_text_variant *variant);
+/* The fastest that works here. */
+ucid_text_variant ucid_text_variant_best(void);
 
 ucid_pieces_fn ucid_pieces_avx2, ucid_pieces_avx512;
 

@@ -30,12 +30,21 @@ static const char *field_city(span s, ucid_parts *parts)
 
 static const char *field_degrees(span s, double limit, double *deg)
 {
-    int minus = s.at < s.end && *s.at == '-', sign = minus || (s.at < s.end && *s.at == '+');
+    char first = s.at < s.end ? *s.at : '0'; /* signs are not guessed */
+    int minus = first == '-', sign = minus | (first == '+');
     const char *bad;
     double value;
-    if (!ucid_decimal_parse(s.at + sign, s.end, &value, &bad)) return bad;
+    size_t digits = (size_t)(s.end - s.at) - (size_t)sign;
+    uint64_t wrong = 0, thousandths = digits - 5 < 3 ? read_thousandths(s.end, (unsigned)digits, &wrong) : 0;
+    if (digits - 5 < 3 && wrong == 0) { /* three decimals */
+        value = (double)thousandths / 1000.0;
+    } else if (!ucid_decimal_parse(s.at + sign, s.end, &value, &bad))
+        return bad;
     if (value > limit) return s.at;
-    *deg = minus ? -value : value;
+    uint64_t bits;
+    memcpy(&bits, &value, 8);
+    bits |= (uint64_t)minus << 63;
+    memcpy(deg, &bits, 8);
     return NULL;
 }
 
@@ -51,12 +60,9 @@ static const char *field_resolution(span s, ucid_parts *parts)
 
 int ucid_cell_read(ucid_text text, uint64_t *cell)
 {
-    char digits[16];
     uint64_t bad = 0;
     if (text.length != 15) return 0;
-    memcpy(digits, text.data, 15);
-    digits[15] = '0';
-    uint64_t read = read_hex15(digits, &bad);
+    uint64_t read = read_hex15((words2){load8(text.data), load8(text.data + 7) >> 8}, &bad);
     if (bad != 0) return 0;
     *cell = read;
     return 1;
@@ -160,6 +166,18 @@ static const char *field_flags(span s, ucid_parts *parts)
     return NULL;
 }
 
+/* Bit k: byte at + k of a text is a colon; of 64 bytes or up to the end. The text has 16 bytes or more. */
+static inline uint64_t find_colons(const char *text, size_t length, size_t at)
+{
+    uint64_t found = 0;
+    if (at >= length) return 0;
+    for (size_t k = at; k < at + 64 && k < length; k += 16) {
+        size_t from = k + 16 <= length ? k : length - 16; /* the last ones shifted to their place */
+        found |= (uint64_t)(bytes16_that_are(text + from, ':') >> (k - from)) << (k - at);
+    }
+    return found;
+}
+
 /* Prefix, version, length, number of fields: spans [11] of the fields from the version on, the flags maybe missing. */
 static ucid_status find_fields(const char *text, size_t length, span spans[11], ucid_place *place)
 {
@@ -197,15 +215,20 @@ static ucid_status find_fields(const char *text, size_t length, span spans[11], 
     }
     int n = 0;
     spans[0].at = text;
-    for (size_t at = 0; at < length; at += 8) {
-        uint64_t word = 0;
-        if (length - at >= 8) {
-            word = load8(text + at);
-        } else {
-            for (size_t i = at; i < length; i++) word |= (uint64_t)(unsigned char)text[i] << (8 * (i - at));
-        }
-        for (uint64_t colons = bytes_that_are(word, ':'); colons != 0; colons &= colons - 1) {
-            p = text + at + (__builtin_ctzll(colons) >> 3);
+    char short_text[16] = {0};
+    const char *from = text;
+    if (length < 16) {
+        memcpy(short_text, text, length);
+        from = short_text;
+    }
+    for (size_t at = 0; at < length; at += 128) {
+        size_t most = length < 16 ? 16 : length;
+        uint64_t low = find_colons(from, most, at), high = find_colons(from, most, at + 64);
+        while ((low | high) != 0) { /* without a guess of how many lie in which half */
+            uint64_t none = low == 0, next = low | (high & (0 - none));
+            p = text + at + 64 * none + (unsigned)__builtin_ctzll(next);
+            high &= high - none;
+            low &= low - 1;
             spans[n].end = p;
             if (++n == 11) {
                 place->byte = (int32_t)(p - text);
@@ -280,6 +303,11 @@ static int read_any(const char *text, size_t length, int repaired, ucid_parts *p
 ucid_status ucid_parts_read(const char *text, size_t length, int repaired, ucid_parts *parts, ucid_place *place)
 {
     if (ucid_parts_read_usual(text, length, parts)) return UCID_OK;
+    return ucid_parts_read_odd(text, length, repaired, parts, place);
+}
+
+ucid_status ucid_parts_read_odd(const char *text, size_t length, int repaired, ucid_parts *parts, ucid_place *place)
+{
     return read_any(text, length, repaired, parts, place, 1) == 0 ? UCID_OK : place->status;
 }
 

@@ -8,6 +8,7 @@
  * processor has nothing to guess: what is wrong gathers in bits. Places are found from the front up to the context and,
  * behind the flags, from the back; what a wrong text makes of them still lies inside. */
 #include "id/grammar.h"
+#include "id/text_rows.h"
 #include "id/words.h"
 
 /* What is wrong so far: any bit of bytes, the sign of numbers. */
@@ -30,11 +31,8 @@ static inline const char *read_coordinate(const char *at, int64_t limit, double 
     colons = ((colons - ONES) & ~colons & HIGHS) | 0x80000000; /* the lowest set byte is the first colon, or the 4th */
     const char *end = at + 5 + ((unsigned)__builtin_ctzll(colons) >> 3);
     unsigned minus = *at == '-', sign = minus | (*at == '+'), digits = (unsigned)(end - at) - sign; /* 4..8, the dot */
-    uint64_t word = (load8(end - 8) ^ 0x3030302E30303030) & ~UINT64_C(0) << (64 - 8 * digits);
-    bad->bytes |= not_digits(word, 0x7676767F76767676) | ((unsigned char)*end ^ ':');
-    word = (word * 10 + (word >> 8)) & 0x00FF00FF00FF00FF;
-    word = word * 100 + (word >> 16);
-    int64_t thousandths = (int64_t)((word & 0xFFFF) * 1000 + (word >> 32 & 0xFFFF));
+    int64_t thousandths = (int64_t)read_thousandths(end, digits, &bad->bytes);
+    bad->bytes |= (unsigned char)*end ^ ':';
     within(bad, 5, digits, 7);
     bad->numbers |= limit - thousandths;
     *canonical &= sign & ((unsigned)(digits == 5) | (unsigned)(at[sign] != '0'));
@@ -62,16 +60,10 @@ static inline void read_time(const char *text, ucid_parts *parts, faults *bad)
 
 int ucid_parts_read_usual(const char *text, size_t length, ucid_parts *parts)
 {
-    enum { SHORTEST = 58 }; /* of the usual shape: so that words stay inside */
-    const char *end = text + length, *stop = end;
+    const char *end = text + length;
     faults bad = {0, 0};
-    if (length < SHORTEST || length > UCID_LENGTH_MAX) return 0;
-    if (end[-1] != ':') {
-        const char *least = length > SHORTEST + UCID_FLAGS_FIT ? end - UCID_FLAGS_FIT : text + SHORTEST;
-        for (; stop > least && stop[-1] != ':'; stop--) {
-            bad.bytes |= !is_upper(stop[-1]) && !is_digit(stop[-1]) && stop[-1] != ';';
-        }
-    }
+    if (length < UCID_USUAL_SHORTEST || length > UCID_LENGTH_MAX) return 0;
+    const char *stop = ucid_usual_stop(text, length, &bad.bytes);
     parts->flags = stop;
     parts->flags_length = (uint8_t)(end - stop);
     unsigned canonical = stop == end;
@@ -102,7 +94,7 @@ int ucid_parts_read_usual(const char *text, size_t length, ucid_parts *parts)
     const char *colon = stop - 8 - plus; /* the context's */
     size_t n = (size_t)(colon - context);
     if (n - 1 > 15) return 0; /* where it is 1 to 16, all that is read below lies before stop */
-    parts->cell = read_hex15(cell, &bad.bytes);
+    parts->cell = read_hex15((words2){load8(cell), load8(cell + 8)}, &bad.bytes);
     bad.bytes |= (unsigned char)cell[15] ^ ':';
     read_time(time, parts, &bad);
     parts->context = context;

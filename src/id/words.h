@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #define ONES 0x0101010101010101ull
 #define HIGHS 0x8080808080808080ull
@@ -113,6 +116,19 @@ static inline uint64_t bytes_that_are(uint64_t word, char c)
     return ~(((word & ~HIGHS) + ~HIGHS) | word) & HIGHS;
 }
 
+/* Bit k: the k-th of sixteen bytes is c. */
+static inline uint32_t bytes16_that_are(const char *text, char c)
+{
+#if defined(__SSE2__)
+    return (uint32_t)_mm_movemask_epi8(
+        _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)text), _mm_set1_epi8(c)));
+#else
+    uint32_t low = (uint32_t)((bytes_that_are(load8(text), c) >> 7) * 0x0102040810204080 >> 56),
+             high = (uint32_t)((bytes_that_are(load8(text + 8), c) >> 7) * 0x0102040810204080 >> 56);
+    return low | high << 8;
+#endif
+}
+
 /* Not 0 where a byte of word is above 9; where `room` has 0x7F instead of 0x76, above 0. */
 static inline uint64_t not_digits(uint64_t word, uint64_t room) { return ((word + room) | word) & HIGHS; }
 
@@ -125,12 +141,21 @@ static inline uint64_t eight_nibbles(uint64_t word)
     return (word | word >> 16) & 0xFFFFFFFF;
 }
 
-/* Fifteen lower hexadecimal digits of the sixteen bytes at text; *bad is no longer 0 where one is none. */
-static inline uint64_t read_hex15(const char *text, uint64_t *bad)
+/* ddd.ddd before end, `digits` of them and the dot, 4 to 8, in thousandths. Reads eight bytes; *bad is no longer 0
+ * where one that counts is wrong. */
+static inline uint64_t read_thousandths(const char *end, unsigned digits, uint64_t *bad)
 {
-    bytes16 c;
-    memcpy(&c, text, 16);
-    bytes16 digit = c - '0', letter = c - 'a';
+    uint64_t word = (load8(end - 8) ^ 0x3030302E30303030) & ~UINT64_C(0) << (64 - 8 * digits);
+    *bad |= not_digits(word, 0x7676767F76767676);
+    word = (word * 10 + (word >> 8)) & 0x00FF00FF00FF00FF;
+    word = word * 100 + (word >> 16);
+    return (word & 0xFFFF) * 1000 + (word >> 32 & 0xFFFF);
+}
+
+/* Fifteen lower hexadecimal digits, of which two words have eight and seven; *bad is no longer 0 where one is none. */
+static inline uint64_t read_hex15(words2 text, uint64_t *bad)
+{
+    bytes16 c = (bytes16)text, digit = c - '0', letter = c - 'a';
     bytes16 is_digit16 = (bytes16)(digit < 10), is_letter16 = (bytes16)(letter < 6);
     const bytes16 first15 = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0};
     words2 wrong = (words2)(~(is_digit16 | is_letter16) & first15);
