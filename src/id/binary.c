@@ -1,5 +1,6 @@
 /* binary.c: the 31-byte form, put and taken in little-endian words. */
 #include "id/cell.h"
+#include "id/cell_at.h"
 #include "id/decimal.h"
 #include "id/grammar.h"
 #include "id/weeks.h"
@@ -9,25 +10,20 @@
 #include <math.h>
 #include <string.h>
 
-/* Padded with NULs; VITALITY has none. */
-static const char contexts[8][8] = {{'N', 'O', 'N', 'E'},
-                                    {'1', '5', 'M', 'I', 'N'},
-                                    {'T', 'R', 'A', 'N', 'S', 'I', 'T'},
-                                    {'C', 'L', 'I', 'M', 'A', 'T', 'E'},
-                                    {'V', 'I', 'T', 'A', 'L', 'I', 'T', 'Y'},
-                                    {'E', 'Q', 'U', 'I', 'T', 'Y'},
-                                    {'W', 'A', 'L', 'K'},
-                                    {'S', 'A', 'F', 'E', 'T', 'Y'}};
+/* Padded with NULs. */
+static const char contexts[8][16] = {"NONE", "15MIN", "TRANSIT", "CLIMATE", "VITALITY", "EQUITY", "WALK", "SAFETY"};
 static const uint8_t context_lengths[8] = {4, 5, 7, 7, 8, 6, 4, 6};
 static const char flag_names[7][10] = {"VERIFIED", "OFFICIAL", "ESTIMATED", "OUTDATED", "ANOMALY", "APPROX", "CACHED"};
 static const uint8_t flag_order[7] = {4, 5, 6, 2, 1, 3, 0}; /* by name */
 
-static uint32_t printed_float(double deg)
+typedef float float2 __attribute__((vector_size(8)));
+
+/* Latitude and longitude as printed. */
+static inline ucid_pair printed_degrees(double lat_deg, double lon_deg)
 {
-    float value = (float)copysign(ucid_decimal_round(deg, 1000) / 1000.0, deg);
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
+    words2 minus, thousandths = ucid_decimal_round_both(lat_deg, lon_deg, &minus);
+    ucid_pair whole = (ucid_pair)(thousandths | (words2)(ucid_pair){0x1p52, 0x1p52}) - 0x1p52;
+    return (ucid_pair)((words2)(whole / 1000.0) | minus << 63);
 }
 
 static ucid_status no_number(ucid_place *place, ucid_status status, int field)
@@ -37,22 +33,27 @@ static ucid_status no_number(ucid_place *place, ucid_status status, int field)
     return place->status = status;
 }
 
-static int context_number(const ucid_parts *parts)
+/* Of a context as a word of its eight bytes or fewer; -1 for another. Their third letters differ in the low bits. */
+static inline int context_number(uint64_t word)
 {
-    if (parts->context_length > 8) return -1;
-    uint64_t word = load_short(parts->context, parts->context_length);
-    for (int i = 0; i < 8; i++) {
-        if (load8(contexts[i]) == word) return i;
-    }
-    return -1;
+    static const uint8_t by_third[16] = {0, 2, 0, 0, 4, 5, 7, 0, 0, 3, 0, 0, 6, 1, 0, 0};
+    int number = by_third[word >> 16 & 15];
+    return load8(contexts[number]) == word ? number : -1;
 }
 
-static int flag_bits(const ucid_parts *parts, uint32_t *bits)
+/* Of a context that ends with a NUL; 0 where it has more than eight bytes. */
+static inline uint64_t context_word(const char context[17])
 {
-    *bits = 0;
-    for (size_t at = 0; at < parts->flags_length;) {
-        const char *flag = parts->flags + at, *stop = memchr(flag, ';', parts->flags_length - at);
-        size_t length = stop != NULL ? (size_t)(stop - flag) : parts->flags_length - at;
+    uint64_t word = load8(context), ends = bytes_that_are(word, '\0');
+    if (ends == 0) return context[8] == '\0' ? word : 0;
+    return word & (((ends & -ends) >> 7) - 1);
+}
+
+static int flag_bits(ucid_text flags, uint32_t *bits)
+{
+    for (size_t at = 0; at < flags.length;) {
+        const char *flag = flags.data + at, *stop = memchr(flag, ';', flags.length - at);
+        size_t length = stop != NULL ? (size_t)(stop - flag) : flags.length - at;
         int bit = 0;
         while (bit < 7 && (strlen(flag_names[bit]) != length || memcmp(flag_names[bit], flag, length) != 0)) bit++;
         if (bit == 7 && length > 0) return 0;
@@ -62,42 +63,34 @@ static int flag_bits(const ucid_parts *parts, uint32_t *bits)
     return 1;
 }
 
-static inline ucid_status pack(const ucid_parts *parts, uint8_t binary[UCID_BINARY_SIZE], ucid_place *place)
+/* Of fields but for their context, given as context_word has it, and their flags. */
+static inline ucid_status pack(const ucid_fields *f, uint64_t context, ucid_text flags,
+                               uint8_t binary[UCID_BINARY_SIZE], ucid_place *place)
 {
-    if (!ucid_cell_bits_valid(parts->cell)) return no_number(place, UCID_INVALID_H3, UCID_FIELD_CELL);
-    if ((parts->cell >> 52 & 15) != parts->resolution) {
-        return no_number(place, UCID_H3_MISMATCH, UCID_FIELD_RESOLUTION);
-    }
-    if (parts->year < 1970 || (parts->week > 52 && parts->week > ucid_year_weeks(parts->year))) {
+    if (!ucid_cell_bits_valid(f->cell)) return no_number(place, UCID_INVALID_H3, UCID_FIELD_CELL);
+    if ((f->cell >> 52 & 15) != f->resolution) return no_number(place, UCID_H3_MISMATCH, UCID_FIELD_RESOLUTION);
+    if (f->year < 1970 || (f->week > 52 && f->week > ucid_year_weeks(f->year))) {
         return no_number(place, UCID_UNENCODABLE, UCID_FIELD_TIME);
     }
-    int context = context_number(parts);
-    if (context < 0) return no_number(place, UCID_UNENCODABLE, UCID_FIELD_CONTEXT);
+    int number = context_number(context);
+    if (number < 0) return no_number(place, UCID_UNENCODABLE, UCID_FIELD_CONTEXT);
     uint32_t bits = 0;
-    if (parts->flags_length > 0 && !flag_bits(parts, &bits))
-        return no_number(place, UCID_UNENCODABLE, UCID_FIELD_FLAGS);
-    uint32_t hour = (uint32_t)((ucid_weeks_before(parts->year) + parts->week - 1) * 168 + parts->hour);
-    uint32_t city = (uint32_t)(unsigned char)parts->city[0] | (uint32_t)(unsigned char)parts->city[1] << 8 |
-                    (uint32_t)(unsigned char)parts->city[2] << 16;
-    uint32_t confidence = ucid_decimal_round(parts->confidence, 100) * 100;
+    if (flags.length > 0 && !flag_bits(flags, &bits)) return no_number(place, UCID_UNENCODABLE, UCID_FIELD_FLAGS);
+    uint32_t hour = (uint32_t)((ucid_weeks_before(f->year) + f->week - 1) * 168 + f->hour);
+    uint32_t confidence = ucid_decimal_round(f->confidence, 100) * 100;
+    float2 deg = __builtin_convertvector(printed_degrees(f->lat_deg, f->lon_deg), float2);
+    uint64_t words;
     char *to = (char *)binary;
-    store4(to, 1 | city << 8);
-    store4(to + 4, printed_float(parts->lat_deg));
-    store4(to + 8, printed_float(parts->lon_deg));
-    store8(to + 12, parts->cell);
-    store8(to + 20, hour | (uint64_t)(unsigned)context << 32 | (uint64_t)parts->grade << 48);
+    store4(to, 1 | load4(f->city) << 8);
+    memcpy(&words, &deg, sizeof words);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    words = words >> 32 | words << 32;
+#endif
+    store8(to + 4, words);
+    store8(to + 12, f->cell);
+    store8(to + 20, hour | (uint64_t)(unsigned)number << 32 | (uint64_t)f->grade << 48);
     store4(to + 27, confidence | bits << 16);
     return UCID_OK;
-}
-
-static int take_degrees(const char *at, double limit, double *deg)
-{
-    uint32_t bits = load4(at);
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    if (!(fabsf(value) <= (float)limit)) return 0;
-    *deg = copysign(ucid_decimal_round((double)value, 1000) / 1000.0, (double)value);
-    return 1;
 }
 
 static ucid_status bad_bytes(ucid_place *place, int field, int byte, int bytes)
@@ -108,70 +101,117 @@ static ucid_status bad_bytes(ucid_place *place, int field, int byte, int bytes)
     return place->status = UCID_FIELD_FORMAT;
 }
 
-static inline ucid_status unpack(const uint8_t *b, ucid_parts *parts, char flags[64], ucid_place *place)
+/* What a binary form holds. */
+typedef struct unpacked {
+    ucid_pair deg;
+    double confidence;
+    uint64_t cell;
+    uint32_t city; /* three letters, then a NUL */
+    int year, week, hour;
+    unsigned context, grade, flags;
+} unpacked;
+
+static inline ucid_status unpack(const uint8_t *b, unpacked *u, ucid_place *place)
 {
     const char *from = (const char *)b;
-    for (int i = 1; i <= 3; i++) {
-        if (!is_upper(from[i])) return bad_bytes(place, UCID_FIELD_CITY, 1, 3);
-        parts->city[i - 1] = from[i];
-    }
-    if (!take_degrees(from + 4, 90, &parts->lat_deg)) return bad_bytes(place, UCID_FIELD_LAT, 4, 4);
-    if (!take_degrees(from + 8, 180, &parts->lon_deg)) return bad_bytes(place, UCID_FIELD_LON, 8, 4);
-    parts->cell = load8(from + 12);
-    parts->resolution = parts->cell >> 52 & 15;
-    uint32_t hour = load4(from + 20), tail = load4(from + 27);
-    if (hour > UCID_HOUR_MAX || hour % 168 > 23) return bad_bytes(place, UCID_FIELD_TIME, 20, 4);
-    int year, week;
-    ucid_week_split((int32_t)(hour / 168), &year, &week);
-    parts->year = (int16_t)year;
-    parts->week = (uint8_t)week;
-    parts->hour = (uint8_t)(hour % 168);
-    unsigned context = b[24] | (unsigned)b[25] << 8, bits = tail >> 16;
+    uint32_t letters = load4(from) >> 8, off = letters ^ 0x404040; /* letters are 1 to 26 beside bit 6 */
+    if ((((off + 0x656565) | off | (off - 0x010101)) & 0x808080) != 0) return bad_bytes(place, UCID_FIELD_CITY, 1, 3);
+    float2 deg;
+    uint64_t words = load8(from + 4);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    words = words >> 32 | words << 32;
+#endif
+    memcpy(&deg, &words, sizeof deg);
+    if (!(fabsf(deg[0]) <= 90)) return bad_bytes(place, UCID_FIELD_LAT, 4, 4);
+    if (!(fabsf(deg[1]) <= 180)) return bad_bytes(place, UCID_FIELD_LON, 8, 4);
+    uint32_t key = load4(from + 20), week = key / 168, hour = key - week * 168, tail = load4(from + 27);
+    if (key > UCID_HOUR_MAX || hour > 23) return bad_bytes(place, UCID_FIELD_TIME, 20, 4);
+    unsigned context = b[24] | (unsigned)b[25] << 8, confidence = tail & 0xFFFF;
     if (context > 7) return bad_bytes(place, UCID_FIELD_CONTEXT, 24, 2);
-    parts->context = contexts[context];
-    parts->context_length = context_lengths[context];
-    parts->grade = b[26];
     if (b[26] > UCID_GRADE_A_PLUS) return bad_bytes(place, UCID_FIELD_GRADE, 26, 1);
-    unsigned confidence = tail & 0xFFFF;
     if (confidence > 10000) return bad_bytes(place, UCID_FIELD_CONFIDENCE, 27, 2);
-    parts->confidence = confidence / 10000.0;
-    if (bits >> 7 != 0) return bad_bytes(place, UCID_FIELD_FLAGS, 29, 2);
+    if (tail >> 23 != 0) return bad_bytes(place, UCID_FIELD_FLAGS, 29, 2);
+    u->cell = load8(from + 12);
+    if (!ucid_cell_bits_valid(u->cell)) {
+        bad_bytes(place, UCID_FIELD_CELL, 12, 8);
+        return place->status = UCID_INVALID_H3;
+    }
+    ucid_week_split((int32_t)week, &u->year, &u->week);
+    u->hour = (int)hour;
+    u->deg = printed_degrees((double)deg[0], (double)deg[1]);
+    u->confidence = confidence / 10000.0;
+    u->city = letters;
+    u->context = context;
+    u->grade = b[26];
+    u->flags = tail >> 16;
+    return UCID_OK;
+}
+
+/* The flags of bits, in order; returns their length. */
+static size_t write_flags(unsigned bits, char *flags, uint8_t *count)
+{
     size_t n = 0;
-    for (int i = 0; bits != 0 && i < 7; i++) {
+    *count = 0;
+    for (int i = 0; i < 7; i++) {
         int bit = flag_order[i];
         if (!(bits >> bit & 1)) continue;
         if (n > 0) flags[n++] = ';';
         size_t length = strlen(flag_names[bit]);
         memcpy(flags + n, flag_names[bit], length);
         n += length;
+        ++*count;
     }
-    parts->flags = flags;
-    parts->flags_length = (uint8_t)n;
-    parts->canonical = parts->rounded = 0;
-    if (!ucid_cell_bits_valid(parts->cell)) {
-        bad_bytes(place, UCID_FIELD_CELL, 12, 8);
-        return place->status = UCID_INVALID_H3;
-    }
-    return UCID_OK;
+    return n;
 }
 
 ucid_status ucid_parts_pack(const ucid_parts *parts, uint8_t binary[UCID_BINARY_SIZE], ucid_place *place)
 {
-    return pack(parts, binary, place);
+    uint64_t context = parts->context_length > 8 ? 0 : load_short(parts->context, parts->context_length);
+    ucid_fields fields;
+    fields.lat_deg = parts->lat_deg;
+    fields.lon_deg = parts->lon_deg;
+    fields.confidence = parts->confidence;
+    fields.cell = parts->cell;
+    fields.year = parts->year;
+    fields.week = parts->week;
+    fields.hour = parts->hour;
+    fields.resolution = parts->resolution;
+    fields.grade = parts->grade;
+    memcpy(fields.city, parts->city, 3);
+    fields.city[3] = '\0';
+    return pack(&fields, context, (ucid_text){parts->flags, parts->flags_length}, binary, place);
 }
 
 ucid_status ucid_parts_unpack(const uint8_t *binary, ucid_parts *parts, char flags[64], ucid_place *place)
 {
-    return unpack(binary, parts, flags, place);
+    unpacked u;
+    uint8_t count;
+    ucid_status status = unpack(binary, &u, place);
+    if (status != UCID_OK) return status;
+    parts->lat_deg = u.deg[0];
+    parts->lon_deg = u.deg[1];
+    parts->confidence = u.confidence;
+    parts->cell = u.cell;
+    parts->year = (int16_t)u.year;
+    parts->week = (uint8_t)u.week;
+    parts->hour = (uint8_t)u.hour;
+    parts->resolution = u.cell >> 52 & 15;
+    parts->grade = (uint8_t)u.grade;
+    memcpy(parts->city, binary + 1, 3);
+    parts->context = contexts[u.context];
+    parts->context_length = context_lengths[u.context];
+    parts->flags = flags;
+    parts->flags_length = u.flags != 0 ? (uint8_t)write_flags(u.flags, flags, &count) : 0;
+    parts->canonical = parts->rounded = 0;
+    return UCID_OK;
 }
 
 ucid_status ucid_pack(const ucid_fields *fields, uint8_t binary[UCID_BINARY_SIZE], ucid_error *error)
 {
-    ucid_parts parts;
     ucid_place place;
-    ucid_parts_of_fields(fields, &parts);
-    if (pack(&parts, binary, &place) == UCID_OK) return UCID_OK;
-    return ucid_place_explain(NULL, 0, &place, error);
+    ucid_text flags = {fields->flags, fields->flags[0] != '\0' ? strlen(fields->flags) : 0};
+    ucid_status status = pack(fields, context_word(fields->context), flags, binary, &place);
+    return status == UCID_OK ? UCID_OK : ucid_place_explain(NULL, 0, &place, error);
 }
 
 ucid_status ucid_unpack(const void *binary, size_t length, ucid_fields *fields, ucid_error *error)
@@ -183,10 +223,23 @@ ucid_status ucid_unpack(const void *binary, size_t length, ucid_fields *fields, 
     if (length != UCID_BINARY_SIZE) {
         return ucid_fail(error, UCID_MALFORMED_STRING, "%zu bytes: the binary form has 31", length);
     }
-    ucid_parts parts;
+    unpacked u;
     ucid_place place;
-    char flags[64];
-    if (unpack(bytes, &parts, flags, &place) != UCID_OK) return ucid_place_explain(NULL, 0, &place, error);
-    ucid_fields_of_parts(&parts, fields);
+    if (unpack(bytes, &u, &place) != UCID_OK) return ucid_place_explain(NULL, 0, &place, error);
+    fields->lat_deg = u.deg[0];
+    fields->lon_deg = u.deg[1];
+    fields->confidence = u.confidence;
+    fields->cell = u.cell;
+    fields->year = (int16_t)u.year;
+    fields->week = (uint8_t)u.week;
+    fields->hour = (uint8_t)u.hour;
+    fields->resolution = u.cell >> 52 & 15;
+    fields->grade = (uint8_t)u.grade;
+    fields->flag_count = 0;
+    store4(fields->city, u.city);
+    memcpy(fields->context, contexts[u.context], sizeof contexts[0]);
+    fields->context[16] = '\0';
+    size_t n = u.flags != 0 ? write_flags(u.flags, fields->flags, &fields->flag_count) : 0;
+    fields->flags[n] = '\0';
     return UCID_OK;
 }

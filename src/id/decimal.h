@@ -9,6 +9,8 @@
 #ifndef UCID_ID_DECIMAL_H
 #define UCID_ID_DECIMAL_H
 
+#include "id/words.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -48,6 +50,21 @@ static inline uint32_t ucid_decimal_round(double x, uint32_t scale)
     if (!(__builtin_fabs(off) < 0.499)) return ucid_decimal_round_middle(x, scale);
     memcpy(&bits, &shifted, sizeof bits);
     return (uint32_t)bits;
+}
+
+/* |x| * 1000 and |y| * 1000, likewise, below 2^32; *minus: 1 where the sign is. */
+static inline words2 ucid_decimal_round_both(double x, double y, words2 *minus)
+{
+    typedef double doubles2 __attribute__((vector_size(16)));
+    const words2 low = {~UINT64_C(0) >> 1, ~UINT64_C(0) >> 1};
+    doubles2 both = {x, y}, product = (doubles2)((words2)both & low) * 1000.0, shifted = product + 0x1p52;
+    doubles2 off = (doubles2)((words2)(product - (shifted - 0x1p52)) & low);
+    words2 middle = (words2)(off >= 0.499);
+    *minus = (words2)both >> 63;
+    if (__builtin_expect((middle[0] | middle[1]) != 0, 0)) {
+        return (words2){ucid_decimal_round(x, 1000), ucid_decimal_round(y, 1000)};
+    }
+    return (words2)shifted & UINT32_MAX;
 }
 
 /* digits / 10^places, correctly rounded; digits < 10^18, places <= 15. */

@@ -75,7 +75,7 @@ ucid_status ucid_text_repair_end(ucid_repair *repair, char *canonical, size_t *l
 static inline size_t ucid_context_length(const char context[17])
 {
     uint64_t ends = bytes_that_are(load8(context), '\0');
-    if (ends != 0) return (size_t)__builtin_ctzll(ends) >> 3;
+    if (__builtin_expect(ends != 0, 1)) return (size_t)__builtin_ctzll(ends) >> 3;
     ends = bytes_that_are(load8(context + 8), '\0');
     return ends != 0 ? 8 + ((size_t)__builtin_ctzll(ends) >> 3) : 16;
 }

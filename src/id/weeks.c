@@ -27,24 +27,6 @@ int ucid_year_weeks(int year)
     return this_ends == 4 || last_ended == 3 ? 53 : 52;
 }
 
-void ucid_week_split(int32_t week, int *year, int *week_of_year)
-{
-    /* 400 years are 20871 weeks: the guess is at most one year off, and mostly right. */
-    int guess = 1 + (int)((uint32_t)(week + 102737) * UINT64_C(400) / 20871);
-    if (guess > 9999) guess = 9999;
-    int32_t first = ucid_weeks_before(guess);
-    if (week < first || week - first >= 52) {
-        if (week < first) {
-            guess--;
-        } else if (guess < 9999 && ucid_weeks_before(guess + 1) <= week) {
-            guess++;
-        }
-        first = ucid_weeks_before(guess);
-    }
-    *year = guess;
-    *week_of_year = week - first + 1;
-}
-
 int ucid_hour_is_key(int32_t hour)
 {
     if (hour < UCID_HOUR_MIN || hour > UCID_HOUR_MAX) return 0;

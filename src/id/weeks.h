@@ -15,7 +15,23 @@ static inline int32_t ucid_weeks_before(int year)
 }
 
 /* Year and week of a week counted from 1970W01, which must be of the years 1..9999. */
-void ucid_week_split(int32_t week, int *year, int *week_of_year);
+static inline void ucid_week_split(int32_t week, int *year, int *week_of_year)
+{
+    /* 400 years are 20871 weeks: the guess is at most one year off, and mostly right. */
+    int guess = 1 + (int)((uint32_t)(week + 102737) * UINT64_C(400) / 20871);
+    if (guess > 9999) guess = 9999;
+    int32_t first = ucid_weeks_before(guess);
+    if (week < first || week - first >= 52) {
+        if (week < first) {
+            guess--;
+        } else if (guess < 9999 && ucid_weeks_before(guess + 1) <= week) {
+            guess++;
+        }
+        first = ucid_weeks_before(guess);
+    }
+    *year = guess;
+    *week_of_year = week - first + 1;
+}
 /* Day number since 1970-01-01 of a civil date. */
 int64_t ucid_day_of_date(int year, int month, int day);
 /* 1 where a number is a key. */
