@@ -398,6 +398,7 @@ class csv_reader final : public arrow::RecordBatchReader
         csv_options options;
         options.read.block_size = csv_block_bytes;
         options.parse.newlines_in_values = true;
+        options.convert.check_utf8 = false; // a row whose text is none has a status of its own
         if (plan.text || holds(plan.more_texts, "*")) options.convert.default_column_type = arrow::utf8();
         for (const auto &list : {plan.latitudes, plan.longitudes, plan.texts, plan.more_texts}) {
             for (const string &name : list) options.convert.column_types[name] = arrow::utf8();
@@ -1071,6 +1072,63 @@ void choose_encodings(const arrow::Schema &schema, parquet::WriterProperties::Bu
     }
 }
 
+// Length of the UTF-8 character that a text starts with; 0 where it starts with none.
+size_t character_at(std::string_view text)
+{
+    auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+    auto follows = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };
+    unsigned first = byte(0), second = byte(1);
+    if (first < 0x80) return 1;
+    if (first < 0xC2 || first > 0xF4 || !follows(1)) return 0;
+    if (first < 0xE0) return 2;
+    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) || !follows(2)) return 0;
+    if (first < 0xF0) return 3;
+    if ((first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F) || !follows(3)) return 0;
+    return 4;
+}
+
+// Texts with U+FFFD for each byte of no character; null where there is none. Most texts are ASCII and looked at once.
+Result<shared_ptr<arrow::Array>> mended(const arrow::StringArray &texts)
+{
+    const uint8_t *bytes = texts.raw_data();
+    unsigned char seen = 0;
+    for (int32_t i = texts.value_offset(0), end = texts.value_offset(texts.length()); i < end; i++) seen |= bytes[i];
+    if (seen < 0x80) return nullptr;
+    bool found = false;
+    arrow::StringBuilder builder;
+    string text;
+    ARROW_RETURN_NOT_OK(builder.Reserve(texts.length()));
+    for (int64_t row = 0; row < texts.length(); row++) {
+        if (texts.IsNull(row)) {
+            ARROW_RETURN_NOT_OK(builder.AppendNull());
+            continue;
+        }
+        std::string_view rest = texts.GetView(row);
+        text.clear();
+        while (!rest.empty()) {
+            size_t length = character_at(rest);
+            found |= length == 0;
+            text += length == 0 ? "\xEF\xBF\xBD" : rest.substr(0, length);
+            rest.remove_prefix(std::max<size_t>(length, 1));
+        }
+        ARROW_RETURN_NOT_OK(builder.Append(text));
+    }
+    if (!found) return nullptr;
+    return builder.Finish();
+}
+
+// Parquet and Arrow files promise UTF-8, a CSV file that was read does not.
+Status mend_texts(shared_ptr<arrow::RecordBatch> &batch)
+{
+    for (int i = 0; i < batch->num_columns(); i++) {
+        if (batch->column(i)->type_id() != arrow::Type::STRING || batch->num_rows() == 0) continue;
+        ARROW_ASSIGN_OR_RAISE(auto texts, mended(static_cast<const arrow::StringArray &>(*batch->column(i))));
+        if (texts == nullptr) continue;
+        ARROW_ASSIGN_OR_RAISE(batch, batch->SetColumn(i, batch->schema()->field(i), texts));
+    }
+    return Status::OK();
+}
+
 } // namespace
 
 struct ucid_io_writer {
@@ -1136,6 +1194,7 @@ Status create_writer(const ucid_io_write_options &options, struct ArrowSchema *s
                               parquet::arrow::FileWriter::Open(*writer.schema, arrow::default_memory_pool(),
                                                                writer.stream, builder.build(), arrow_builder.build()));
     } else if (strcmp(format, "csv") == 0) {
+        writer.csv = true;
         writer.batches = std::make_shared<csv_writer>(writer.stream, *writer.schema);
     } else {
         auto ipc = arrow::ipc::IpcWriteOptions::Defaults();
@@ -1207,6 +1266,7 @@ ucid_status io_write(ucid_io_writer *writer, struct ArrowArray *batch, ucid_erro
             ARROW_ASSIGN_OR_RAISE(rows, rows->SelectColumns(writer->chosen));
         }
         if (rows->num_rows() == 0) return Status::OK();
+        if (!writer->csv) ARROW_RETURN_NOT_OK(mend_texts(rows));
         return writer->parquet != nullptr ? writer->parquet->WriteRecordBatch(*rows)
                                           : writer->batches->WriteRecordBatch(*rows);
     });

@@ -122,6 +122,28 @@ def test_tables(tmp_path):
     assert done.stdout.splitlines()[1].split(",")[1] == GOOD
 
 
+@pytest.mark.skipif(not PLUGIN.exists(), reason="libucid_io.so is not built")
+@pytest.mark.parametrize("command", ["parse", "validate", "canon", "pack", "create"])
+def test_a_row_that_is_not_utf8_has_its_status(tmp_path, command):
+    """One in three rows; CSV has the bytes that were read, Parquet U+FFFD for each that is none of a text."""
+    given, arguments = tmp_path / "given.csv", []
+    rows = [("a", GOOD, "IST"), ("\xfcber", GOOD, "IST"), ("c", GOOD.replace("IST", "I\xdcT"), "I\xdcT")]
+    lines = [f"{name},41.015,28.979,{city}" if command == "create" else f"{name},{text}" for name, text, city in rows]
+    header = "name,lat,lon,city" if command == "create" else "name,ucid"
+    given.write_bytes("\n".join([header, *lines, ""]).encode("latin-1"))
+    if command == "create":
+        arguments = ["-t", "2026W01T12", "--context", "15MIN"]
+    ucid(command, given, "-o", tmp_path / "out.csv", *arguments, code=1)
+    ucid(command, given, "-o", tmp_path / "out.parquet", *arguments, code=1)
+    made = list(csv.DictReader((tmp_path / "out.csv").open(encoding="latin-1")))
+    assert [row["name"] for row in made] == ["a", "\xfcber", "c"]
+    table = parquet.read_table(tmp_path / "out.parquet")
+    table.validate(full=True)
+    assert table["name"].to_pylist() == ["a", "\ufffdber", "c"]
+    for statuses in ([row["status"] for row in made], table["status"].to_pylist()):
+        assert statuses == ["ok", "ok", "invalid_field" if command == "create" else "field_format"]
+
+
 def rows_of(path):
     return list(csv.DictReader(path.open()))
 
