@@ -59,9 +59,8 @@ static inline words2 ucid_decimal_round_both(double x, double y, words2 *minus)
     const words2 low = {~UINT64_C(0) >> 1, ~UINT64_C(0) >> 1};
     doubles2 both = {x, y}, product = (doubles2)((words2)both & low) * 1000.0, shifted = product + 0x1p52;
     doubles2 off = (doubles2)((words2)(product - (shifted - 0x1p52)) & low);
-    words2 middle = (words2)(off >= 0.499);
     *minus = (words2)both >> 63;
-    if (__builtin_expect((middle[0] | middle[1]) != 0, 0)) {
+    if (__builtin_expect(is_any((words2)(off >= 0.499)), 0)) {
         return (words2){ucid_decimal_round(x, 1000), ucid_decimal_round(y, 1000)};
     }
     return (words2)shifted & UINT32_MAX;

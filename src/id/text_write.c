@@ -105,10 +105,11 @@ static inline char *write_head(uint32_t city, char *text)
 
 static inline char *write_cell(char *text, uint8_t resolution, uint64_t cell)
 {
-    unsigned two = resolution > 9;
-    *text = '1';
-    text += two;
-    *text = (char)('0' + resolution - 10 * two);
+    if (resolution > 9) { /* guessed, since a table has one */
+        *text++ = '1';
+        resolution = (uint8_t)(resolution - 10);
+    }
+    *text = (char)('0' + resolution);
     write_hex15(text + 1, ':', cell);
     text[17] = ':';
     return text + 18;

@@ -116,6 +116,16 @@ static inline uint64_t bytes_that_are(uint64_t word, char c)
     return ~(((word & ~HIGHS) + ~HIGHS) | word) & HIGHS;
 }
 
+/* 1 where all bits of a word are set, of two that have all or none. */
+static inline int is_any(words2 either)
+{
+#if defined(__SSE2__)
+    return _mm_movemask_pd((__m128d)either) != 0;
+#else
+    return (either[0] | either[1]) != 0;
+#endif
+}
+
 /* Bit k: the k-th of sixteen bytes is c. */
 static inline uint32_t bytes16_that_are(const char *text, char c)
 {
