@@ -447,11 +447,11 @@ class Network(NamedTuple):
 
 def _tables_of(network: Network) -> tuple[Any, Any, Any, int]:
     """A network as the core takes it."""
-    from ucid.columns import _source
+    from ucid.columns import _is_frame, _source
 
     date = network.date
     seconds = 0 if date is None else int((date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp())
-    nodes, edges, places = (_source(table, {}) for table in network[:3])
+    nodes, edges, places = (table if _is_frame(table) else _source(table, {}) for table in network[:3])
     return nodes, edges, places, seconds
 
 
