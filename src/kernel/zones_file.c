@@ -49,7 +49,7 @@ static ucid_status write_body(const ucid_zones *zones, const zones_band_place *p
 static ucid_status seal(ucid_file_writer *file, zones_header *head, ucid_error *error)
 {
     ucid_file_map map;
-    ucid_status status = ucid_file_map_open(file->temporary, &map, error);
+    ucid_status status = ucid_file_writer_map(file, &map, error);
     if (status != UCID_OK) return status;
     head->byte_length = map.length;
     head->checksum = ucid_xxh3(map.bytes + sizeof *head, map.length - sizeof *head);

@@ -19,26 +19,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static ucid_status map_descriptor(int fd, const char *path, ucid_file_map *map, ucid_error *error)
+{
+    struct stat st;
+    void *bytes = NULL;
+    if (fstat(fd, &st) != 0) return ucid_fail(error, UCID_IO_ERROR, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode)) return ucid_fail(error, UCID_FILE_NOT_FOUND, "%s: not a regular file", path);
+    if (st.st_size > 0) {
+        bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (bytes == MAP_FAILED) return ucid_fail(error, UCID_IO_ERROR, "%s: cannot map: %s", path, strerror(errno));
+    }
+    map->bytes = bytes;
+    map->length = (size_t)st.st_size;
+    return UCID_OK;
+}
+
 ucid_status ucid_file_map_open(const char *path, ucid_file_map *map, ucid_error *error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return ucid_fail(error, UCID_FILE_NOT_FOUND, "%s: %s", path, strerror(errno));
-    struct stat st;
-    ucid_status status = UCID_OK;
-    void *bytes = NULL;
-    if (fstat(fd, &st) != 0) {
-        status = ucid_fail(error, UCID_IO_ERROR, "%s: %s", path, strerror(errno));
-    } else if (!S_ISREG(st.st_mode)) {
-        status = ucid_fail(error, UCID_FILE_NOT_FOUND, "%s: not a regular file", path);
-    } else if (st.st_size > 0) {
-        bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-        if (bytes == MAP_FAILED) status = ucid_fail(error, UCID_IO_ERROR, "%s: cannot map: %s", path, strerror(errno));
-    }
+    ucid_status status = map_descriptor(fd, path, map, error);
     close(fd);
-    if (status != UCID_OK) return status;
-    map->bytes = bytes;
-    map->length = (size_t)st.st_size;
-    return UCID_OK;
+    return status;
 }
 
 void ucid_file_map_close(ucid_file_map *map)
@@ -151,6 +153,11 @@ ucid_status ucid_file_writer_write_at(ucid_file_writer *writer, uint64_t positio
         length -= (size_t)written;
     }
     return UCID_OK;
+}
+
+ucid_status ucid_file_writer_map(const ucid_file_writer *writer, ucid_file_map *map, ucid_error *error)
+{
+    return map_descriptor(writer->fd, writer->path, map, error);
 }
 
 enum { WRITE_BACK = 16 << 20 };

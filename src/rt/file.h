@@ -31,6 +31,8 @@ ucid_status ucid_file_writer_write(ucid_file_writer *writer, const void *bytes, 
 /* Overwrites bytes written before (headers, tables). */
 ucid_status ucid_file_writer_write_at(ucid_file_writer *writer, uint64_t position, const void *bytes, size_t length,
                                       ucid_error *error);
+/* What has been written so far. */
+ucid_status ucid_file_writer_map(const ucid_file_writer *writer, ucid_file_map *map, ucid_error *error);
 ucid_status ucid_file_writer_commit(ucid_file_writer *writer, ucid_error *error);
 void ucid_file_writer_close(ucid_file_writer *writer); /* always; harmless after commit */
 
