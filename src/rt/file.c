@@ -36,6 +36,7 @@ static ucid_status map_descriptor(int fd, const char *path, ucid_file_map *map, 
 
 ucid_status ucid_file_map_open(const char *path, ucid_file_map *map, ucid_error *error)
 {
+    *map = (ucid_file_map){NULL, 0};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return ucid_fail(error, UCID_FILE_NOT_FOUND, "%s: %s", path, strerror(errno));
     ucid_status status = map_descriptor(fd, path, map, error);
