@@ -70,6 +70,7 @@ static int finish(ucid_io_source *source, ucid_status status, const ucid_error *
         source->stream.release(&source->stream);
         return status == UCID_INVALID_ARGUMENT ? cli_usage("%s", error->message) : cli_fail(error);
     }
+    tables.of_groups = 1;
     int code = cli_table_write(&tables, source->format, groups, -1, NULL);
     json_object_set_new(cli_report(), "rows_read", json_integer((json_int_t)*rows));
     return code;

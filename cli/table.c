@@ -241,7 +241,7 @@ int cli_table_write(const cli_tables *tables, const char *in_format, struct Arro
         format = "csv";
     }
     ucid_io_write_options options = {format, tables->compression, cli_threads(tables->threads)};
-    tally counted = {.column = cli_column_find(&schema, "status")};
+    tally counted = {.column = tables->of_groups ? -1 : cli_column_find(&schema, "status")};
     if (counted.column >= 0 && strcmp(schema.children[counted.column]->format, "u") != 0) counted.column = -1;
     if (io->create(tables->out, &options, &schema, &writer, &error) != UCID_OK) {
         code = cli_fail(&error);

@@ -14,6 +14,7 @@ void cli_io_finish(void);
 typedef struct cli_tables {
     char *out, *format, *out_format, *compression, **texts;
     int threads;
+    int of_groups; /* rows are groups: a column named status holds what they are of, not how they fared */
 } cli_tables;
 #define CLI_TABLE_OPTIONS(tables)                                                                                      \
     {"output", 'o', POPT_ARG_STRING, &(tables).out, 0, "table to write; - for standard output", "OUT"},                \
@@ -49,9 +50,9 @@ int cli_tables_csv(const cli_tables *tables, const char *in);
 ucid_status cli_table_open(const cli_tables *tables, const char *in, const ucid_io_read_options *options,
                            ucid_io_source *source, ucid_error *error);
 
-/* Write a stream, with its batches made ahead by a thread, and count the texts of its column `status`, if it has one,
- * into the report. Takes the stream. total: rows expected, -1 unknown. cause: where a function that the stream calls
- * fills it, a failure is told in its words; or NULL. Returns the exit code. */
+/* Write a stream, with its batches made ahead by a thread, and count the texts of its column `status`, if it has one
+ * and rows are not groups, into the report. Takes the stream. total: rows expected, -1 unknown. cause: where a function
+ * that the stream calls fills it, a failure is told in its words; or NULL. Returns the exit code. */
 int cli_table_write(const cli_tables *tables, const char *in_format, struct ArrowArrayStream *stream, int64_t total,
                     const ucid_error *cause);
 

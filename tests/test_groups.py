@@ -304,6 +304,12 @@ def test_csv_that_is_wrong(tmp_path):
         assert not (tmp_path / "x.csv").exists()
 
 
+def test_groups_of_statuses_are_no_failures(tmp_path):
+    table = pa.table({"status": ["ok", "outside_index", "ok"], "v": [1.0, 2.0, 3.0]})
+    made = groups(tmp_path, table, "--by", "status", "--of", "v")  # exit code 0
+    assert sorted(rows_of(made)) == [("ok", 2.0), ("outside_index", 2.0)]
+
+
 def test_csv_from_a_pipe_and_keys_as_written(tmp_path):
     text = "zip,v\n007,1\n7,2\n007,3\n1e3,4\n"
     result = ucid("aggregate", "-", "-o", "-", "--output-format", "csv", "--by", "zip", "--agg", "count,mean", "--of", "v", input=text)
