@@ -160,7 +160,7 @@ def test_ray(bucket, town, tmp_path, monkeypatch):
               "from ucid import create_ucid",
               "ray data",
               "import pandas as pd\nmade = pd.read_parquet('s3://ucid-data/processed/')\n"
-              "assert len(made) == 4000 and made.ucid.str.startswith('UCID-V1:').all()",
+              "assert len(made) == 4000 and made['ucid'].str.startswith('UCID-V1:').all()",
               # the same, columnar
               "import ucid.distributed as distributed\n"
               "ours = distributed.create(ds, timestamp='2026W01T12', context='15MIN', replace=True).to_pandas()\n"
