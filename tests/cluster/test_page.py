@@ -164,7 +164,7 @@ def test_ray(bucket, town, tmp_path, monkeypatch):
               # the same, columnar
               "import ucid.distributed as distributed\n"
               "ours = distributed.create(ds, timestamp='2026W01T12', context='15MIN', replace=True).to_pandas()\n"
-              "assert sorted(ours.ucid) == sorted(made.ucid)",
+              "assert sorted(ours['ucid']) == sorted(made['ucid'])",
               "locations = locations[:60]",
               "ray actors",
               "assert len(scores) == 60 and ray.get(scorers[0].get_cache_stats.remote())['size'] == 15",
