@@ -90,9 +90,9 @@ static void create_single(bench *b)
     }
 }
 
-static void parse_column(bench *b, unsigned mode, int check)
+static ucid_field_columns field_columns(const bench *b)
 {
-    ucid_parse_columns out = {.city = b->city,
+    ucid_field_columns out = {.city = b->city,
                               .lat_deg = b->lat_deg,
                               .lon_deg = b->lon_deg,
                               .cell = b->cell,
@@ -102,7 +102,13 @@ static void parse_column(bench *b, unsigned mode, int check)
                               .confidence = b->confidence,
                               .validity = b->validity,
                               .status = b->status};
-    if (check) out = (ucid_parse_columns){.status = b->status};
+    return out;
+}
+
+static void parse_column(bench *b, unsigned mode, int check)
+{
+    ucid_field_columns out = field_columns(b);
+    if (check) out = (ucid_field_columns){.status = b->status};
     require(ucid_texts_parse(b->n, &b->texts, mode, NULL, &out, NULL) == UCID_OK);
 }
 
@@ -143,6 +149,25 @@ static void pack_fields(bench *b)
         require(ucid_unpack(binary, sizeof binary, &back, NULL) == UCID_OK);
         b->sum += back.cell;
     }
+}
+
+static void pack_columns(bench *b)
+{
+    ucid_field_columns fields = field_columns(b);
+    fields.validity = NULL;
+    require(ucid_columns_pack(b->n, &fields, b->binary, NULL, b->status, NULL) == UCID_OK);
+}
+
+static void unpack_columns(bench *b)
+{
+    ucid_field_columns fields = field_columns(b);
+    require(ucid_columns_unpack(b->n, b->binary, NULL, &fields, NULL) == UCID_OK);
+}
+
+static void pack_unpack_columns(bench *b)
+{
+    pack_columns(b);
+    unpack_columns(b);
 }
 
 static void pack_texts(bench *b)
@@ -243,13 +268,20 @@ int main(int argc, char **argv)
     draw_places(&b, 1);
     bench_places(&b, "20 cities");
 
-    for (int i = 0; i < 1024; i++) {
-        ucid_text text = {b.text + b.offsets[i], (size_t)(b.offsets[i + 1] - b.offsets[i])};
+    for (int64_t i = 0; i < 1024; i++) {
+        int64_t j = i % b.n; /* few rows are used again and again */
+        ucid_text text = {b.text + b.offsets[j], (size_t)(b.offsets[j + 1] - b.offsets[j])};
         require(ucid_parse(text, UCID_LENIENT, NULL, &b.fields[i], NULL) == UCID_OK);
     }
     measure(&b, "format", "20 cities", format_all);
-    measure(&b, "pack + unpack", "20 cities", pack_fields);
+    measure(&b, "pack + unpack, single", "20 cities", pack_fields);
+    parse_lenient(&b);
+    measure(&b, "pack, column of fields", "20 cities", pack_columns);
+    pack_columns(&b);
+    measure(&b, "unpack, column of fields", "20 cities", unpack_columns);
+    measure(&b, "pack + unpack, column of fields", "20 cities", pack_unpack_columns);
     measure(&b, "pack, column of texts", "20 cities", pack_texts);
+    pack_texts(&b);
     measure(&b, "unpack, column of texts", "20 cities", unpack_texts);
 
     for (size_t i = 0; i < n; i++) b.text[b.offsets[i] + 8] |= 32; /* the city in lower case */

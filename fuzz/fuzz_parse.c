@@ -66,7 +66,7 @@ static void read_text(ucid_text text)
     int32_t offsets[2] = {0, (int32_t)text.length}, byte, context_at[2], flags_at[2];
     char context[32], flags[256];
     ucid_texts texts = {text.data, offsets, NULL, 0, NULL};
-    ucid_parse_columns columns = {.lat_deg = &lat_deg,
+    ucid_field_columns columns = {.lat_deg = &lat_deg,
                                   .context = {context, sizeof context, context_at, NULL},
                                   .validity = &validity,
                                   .status = &status,

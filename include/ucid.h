@@ -327,7 +327,7 @@ UCID_API ucid_status ucid_texts_create(int64_t n, const ucid_create_columns *col
 
 /* Fields of identifiers, [n] each; those that are NULL are not wanted. A bad row holds NaN, 0, and texts of no bytes.
  */
-typedef struct ucid_parse_columns {
+typedef struct ucid_field_columns {
     char *city; /* [3 n] letters, 3 a row */
     double *lat_deg, *lon_deg;
     uint8_t *resolution;
@@ -340,7 +340,7 @@ typedef struct ucid_parse_columns {
     uint8_t *validity;    /* [n] bits */
     uint8_t *status;
     int32_t *byte; /* where the text breaks a rule; -1 */
-} ucid_parse_columns;
+} ucid_field_columns;
 
 /* ucid_parse.
  * out   fields; all NULL but status is a check of the texts
@@ -349,7 +349,7 @@ typedef struct ucid_parse_columns {
  * safe  any number of threads
  * ref   docs/identifier.md          since 0.1 */
 UCID_API ucid_status ucid_texts_parse(int64_t n, const ucid_texts *texts, unsigned mode, const ucid_registry *registry,
-                                      const ucid_parse_columns *fields, ucid_error *error);
+                                      const ucid_field_columns *fields, ucid_error *error);
 
 /* Bytes that are enough for the texts of ucid_texts_canonicalize.                                        since 0.1 */
 UCID_API size_t ucid_texts_canonicalize_bound(int64_t n, const ucid_texts *texts);
@@ -366,6 +366,23 @@ UCID_API ucid_status ucid_texts_pack(int64_t n, const ucid_texts *texts, uint8_t
 UCID_API ucid_status ucid_texts_unpack(int64_t n, const uint8_t *binary, const uint8_t *binary_validity,
                                        const ucid_texts_out *texts, uint8_t *validity, uint8_t *status,
                                        ucid_error *error);
+
+/* ucid_pack of fields as ucid_texts_parse and ucid_columns_unpack give them; values of whatever origin are checked.
+ * in    fields: all but resolution and flags are needed; validity [n] bits or NULL; status and byte are not asked
+ * out   binary [31 n], 0 for a bad row; validity, status: may be NULL
+ * cost  O(n), some 10 ns a row
+ * err   INVALID_ARGUMENT: a column is missing; rows: NULL_INPUT, INVALID_COORDINATES, FIELD_FORMAT: the city;
+ *       INVALID_FIELD: grade or confidence; INVALID_TIME, and those of ucid_pack
+ * safe  any number of threads
+ * ref   docs/identifier.md          since 0.1 */
+UCID_API ucid_status ucid_columns_pack(int64_t n, const ucid_field_columns *fields, uint8_t *binary, uint8_t *validity,
+                                       uint8_t *status, ucid_error *error);
+/* ucid_unpack. in: binary [31 n], binary_validity [n] bits or NULL
+ * out   fields; flags need 64 n bytes; byte is -1
+ * cost  O(n), some 10 ns a row
+ * err   INVALID_ARGUMENT: too little room; rows: NULL_INPUT, and those of ucid_unpack          since 0.1 */
+UCID_API ucid_status ucid_columns_unpack(int64_t n, const uint8_t *binary, const uint8_t *binary_validity,
+                                         const ucid_field_columns *fields, ucid_error *error);
 
 /* ucid_hash of each text; 0 for a text that lenient mode refuses.                                         since 0.1 */
 UCID_API ucid_status ucid_texts_hash(int64_t n, const ucid_texts *texts, uint64_t *hashes, uint8_t *status,

@@ -466,7 +466,7 @@ static void columns_are_read_as_single_texts_are(void **state)
         static uint64_t cell[ROWS], hashes[ROWS];
         static int32_t hour[ROWS], byte[ROWS], context_at[ROWS + 1];
         static int64_t flags_at[ROWS + 1];
-        ucid_parse_columns out = {city,
+        ucid_field_columns out = {city,
                                   lat,
                                   lon,
                                   resolution,
@@ -821,6 +821,200 @@ static void rows_are_those_of_single_texts(void **state)
     free(memory);
 }
 
+/* One row packed by itself, ranges asked as for a column. */
+static ucid_status pack_alone(const ucid_field_columns *in, int i, uint8_t binary[UCID_BINARY_SIZE])
+{
+    ucid_fields f = {0};
+    char time[UCID_TIME_LENGTH + 1] = "";
+    int year, week, hour;
+    memset(binary, 0, UCID_BINARY_SIZE);
+    if (in->validity != NULL && !(in->validity[i / 8] >> (i % 8) & 1)) return UCID_NULL_INPUT;
+    if (!(fabs(in->lat_deg[i]) <= 90 && fabs(in->lon_deg[i]) <= 180)) return UCID_INVALID_COORDINATES;
+    memcpy(f.city, in->city + 3 * i, 3);
+    for (int k = 0; k < 3; k++) {
+        if (f.city[k] < 'A' || f.city[k] > 'Z') return UCID_FIELD_FORMAT;
+    }
+    if (in->grade[i] > 5 || !(in->confidence[i] >= 0 && in->confidence[i] <= 1)) return UCID_INVALID_FIELD;
+    if (!ucid_time_format(in->hour[i], time)) return UCID_INVALID_TIME;
+    assert_int_equal(sscanf(time, "%dW%dT%d", &year, &week, &hour), 3);
+    size_t context = (size_t)(in->context.offsets[i + 1] - in->context.offsets[i]),
+           flags = (size_t)(in->flags.offsets64[i + 1] - in->flags.offsets64[i]);
+    if (context > 16) return UCID_UNENCODABLE;
+    f.lat_deg = in->lat_deg[i], f.lon_deg = in->lon_deg[i], f.confidence = in->confidence[i];
+    f.cell = in->cell[i], f.grade = in->grade[i];
+    f.year = (int16_t)year, f.week = (uint8_t)week, f.hour = (uint8_t)hour;
+    f.resolution = in->resolution != NULL ? in->resolution[i] : in->cell[i] >> 52 & 15;
+    memcpy(f.context, in->context.data + in->context.offsets[i], context);
+    memcpy(f.flags, in->flags.data + in->flags.offsets64[i], flags);
+    if (in->hour[i] < 0) return UCID_UNENCODABLE;
+    return ucid_pack(&f, binary, NULL);
+}
+
+/* Columns of fields and the binary form of many rows against single ones, and every variant against both. Cities and
+ * contexts end where nothing may be read. */
+static void binary_columns_are_as_single_ones(void **state)
+{
+    (void)state;
+    enum { PAGE = 4096, ROOM = 4 * PAGE, MOST = 300 };
+    static const char *const contexts[] = {"NONE",   "15MIN",     "TRANSIT",          "CLIMATE", "VITALITY",
+                                           "EQUITY", "WALK",      "SAFETY",           "WALKS",   "",
+                                           "A",      "VITALITYX", "WALKABILITYINDEXX"};
+    static const char *const flag_texts[] = {"", "", "", "", "", "VERIFIED", "APPROX;CACHED", "ANOMALY", "RUSH", ";"};
+    static const double odd[] = {0, -0.0, 0.0005, 0.995, 1.0005, 90, -90, 180, 1e-300, NAN, INFINITY, 0x1.8p-11};
+    void *memory = NULL;
+    assert_int_equal(posix_memalign(&memory, PAGE, 2 * (ROOM + PAGE)), 0);
+    char *city_end = (char *)memory + ROOM, *context_end = city_end + PAGE + ROOM;
+    assert_int_equal(mprotect(city_end, PAGE, PROT_NONE) | mprotect(context_end, PAGE, PROT_NONE), 0);
+    int64_t packed = 0, rows = 0;
+    seed = 31;
+    for (int round = 0; round < 400; round++) {
+        int n = round < 20 ? round : 1 + (int)(draw() % MOST), bits_a_row = (int)(draw() % 2);
+        static double lat[MOST], lon[MOST], confidence[MOST], lat2[MOST], lon2[MOST], confidence2[MOST];
+        static uint64_t cell[MOST], cell2[MOST];
+        static int32_t hour[MOST], hour2[MOST], context_at[MOST + 1], context_at2[MOST + 1], byte2[MOST];
+        static int64_t flags_at[MOST + 1], flags_at2[MOST + 1];
+        static uint8_t grade[MOST], grade2[MOST], resolution[MOST], resolution2[MOST], validity[(MOST + 7) / 8],
+            validity2[(MOST + 7) / 8], status[MOST], status2[MOST], binary[31 * MOST], alone[31];
+        static char flags[16 * MOST], city2[3 * MOST], context2[16 * MOST + 16], flags2[64 * MOST];
+        char *city = city_end - 3 * n, context[20 * MOST];
+        int32_t at = 0;
+        int64_t flag_at = 0;
+        for (int i = 0; i < n; i++) {
+            ucid_values values = draw_values();
+            ucid_fields f;
+            values.flag_count = 0;
+            assert_int_equal(ucid_create(&values, 0, NULL, &f, NULL), UCID_OK);
+            uint64_t harm = draw() % 48;
+            lat[i] = harm == 0 ? odd[draw() % 12] : values.lat_deg;
+            lon[i] = harm == 1 ? odd[draw() % 12] : values.lon_deg;
+            confidence[i] = harm == 2 ? odd[draw() % 12] : values.confidence;
+            cell[i] = harm == 3 ? f.cell ^ UINT64_C(1) << draw() % 64 : f.cell;
+            hour[i] = (int32_t)(harm == 4 ? draw() : 168 * (draw() % 5000) + draw() % (harm == 5 ? 168 : 24));
+            resolution[i] = (uint8_t)(harm == 6 ? draw() : f.resolution);
+            grade[i] = (uint8_t)(harm == 7 ? draw() : draw() % 6);
+            memcpy(city + 3 * i, "IST", 3);
+            if (harm == 8) city[3 * i + (int)(draw() % 3)] = (char)draw();
+            const char *word = contexts[draw() % (harm == 9 ? 13 : 8)],
+                       *flag = flag_texts[bits_a_row ? draw() % 10 : 0];
+            context_at[i] = at;
+            flags_at[i] = flag_at;
+            memcpy(context + at, word, strlen(word));
+            memcpy(flags + flag_at, flag, strlen(flag));
+            at += (int32_t)strlen(word);
+            flag_at += (int64_t)strlen(flag);
+        }
+        context_at[n] = at;
+        flags_at[n] = flag_at;
+        memcpy(context_end - at, context, (size_t)at);
+        for (size_t i = 0; i < sizeof validity; i++) validity[i] = (uint8_t)(draw() | draw());
+        ucid_field_columns in = {
+            .city = city,
+            .lat_deg = lat,
+            .lon_deg = lon,
+            .resolution = draw() % 2 ? resolution : NULL,
+            .cell = cell,
+            .hour = hour,
+            .context = {context_end - at, (size_t)at, context_at, NULL},
+            .grade = grade,
+            .confidence = confidence,
+            .flags = {flags, sizeof flags, NULL, flags_at},
+            .validity = draw() % 2 ? validity : NULL,
+        };
+        assert_int_equal(ucid_columns_pack(n, &in, binary, validity2, status, NULL), UCID_OK);
+        for (int i = 0; i < n; i++) {
+            ucid_status one = pack_alone(&in, i, alone);
+            assert_int_equal(status[i], one);
+            assert_memory_equal(binary + 31 * i, alone, 31);
+            assert_int_equal(validity2[i / 8] >> (i % 8) & 1, one == UCID_OK);
+            packed += one == UCID_OK, rows++;
+        }
+
+        for (int i = 0; i < n; i++) { /* forms of nobody, and the middle between two printed numbers */
+            if (draw() % 8 == 0) binary[31 * i + (int)(draw() % 31)] ^= (uint8_t)(1u << draw() % 8);
+            float deg = (float)(int)(draw() % 180) / 2 + 0.0625f * (float)(draw() % 16) / 2;
+            if (draw() % 16 == 0 && status[i] == UCID_OK) memcpy(binary + 31 * i + 4, &deg, 4);
+        }
+        ucid_field_columns out = {city2,
+                                  lat2,
+                                  lon2,
+                                  resolution2,
+                                  cell2,
+                                  hour2,
+                                  {context2, sizeof context2, context_at2, NULL},
+                                  grade2,
+                                  confidence2,
+                                  {flags2, sizeof flags2, NULL, flags_at2},
+                                  validity2,
+                                  status2,
+                                  byte2};
+        assert_int_equal(ucid_columns_unpack(n, binary, in.validity, &out, NULL), UCID_OK);
+        for (int i = 0; i < n; i++) {
+            ucid_fields want;
+            ucid_status one = UCID_NULL_INPUT;
+            if (in.validity == NULL || (validity[i / 8] >> (i % 8) & 1))
+                one = ucid_unpack(binary + 31 * i, 31, &want, NULL);
+            assert_int_equal(status2[i], one);
+            assert_int_equal(byte2[i], -1);
+            size_t context_length = (size_t)(context_at2[i + 1] - context_at2[i]);
+            size_t flags_length = (size_t)(flags_at2[i + 1] - flags_at2[i]);
+            if (one != UCID_OK) {
+                assert_true(isnan(lat2[i]) && isnan(lon2[i]) && isnan(confidence2[i]) && cell2[i] == 0);
+                assert_true(hour2[i] == 0 && grade2[i] == 0 && resolution2[i] == 0);
+                assert_true(context_length == 0 && flags_length == 0);
+                continue;
+            }
+            char time[UCID_TIME_LENGTH + 1], wanted[32];
+            assert_true(ucid_time_format(hour2[i], time));
+            snprintf(wanted, sizeof wanted, "%04dW%02dT%02d", want.year, want.week, want.hour);
+            assert_string_equal(time, wanted);
+            assert_memory_equal(city2 + 3 * i, want.city, 3);
+            assert_memory_equal(&lat2[i], &want.lat_deg, 8);
+            assert_memory_equal(&lon2[i], &want.lon_deg, 8);
+            assert_memory_equal(&confidence2[i], &want.confidence, 8);
+            assert_true(cell2[i] == want.cell && resolution2[i] == want.resolution && grade2[i] == want.grade);
+            assert_true(context_length == strlen(want.context) && flags_length == strlen(want.flags));
+            assert_memory_equal(context2 + context_at2[i], want.context, context_length);
+            if (flags_length > 0) assert_memory_equal(flags2 + flags_at2[i], want.flags, flags_length);
+        }
+
+        ucid_text_variant variant;
+        int whole = n > 1 ? (n - 2) / 8 * 8 : 0;
+        if (whole > 128) whole = 128;
+        for (int k = 0; ucid_text_variant_get(k, &variant); k++) {
+            if (variant.pack == NULL || !variant.works_here) continue;
+            static uint8_t made[31 * 128], left[128], number[128], bits[128];
+            int any = 0, some = variant.pack(whole, &in, 0, at - 7, made, left);
+            for (int i = 0; i < whole; i++) {
+                ucid_field_columns row = in;
+                row.validity = NULL;
+                any |= left[i] != UCID_OK;
+                if (left[i] != UCID_OK || flags_at[i + 1] > flags_at[i]) continue;
+                assert_int_equal(pack_alone(&row, i, alone), UCID_OK);
+                assert_memory_equal(made + 31 * i, alone, 31);
+            }
+            assert_int_equal(some, any);
+            any = 0, some = variant.unpack(whole, binary, &out, 0, number, bits, left);
+            for (int i = 0; i < whole; i++) {
+                ucid_fields want;
+                any |= left[i] != UCID_OK;
+                if (left[i] != UCID_OK) continue;
+                assert_int_equal(ucid_unpack(binary + 31 * i, 31, &want, NULL), UCID_OK);
+                assert_memory_equal(&lat2[i], &want.lat_deg, 8);
+                assert_memory_equal(&lon2[i], &want.lon_deg, 8);
+                assert_memory_equal(&confidence2[i], &want.confidence, 8);
+                assert_memory_equal(city2 + 3 * i, want.city, 3);
+                assert_true(cell2[i] == want.cell && resolution2[i] == want.resolution && grade2[i] == want.grade);
+                assert_true(number[i] == binary[31 * i + 24] && bits[i] == binary[31 * i + 29]);
+            }
+            assert_int_equal(some, any);
+        }
+    }
+    assert_true(packed > rows / 3 && packed < rows);
+    assert_int_equal(
+        mprotect(city_end, PAGE, PROT_READ | PROT_WRITE) | mprotect(context_end, PAGE, PROT_READ | PROT_WRITE), 0);
+    free(memory);
+}
+
 /* Cells against boxes, by vectors and one by one: near the box, at every resolution. */
 static void boxes_are_met_as_single_ones_are(void **state)
 {
@@ -871,6 +1065,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_those_of_single_texts),
         cmocka_unit_test(rows_are_those_of_single_texts),
+        cmocka_unit_test(binary_columns_are_as_single_ones),
         cmocka_unit_test(boxes_are_met_as_single_ones_are),
         cmocka_unit_test(numbers_are_written_as_printf_writes_them),
         cmocka_unit_test(numbers_are_read_as_strtod_reads_them),

@@ -204,7 +204,7 @@ static ucid_status read_keys(aggregate_source *self, const struct ArrowArray *ba
         status = arrow_scratch_reserve(&self->city_of_row, &self->fold.allocator, CITY_LETTERS * (n + 1), error);
         if (status == UCID_OK) status = arrow_scratch_reserve(&self->statuses, &self->fold.allocator, n + 1, error);
         ucid_texts texts = {self->texts.data, NULL, self->texts.offsets, 0, self->texts.validity};
-        ucid_parse_columns fields = {.city = self->city_of_row.bytes, .status = self->statuses.bytes};
+        ucid_field_columns fields = {.city = self->city_of_row.bytes, .status = self->statuses.bytes};
         if (status == UCID_OK) status = ucid_texts_parse(count, &texts, UCID_LENIENT, NULL, &fields, error);
     }
     if (status != UCID_OK) return status;
@@ -261,7 +261,7 @@ static ucid_status read_cells(aggregate_source *self, const struct ArrowArray *b
                                   &self->fold.allocator, &self->texts, error);
         if (status != UCID_OK) return status;
         ucid_texts texts = {self->texts.data, NULL, self->texts.offsets, 0, self->texts.validity};
-        ucid_parse_columns fields = {.cell = cells};
+        ucid_field_columns fields = {.cell = cells};
         return ucid_texts_parse(count, &texts, UCID_LENIENT, NULL, &fields, error);
     }
     status = arrow_read_numbers(schema->children[self->lat], batch->children[self->lat], start, count,

@@ -125,7 +125,7 @@ static ucid_status fill_parse(arrow_adder *adder, const struct ArrowSchema *sche
         status = arrow_leaf_text(&columns[F_FLAGS], count, text_bytes, 1, allocator, &flags, error);
     }
     if (status == UCID_OK) {
-        ucid_parse_columns fields = {.city = self->cities.bytes,
+        ucid_field_columns fields = {.city = self->cities.bytes,
                                      .lat_deg = number[0].values,
                                      .lon_deg = number[1].values,
                                      .resolution = number[3].values,

@@ -1,4 +1,5 @@
 /* binary.c: the 31-byte form, put and taken in little-endian words. */
+#include "id/binary_rows.h"
 #include "id/cell.h"
 #include "id/cell_at.h"
 #include "id/decimal.h"
@@ -10,9 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Padded with NULs. */
-static const char contexts[8][16] = {"NONE", "15MIN", "TRANSIT", "CLIMATE", "VITALITY", "EQUITY", "WALK", "SAFETY"};
-static const uint8_t context_lengths[8] = {4, 5, 7, 7, 8, 6, 4, 6};
+const char ucid_context_names[8][16] = {"NONE", "15MIN", "TRANSIT", "CLIMATE", "VITALITY", "EQUITY", "WALK", "SAFETY"};
 static const char flag_names[7][10] = {"VERIFIED", "OFFICIAL", "ESTIMATED", "OUTDATED", "ANOMALY", "APPROX", "CACHED"};
 static const uint8_t flag_order[7] = {4, 5, 6, 2, 1, 3, 0}; /* by name */
 
@@ -31,14 +30,6 @@ static ucid_status no_number(ucid_place *place, ucid_status status, int field)
     place->field = field;
     place->byte = place->bytes = -1;
     return place->status = status;
-}
-
-/* Of a context as a word of its eight bytes or fewer; -1 for another. Their third letters differ in the low bits. */
-static inline int context_number(uint64_t word)
-{
-    static const uint8_t by_third[16] = {0, 2, 0, 0, 4, 5, 7, 0, 0, 3, 0, 0, 6, 1, 0, 0};
-    int number = by_third[word >> 16 & 15];
-    return load8(contexts[number]) == word ? number : -1;
 }
 
 /* Of a context that ends with a NUL; 0 where it has more than eight bytes. */
@@ -72,7 +63,7 @@ static inline ucid_status pack(const ucid_fields *f, uint64_t context, ucid_text
     if (f->year < 1970 || (f->week > 52 && f->week > ucid_year_weeks(f->year))) {
         return no_number(place, UCID_UNENCODABLE, UCID_FIELD_TIME);
     }
-    int number = context_number(context);
+    int number = ucid_context_number(context);
     if (number < 0) return no_number(place, UCID_UNENCODABLE, UCID_FIELD_CONTEXT);
     uint32_t bits = 0;
     if (flags.length > 0 && !flag_bits(flags, &bits)) return no_number(place, UCID_UNENCODABLE, UCID_FIELD_FLAGS);
@@ -147,8 +138,7 @@ static inline ucid_status unpack(const uint8_t *b, unpacked *u, ucid_place *plac
     return UCID_OK;
 }
 
-/* The flags of bits, in order; returns their length. */
-static size_t write_flags(unsigned bits, char *flags, uint8_t *count)
+size_t ucid_flag_bits_write(unsigned bits, char *flags, uint8_t *count)
 {
     size_t n = 0;
     *count = 0;
@@ -198,10 +188,10 @@ ucid_status ucid_parts_unpack(const uint8_t *binary, ucid_parts *parts, char fla
     parts->resolution = u.cell >> 52 & 15;
     parts->grade = (uint8_t)u.grade;
     memcpy(parts->city, binary + 1, 3);
-    parts->context = contexts[u.context];
-    parts->context_length = context_lengths[u.context];
+    parts->context = ucid_context_names[u.context];
+    parts->context_length = UCID_CONTEXT_LENGTHS >> 4 * u.context & 15;
     parts->flags = flags;
-    parts->flags_length = u.flags != 0 ? (uint8_t)write_flags(u.flags, flags, &count) : 0;
+    parts->flags_length = u.flags != 0 ? (uint8_t)ucid_flag_bits_write(u.flags, flags, &count) : 0;
     parts->canonical = parts->rounded = 0;
     return UCID_OK;
 }
@@ -237,9 +227,9 @@ ucid_status ucid_unpack(const void *binary, size_t length, ucid_fields *fields, 
     fields->grade = (uint8_t)u.grade;
     fields->flag_count = 0;
     store4(fields->city, u.city);
-    memcpy(fields->context, contexts[u.context], sizeof contexts[0]);
+    memcpy(fields->context, ucid_context_names[u.context], sizeof ucid_context_names[0]);
     fields->context[16] = '\0';
-    size_t n = u.flags != 0 ? write_flags(u.flags, fields->flags, &fields->flag_count) : 0;
+    size_t n = u.flags != 0 ? ucid_flag_bits_write(u.flags, fields->flags, &fields->flag_count) : 0;
     fields->flags[n] = '\0';
     return UCID_OK;
 }

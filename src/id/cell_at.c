@@ -85,7 +85,8 @@ static uint64_t turned(uint64_t digits, unsigned steps)
     steps = 0x240240u >> 4 * steps & 15; /* what is left to turn: none, 4, 2, none, 4, 2 */
     uint64_t right = (digits >> 1 & ones * 3) | (digits & ones) << 2,
              left = (digits << 1 & ones * 6) | (digits >> 2 & ones);
-    return steps == 0 ? digits : steps == 2 ? right : left;
+    uint64_t to_right = 0 - (uint64_t)(steps >> 1 & 1), to_left = 0 - (uint64_t)(steps >> 2); /* nothing to guess */
+    return (digits & ~(to_right | to_left)) | (right & to_right) | (left & to_left);
 }
 
 uint64_t ucid_cell_certain(double lat_deg, double lon_deg, const ucid_cell_plan *plan, int *face)

@@ -224,10 +224,11 @@ static size_t create_row(const ucid_create_columns *c, int64_t i, create_state *
 int ucid_text_variant_get(int position, ucid_text_variant *variant)
 {
     const ucid_text_variant variants[] = {
-        {"scalar", NULL, NULL, 1},
+        {"scalar", NULL, NULL, NULL, NULL, 1},
 #if UCID_X86
-        {"avx2", ucid_pieces_avx2, ucid_rows_avx2, __builtin_cpu_supports("avx2") != 0},
-        {"avx512", ucid_pieces_avx512, ucid_rows_avx512,
+        {"avx2", ucid_pieces_avx2, ucid_rows_avx2, ucid_rows_pack_avx2, ucid_rows_unpack_avx2,
+         __builtin_cpu_supports("avx2") != 0},
+        {"avx512", ucid_pieces_avx512, ucid_rows_avx512, ucid_rows_pack_avx512, ucid_rows_unpack_avx512,
          __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")},
 #endif
@@ -239,7 +240,7 @@ int ucid_text_variant_get(int position, ucid_text_variant *variant)
 
 ucid_text_variant ucid_text_variant_best(void)
 {
-    ucid_text_variant variant, best = {"scalar", NULL, NULL, 1};
+    ucid_text_variant variant, best = {"scalar", NULL, NULL, NULL, NULL, 1};
     for (int position = 1; ucid_text_variant_get(position, &variant); position++) {
         if (variant.works_here) best = variant;
     }

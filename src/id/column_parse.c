@@ -163,7 +163,7 @@ static void check_cells(block *b, int count)
 }
 
 /* Fields of rows that are OK; the others have put_nothing's. */
-static void put_fields(const ucid_parse_columns *out, int64_t first, int count, const block *b, size_t *context_end,
+static void put_fields(const ucid_field_columns *out, int64_t first, int count, const block *b, size_t *context_end,
                        size_t *flags_end)
 {
     const ucid_rows *rows = &b->rows;
@@ -217,7 +217,7 @@ static void put_bytes(const ucid_texts *texts, int64_t first, int count, const b
 }
 
 ucid_status ucid_texts_parse(int64_t n, const ucid_texts *texts, unsigned mode, const ucid_registry *registry,
-                             const ucid_parse_columns *fields, ucid_error *error)
+                             const ucid_field_columns *fields, ucid_error *error)
 {
     ucid_status failed = UCID_OK;
     if (fields->context.data != NULL) failed = check_room(&fields->context, 16 * (size_t)n + 16, error);

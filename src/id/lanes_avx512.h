@@ -9,6 +9,7 @@
 #define LANES 8
 typedef double vd __attribute__((vector_size(64)));
 typedef uint64_t vu __attribute__((vector_size(64)));
+typedef int64_t vi __attribute__((vector_size(64)));
 typedef __mmask8 mask;
 
 static inline mask greater(vd x, vd y) { return _mm512_cmp_pd_mask((__m512d)x, (__m512d)y, _CMP_GT_OQ); }

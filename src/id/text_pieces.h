@@ -8,6 +8,7 @@
 #ifndef UCID_ID_TEXT_PIECES_H
 #define UCID_ID_TEXT_PIECES_H
 
+#include "id/binary_rows.h"
 #include "id/text_rows.h"
 #include "ucid.h"
 
@@ -26,9 +27,11 @@ typedef void ucid_pieces_fn(int n, const double *lat_deg, const double *lon_deg,
 
 typedef struct ucid_text_variant {
     const char *name;
-    ucid_pieces_fn *run; /* NULL: row by row, without pieces */
-    ucid_rows_fn *read;  /* text_rows.h; NULL: row by row */
-    int works_here;      /* the processor has what it needs */
+    ucid_pieces_fn *run;     /* NULL: row by row, without pieces */
+    ucid_rows_fn *read;      /* text_rows.h; NULL: row by row */
+    ucid_rows_pack_fn *pack; /* binary_rows.h; NULL: row by row */
+    ucid_rows_unpack_fn *unpack;
+    int works_here; /* the processor has what it needs */
 } ucid_text_variant;
 
 /* Variants from "scalar", which works everywhere, to the fastest. 0 past the end. */
