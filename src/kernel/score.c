@@ -17,7 +17,9 @@
 #include <string.h>
 
 enum {
-    CHUNK = 1 << 19,       /* rows, at most: the more there are, the nearer to each other are places that follow */
+    CHUNK_MIN = 1 << 16,   /* rows; their scratch stays in the cache */
+    CHUNK_MAX = 1 << 19,   /* the more there are, the nearer to each other are places that follow */
+    BYTES_A_ROW = 512,     /* of the index: from so many on, what is shared with neighbours outweighs the scratch */
     TILES = 4096,          /* at most */
     SORT_FROM = 256,       /* rows; fewer are not worth it */
     ROWS_A_THREAD = 16384, /* at least */
@@ -365,8 +367,9 @@ ucid_status score_with(const score_kernels *kernel, const ucid_index *index, int
     /* Chunks of one size, as many for each thread. */
     int64_t most = n / ROWS_A_THREAD > 0 ? n / ROWS_A_THREAD : 1;
     int threads = options->threads < most ? options->threads : (int)most;
-    int64_t turns = n / ((int64_t)threads * CHUNK) + 1, chunk = n / (turns * threads) + 1,
-            chunks = (n + chunk - 1) / chunk;
+    int64_t longest = (int64_t)(index->length / BYTES_A_ROW);
+    longest = longest < CHUNK_MIN ? CHUNK_MIN : longest > CHUNK_MAX ? CHUNK_MAX : longest;
+    int64_t turns = n / (threads * longest) + 1, chunk = n / (turns * threads) + 1, chunks = (n + chunk - 1) / chunk;
     int has_parts = asks_for_parts(scores);
     ucid_allocator allocator = ucid_allocator_or_default(options->allocator);
     score_job job = {.index = index,
