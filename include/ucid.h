@@ -1177,7 +1177,8 @@ struct ArrowArrayStream {
 /* Columns are found by name: NULL means the first that is there of
  *     lat latitude y   |   lon lng longitude long x   |   h3 h3_index h3_cell cell   |   ucid ucid_string
  *     city city_code   |   timestamp   |   context   |   grade   |   confidence   |   flags
- * Coordinates may be of any numeric type; cells 64-bit integers or texts; texts utf8, large, views or dictionaries. */
+ * Coordinates may be of any numeric type; cells 64-bit integers or texts; texts utf8, large or views; each plain or
+ * behind a dictionary. */
 typedef struct ucid_stream_options {
     size_t size;
     const ucid_allocator *allocator; /* must outlive the stream and its batches */

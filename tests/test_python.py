@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import pickle
 import re
+import struct
 import subprocess
 import sys
 import textwrap
@@ -442,6 +443,81 @@ def test_every_shape_of_a_table_gives_the_same(chosen):
         got = pa.table(ucid.score(other, timestamp="2026W01T12")).select(ADDED).combine_chunks()
         assert got.equals(expected), name
     assert expected.column("ucid").null_count > 600
+
+
+def coded(column, index):
+    """A column behind a dictionary, which also holds a null, and what no row points to: some rows are null there."""
+    plain = column.combine_chunks()
+    found = plain.unique().drop_null()
+    entries = pa.concat_arrays([found, pa.nulls(1, plain.type), found[:1]])
+    positions = {repr(value): position for position, value in enumerate(found.to_pylist())}  # repr: NaN is like NaN
+    rows = [positions[repr(value)] if value is not None else (len(found), None)[i % 2] for i, value in enumerate(plain.to_pylist())]
+    return pa.DictionaryArray.from_arrays(pa.array(rows, index), entries)
+
+
+INDEXES = [pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.int32(), pa.uint32(), pa.int64(), pa.uint64()]
+
+
+@pytest.mark.parametrize("index", INDEXES, ids=str)
+def test_what_is_behind_a_dictionary_is_read_through_it(chosen, index):
+    rows, few = 700, np.random.default_rng(11)
+    some = {name: few.choice(places(chosen, 40).column(name).to_numpy(), rows) for name in ("lat", "lon")}
+    masked = lambda values, kind=None: pa.array(values, kind, mask=few.random(rows) < 0.1)  # noqa: E731
+    cells = few.choice([int(cell, 16) for cell in pa.table(ucid.grid(chosen.bounds)).column("h3").to_pylist()[:40]], rows)
+    plain = pa.table({
+        "lat": masked(some["lat"]), "lon": masked(some["lon"]), "city": masked(few.choice(["IST", "HEL", "no"], rows)), "grade": masked(few.choice(["A", "B"], rows)),
+        "confidence": masked(few.choice([0.25, 0.5], rows)), "weight": masked(few.integers(0, 60, rows), pa.int32()),
+        "score": masked(few.choice([1.25, 50.0, 99.5], rows)), "h3": masked(cells, pa.uint64()), "day": masked(few.integers(0, 9, rows), pa.int32()).cast(pa.date32()),
+        "sure": masked(few.random(rows) < 0.5), "rain": masked(few.choice([0.5, 1.5], rows), pa.float32()), "far": masked(few.integers(0, 9, rows) * 2**59, pa.int64())})  # fmt: skip
+    behind = pa.table([coded(column, index) for column in plain.columns], plain.column_names)
+    assert behind.column("lat").null_count != plain.column("lat").null_count  # nulls of both kinds
+    shapes = {"whole": behind, "cut": pa.concat_tables([behind.slice(0, 13), behind.slice(13, 300), behind.slice(313)])}
+
+    def same_texts(door, **options):
+        for name, shape in shapes.items():
+            expected, made = door(plain, **options), door(shape, **options)
+            for column in set(expected.column_names) - set(plain.column_names):
+                assert made.column(column).equals(expected.column(column)), (name, column)
+        return expected
+
+    made = same_texts(ucid.create, timestamp="2026W01T12", context="15MIN")
+    assert made.column("ucid").null_count > 200 and "null_input" in made.column("status").to_pylist()
+    same_texts(ucid.create, city="IST", timestamp="2026W01T12", context="15MIN", h3="h3")
+    same_texts(lambda table: ucid.score(table.drop_columns(["score", "grade", "confidence"])))
+    same_texts(lambda table: ucid.score(table.drop_columns(["score", "grade", "confidence", "lat", "lon"])))
+    texts = ucid.create(plain, timestamp="2026W01T12", context="15MIN").select(["ucid"])
+    assert ucid.parse(pa.table({"ucid": coded(texts.column("ucid"), pa.int16())})).drop_columns("ucid").equals(ucid.parse(texts).drop_columns("ucid"))
+    for shape in shapes.values():
+        assert ucid.aggregate(shape, "r7", weight="weight").equals(ucid.aggregate(plain, "r7", weight="weight"))
+        for keys in (["day"], ["sure", "rain"], ["weight", "city", "far"]):
+            for of in ("far", "score"):
+                functions = {"by": keys, "agg": ["rows", "nulls", "min", "max", "mean"], "of": of}
+                assert ucid.aggregate(shape, **functions).equals(ucid.aggregate(plain, **functions)), (keys, of)
+
+    shape = struct.pack("<BIII10d", 1, 3, 1, 5, 0, 0, 20, 0, 20, 20, 0, 20, 0, 0)  # a square as WKB
+    zones = {"geometry": [shape] * rows, **{name: plain.column(name) for name in ("weight", "score", "city", "h3")}}
+    coded_zones = {name: coded(plain.column(name), index) if name != "geometry" else values for name, values in zones.items()}
+    place = {"lat": [10.0], "lon": [10.0]}
+    joined = [ucid.join(pa.table(place), ucid.Zones(pa.table(table)), all=True).to_pylist() for table in (zones, coded_zones)]
+    assert joined[0] == joined[1] and joined[0][0]["weight"].count(";") == rows - 1
+
+    categories = ucid.frames.pandas.DataFrame({name: ucid.frames.pandas.Categorical(plain.column(name).to_pandas()) for name in ("lat", "lon", "city", "grade", "confidence")})
+    framed = categories.ucid.create(timestamp="2026W01T12", context="15MIN")
+    assert [None if value is ucid.frames.pandas.NA else value for value in framed["ucid"]] == made.column("ucid").to_pylist()
+    assert framed["lat"].dtype == "category"
+
+
+def test_a_dictionary_of_the_wrong_kind_is_refused():
+    texts = pa.array(["41", "42"]).dictionary_encode()
+    with pytest.raises(ucid.UCIDDataError, match=r"column 'lat' is dictionary\(int32\)<string>, not numbers"):
+        ucid.create(pa.table({"lat": texts, "lon": [1.0, 2.0]}), **FIXED)
+    for kind, entries in ((pa.float64(), [1.5]), (pa.string(), ["IST"]), (pa.int64(), [7])):
+        beyond = pa.DictionaryArray.from_arrays(pa.array([0, 3], pa.int8()), pa.array(entries, kind), safe=False)
+        name = {"double": "lat", "string": "city", "int64": "weight"}[str(kind)]
+        table = pa.table({"lat": [1.0, 2.0], "lon": [1.0, 2.0], "score": [1.0, 2.0], "city": ["IST", "IST"], "weight": [1, 1]})
+        table = table.set_column(table.column_names.index(name), name, beyond)
+        with pytest.raises((ucid.UCIDDataError, OSError, ValueError), match="dictionary"):
+            ucid.aggregate(table, by=[name]) if name == "weight" else ucid.create(table, timestamp="2026W01T12", context="15MIN")
 
 
 def test_nulls_nan_and_no_rows(chosen):
@@ -1197,10 +1273,8 @@ def test_a_network_in_tables_is_indexed(tmp_path, kind):
                 return pytest.importorskip("pandas").DataFrame(columns)
             case "polars":
                 return pytest.importorskip("polars").DataFrame(columns)
-            case "batches":  # sliced, and the texts behind a dictionary
-                table = pa.table({name: pa.array(values) for name, values in columns.items()})
-                for name in texts.keys() & columns.keys():
-                    table = table.set_column(table.column_names.index(name), name, table.column(name).dictionary_encode())
+            case "batches":  # sliced, all behind dictionaries
+                table = pa.table({name: pa.array(values).dictionary_encode() for name, values in columns.items()})
                 return pa.concat_tables([table, table]).slice(table.num_rows).to_reader(max_chunksize=1)
             case _:
                 return pa.table(columns)

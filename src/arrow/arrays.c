@@ -47,38 +47,44 @@ void arrow_texts_reset(arrow_texts *texts, const ucid_allocator *allocator)
 void arrow_cells_reset(arrow_cells *cells, const ucid_allocator *allocator)
 {
     arrow_scratch_reset(&cells->value_scratch, allocator);
-    arrow_scratch_reset(&cells->validity_scratch, allocator);
+    arrow_wholes_reset(&cells->wholes, allocator);
     arrow_texts_reset(&cells->texts, allocator);
 }
 
 /* --------------------------------------------------------------------------------------------------------- Types -- */
 
-static int is_text(enum ArrowType type)
-{
-    return type == NANOARROW_TYPE_STRING || type == NANOARROW_TYPE_LARGE_STRING || type == NANOARROW_TYPE_STRING_VIEW ||
-           type == NANOARROW_TYPE_BINARY || type == NANOARROW_TYPE_LARGE_BINARY || type == NANOARROW_TYPE_BINARY_VIEW ||
-           type == NANOARROW_TYPE_FIXED_SIZE_BINARY;
-}
+/* What rows of a type can be read as. */
+enum { TEXTS = 1, NUMBERS = 2, WHOLES = 4, CELLS = 8 };
 
-static int is_number(enum ArrowType type)
+static int kinds_of(enum ArrowType type)
 {
     switch (type) {
+    case NANOARROW_TYPE_STRING:
+    case NANOARROW_TYPE_LARGE_STRING:
+    case NANOARROW_TYPE_STRING_VIEW:
+    case NANOARROW_TYPE_BINARY:
+    case NANOARROW_TYPE_LARGE_BINARY:
+    case NANOARROW_TYPE_BINARY_VIEW:
+    case NANOARROW_TYPE_FIXED_SIZE_BINARY: return TEXTS | CELLS;
+    case NANOARROW_TYPE_UINT64:
+    case NANOARROW_TYPE_INT64: return NUMBERS | WHOLES | CELLS;
     case NANOARROW_TYPE_UINT8:
     case NANOARROW_TYPE_INT8:
     case NANOARROW_TYPE_UINT16:
     case NANOARROW_TYPE_INT16:
     case NANOARROW_TYPE_UINT32:
-    case NANOARROW_TYPE_INT32:
-    case NANOARROW_TYPE_UINT64:
-    case NANOARROW_TYPE_INT64:
+    case NANOARROW_TYPE_INT32: return NUMBERS | WHOLES;
+    case NANOARROW_TYPE_BOOL: return WHOLES;
     case NANOARROW_TYPE_HALF_FLOAT:
     case NANOARROW_TYPE_FLOAT:
     case NANOARROW_TYPE_DOUBLE:
-    case NANOARROW_TYPE_DECIMAL128:
-    case NANOARROW_TYPE_NA: return 1;
+    case NANOARROW_TYPE_DECIMAL128: return NUMBERS;
+    case NANOARROW_TYPE_NA: return TEXTS | NUMBERS | CELLS;
     default: return 0;
     }
 }
+
+int arrow_is_whole(int storage) { return (kinds_of((enum ArrowType)storage) & WHOLES) != 0; }
 
 static const char *name_of(const struct ArrowSchema *schema) { return schema->name != NULL ? schema->name : ""; }
 
@@ -90,17 +96,17 @@ static ucid_status view_schema(const struct ArrowSchema *schema, const char *nam
     return ucid_fail(error, UCID_DATA_ERROR, "column '%s': %s", name, reason.message);
 }
 
-/* Type of the rows: of the values where they are behind a dictionary. */
-static ucid_status row_type(const struct ArrowSchema *schema, const char *name, enum ArrowType *type, ucid_error *error)
+const struct ArrowSchema *arrow_row_schema(const struct ArrowSchema *schema)
 {
-    struct ArrowSchemaView view;
-    ucid_status status = view_schema(schema->dictionary != NULL ? schema->dictionary : schema, name, &view, error);
-    if (status == UCID_OK) *type = view.type;
-    return status;
+    return schema->dictionary != NULL ? schema->dictionary : schema;
 }
 
-static ucid_status wrong_type(const struct ArrowSchema *schema, const char *name, const char *wanted, ucid_error *error)
+static ucid_status check(const struct ArrowSchema *schema, const char *name, int kind, const char *wanted,
+                         ucid_error *error)
 {
+    struct ArrowSchemaView view;
+    ucid_status status = view_schema(arrow_row_schema(schema), name, &view, error);
+    if (status != UCID_OK || (kinds_of(view.type) & kind) != 0) return status;
     char type[64];
     (void)ArrowSchemaToString(schema, type, sizeof type, 0);
     return ucid_fail(error, UCID_DATA_ERROR, "column '%s' is %s, not %s", name, type, wanted);
@@ -108,28 +114,17 @@ static ucid_status wrong_type(const struct ArrowSchema *schema, const char *name
 
 ucid_status arrow_check_numbers(const struct ArrowSchema *schema, const char *name, ucid_error *error)
 {
-    enum ArrowType type;
-    ucid_status status = row_type(schema, name, &type, error);
-    if (status != UCID_OK) return status;
-    return is_number(type) && schema->dictionary == NULL ? UCID_OK : wrong_type(schema, name, "numbers", error);
+    return check(schema, name, NUMBERS, "numbers", error);
 }
 
 ucid_status arrow_check_texts(const struct ArrowSchema *schema, const char *name, ucid_error *error)
 {
-    enum ArrowType type;
-    ucid_status status = row_type(schema, name, &type, error);
-    if (status != UCID_OK) return status;
-    return is_text(type) || type == NANOARROW_TYPE_NA ? UCID_OK : wrong_type(schema, name, "texts", error);
+    return check(schema, name, TEXTS, "texts", error);
 }
 
 ucid_status arrow_check_cells(const struct ArrowSchema *schema, const char *name, ucid_error *error)
 {
-    enum ArrowType type;
-    ucid_status status = row_type(schema, name, &type, error);
-    if (status != UCID_OK) return status;
-    int fits = is_text(type) || type == NANOARROW_TYPE_NA ||
-               (schema->dictionary == NULL && (type == NANOARROW_TYPE_UINT64 || type == NANOARROW_TYPE_INT64));
-    return fits ? UCID_OK : wrong_type(schema, name, "H3 cells (texts or 64-bit integers)", error);
+    return check(schema, name, CELLS, "H3 cells (texts or 64-bit integers)", error);
 }
 
 /* A checked view of an array, of which rows [first, first + count) are wanted. */
@@ -199,6 +194,40 @@ ucid_status arrow_validity_join(const uint8_t *const *validities, int bitmaps, i
     return UCID_OK;
 }
 
+/* Rows of the dictionary that rows point to, and which have a value there: a row may be null, and so may its value.
+ * Values are then fetched row by row, since a dictionary may be longer than the rows that are wanted. */
+static ucid_status look_up(const struct ArrowSchema *schema, const struct ArrowArrayView *view, int64_t first,
+                           int64_t count, const ucid_allocator *allocator, arrow_scratch *positions,
+                           arrow_scratch *bits, const uint8_t **validity, ucid_error *error)
+{
+    size_t bytes = (size_t)(count + 7) / 8 + 1;
+    ucid_status status = arrow_scratch_reserve(positions, allocator, (size_t)(count + 1) * sizeof(int64_t), error);
+    if (status == UCID_OK) status = arrow_scratch_reserve(bits, allocator, bytes, error);
+    if (status != UCID_OK) return status;
+    int64_t *at = positions->bytes;
+    uint8_t *valid = bits->bytes;
+    int64_t nulls = 0;
+    memset(valid, 0, bytes);
+    for (int64_t row = 0; row < count; row++) {
+        at[row] = 0;
+        int null = ArrowArrayViewIsNull(view, first + row);
+        if (!null) {
+            at[row] = ArrowArrayViewGetIntUnsafe(view, first + row);
+            if (at[row] < 0 || at[row] >= view->dictionary->length) {
+                return ucid_fail(error, UCID_DATA_ERROR, "column '%s': a row is entry %lld of a dictionary of %lld",
+                                 name_of(schema), (long long)at[row], (long long)view->dictionary->length);
+            }
+            null = ArrowArrayViewIsNull(view->dictionary, at[row]);
+        }
+        nulls += null;
+        if (!null) valid[row >> 3] |= (uint8_t)(1u << (row & 7));
+    }
+    *validity = nulls > 0 ? valid : NULL;
+    return UCID_OK;
+}
+
+static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1); }
+
 /* ------------------------------------------------------------------------------------------------------- Numbers -- */
 
 #define CONVERT(member)                                                                                                \
@@ -227,6 +256,7 @@ static void convert_numbers(const struct ArrowArrayView *view, int scale, int64_
     case NANOARROW_TYPE_UINT64: CONVERT(as_uint64); break;
     case NANOARROW_TYPE_INT64: CONVERT(as_int64); break;
     case NANOARROW_TYPE_FLOAT: CONVERT(as_float); break;
+    case NANOARROW_TYPE_DOUBLE: CONVERT(as_double); break;
     case NANOARROW_TYPE_HALF_FLOAT:
         for (int64_t row = 0; row < count; row++) {
             out[row] = (double)ArrowHalfFloatToFloat(view->buffer_views[1].data.as_uint16[start + row]);
@@ -249,10 +279,25 @@ ucid_status arrow_read_numbers(const struct ArrowSchema *schema, const struct Ar
 {
     struct ArrowArrayView view;
     struct ArrowSchemaView type;
-    ucid_status status = view_schema(schema, name_of(schema), &type, error);
+    ucid_status status = view_schema(arrow_row_schema(schema), name_of(schema), &type, error);
     if (status == UCID_OK) status = view_array(schema, array, first, count, &view, error);
     if (status != UCID_OK) return status;
     int64_t start = view.offset + first;
+    if (view.dictionary != NULL) {
+        status = look_up(schema, &view, first, count, allocator, &out->value_scratch, &out->validity_scratch,
+                         &out->validity, error);
+        const int64_t *positions = out->value_scratch.bytes;
+        double *values = out->value_scratch.bytes; /* each takes the place of its position */
+        for (int64_t row = 0; status == UCID_OK && row < count; row++) {
+            double value = 0;
+            int64_t at = view.dictionary->offset + positions[row];
+            if (is_set(out->validity, row)) convert_numbers(view.dictionary, type.decimal_scale, at, 1, &value);
+            values[row] = value;
+        }
+        out->values = values;
+        ArrowArrayViewReset(&view);
+        return status;
+    }
     if (view.storage_type == NANOARROW_TYPE_DOUBLE && count > 0) {
         out->values = view.buffer_views[1].data.as_double + start;
     } else {
@@ -269,22 +314,6 @@ ucid_status arrow_read_numbers(const struct ArrowSchema *schema, const struct Ar
     return status;
 }
 
-int arrow_is_whole(int storage)
-{
-    switch (storage) {
-    case NANOARROW_TYPE_BOOL:
-    case NANOARROW_TYPE_UINT8:
-    case NANOARROW_TYPE_INT8:
-    case NANOARROW_TYPE_UINT16:
-    case NANOARROW_TYPE_INT16:
-    case NANOARROW_TYPE_UINT32:
-    case NANOARROW_TYPE_INT32:
-    case NANOARROW_TYPE_UINT64:
-    case NANOARROW_TYPE_INT64: return 1;
-    default: return 0;
-    }
-}
-
 ucid_status arrow_read_wholes(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
                               int64_t count, const ucid_allocator *allocator, arrow_wholes *out, ucid_error *error)
 {
@@ -292,7 +321,18 @@ ucid_status arrow_read_wholes(const struct ArrowSchema *schema, const struct Arr
     ucid_status status = view_array(schema, array, first, count, &view, error);
     if (status != UCID_OK) return status;
     int64_t start = view.offset + first;
-    if (view.storage_type == NANOARROW_TYPE_INT64 && count > 0) {
+    if (view.dictionary != NULL) {
+        status = look_up(schema, &view, first, count, allocator, &out->value_scratch, &out->validity_scratch,
+                         &out->validity, error);
+        int64_t *values = out->value_scratch.bytes;
+        for (int64_t row = 0; status == UCID_OK && row < count; row++) {
+            if (is_set(out->validity, row)) values[row] = ArrowArrayViewGetIntUnsafe(view.dictionary, values[row]);
+        }
+        out->values = values;
+        ArrowArrayViewReset(&view);
+        return status;
+    }
+    if ((view.storage_type == NANOARROW_TYPE_INT64 || view.storage_type == NANOARROW_TYPE_UINT64) && count > 0) {
         out->values = view.buffer_views[1].data.as_int64 + start;
     } else {
         status = arrow_scratch_reserve(&out->value_scratch, allocator, (size_t)(count + 1) * sizeof(int64_t), error);
@@ -399,16 +439,13 @@ ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct Arro
 ucid_status arrow_read_cells(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
                              int64_t count, const ucid_allocator *allocator, arrow_cells *out, ucid_error *error)
 {
-    enum ArrowType type;
-    ucid_status status = row_type(schema, name_of(schema), &type, error);
+    struct ArrowSchemaView type;
+    ucid_status status = view_schema(arrow_row_schema(schema), name_of(schema), &type, error);
     if (status != UCID_OK) return status;
-    if (type == NANOARROW_TYPE_UINT64 || type == NANOARROW_TYPE_INT64) {
-        struct ArrowArrayView view;
-        status = view_array(schema, array, first, count, &view, error);
-        if (status != UCID_OK) return status;
-        out->values = count > 0 ? view.buffer_views[1].data.as_uint64 + view.offset + first : NULL;
-        status = read_validity(&view, first, count, allocator, &out->validity_scratch, &out->validity, error);
-        ArrowArrayViewReset(&view);
+    if ((kinds_of(type.type) & WHOLES) != 0) {
+        status = arrow_read_wholes(schema, array, first, count, allocator, &out->wholes, error);
+        out->values = (const uint64_t *)out->wholes.values; /* cells are positive in either type */
+        out->validity = out->wholes.validity;
         return status;
     }
     status = arrow_read_texts(schema, array, first, count, allocator, &out->texts, error);

@@ -39,19 +39,22 @@ typedef struct arrow_texts {
 typedef struct arrow_cells {
     const uint64_t *values;  /* [n]; 0 for a text that is no cell */
     const uint8_t *validity; /* as above */
-    arrow_scratch value_scratch, validity_scratch;
+    arrow_scratch value_scratch;
+    arrow_wholes wholes;
     arrow_texts texts;
 } arrow_cells;
 
-/* Whether a column of this type can be read as numbers (float, integer, decimal), texts (utf8, large, view, binary, or
- * a dictionary of them) or cells (64-bit integers, texts). name is the column, for the message. err   DATA_ERROR,
- * naming the column, its type and what is wanted */
+/* Whether a column of this type can be read as numbers (float, integer, decimal), texts (utf8, large, view, binary) or
+ * cells (64-bit integers, texts), all of them plain or behind a dictionary. name is the column, for the message.
+ * err   DATA_ERROR, naming the column, its type and what is wanted */
 ucid_status arrow_check_numbers(const struct ArrowSchema *schema, const char *name, ucid_error *error);
 ucid_status arrow_check_texts(const struct ArrowSchema *schema, const char *name, ucid_error *error);
 ucid_status arrow_check_cells(const struct ArrowSchema *schema, const char *name, ucid_error *error);
 
 /* Whether rows are stored as integers: integers themselves, truths, dates, times. */
 int arrow_is_whole(int storage); /* an ArrowType */
+/* Type of a column's rows: that of the values where they are behind a dictionary. */
+const struct ArrowSchema *arrow_row_schema(const struct ArrowSchema *schema);
 
 /* Read rows [first, first + count) of a column, counted from the array's own start.
  * err   DATA_ERROR: the array does not fit its schema; NO_MEMORY */

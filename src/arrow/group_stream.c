@@ -184,18 +184,16 @@ static ucid_status read_by(group_source *self, const char *const *names, ucid_er
         const struct ArrowSchema *column = self->fold.schema.children[k->column];
         struct ArrowSchemaView view;
         struct ArrowError reason;
-        if (ArrowSchemaViewInit(&view, column->dictionary != NULL ? column->dictionary : column, &reason) !=
-            NANOARROW_OK) {
+        if (ArrowSchemaViewInit(&view, arrow_row_schema(column), &reason) != NANOARROW_OK) {
             return ucid_fail(error, UCID_DATA_ERROR, "column '%s': %s", *names, reason.message);
         }
         k->type = view.storage_type;
         if (is_text(view.type) || view.type == NANOARROW_TYPE_NA) {
             k->kind = KEY_TEXT;
-        } else if (column->dictionary == NULL && arrow_is_whole((int)view.storage_type) &&
-                   view.type != NANOARROW_TYPE_DECIMAL32 && view.type != NANOARROW_TYPE_DECIMAL64) {
+        } else if (arrow_is_whole((int)view.storage_type) && view.type != NANOARROW_TYPE_DECIMAL32 &&
+                   view.type != NANOARROW_TYPE_DECIMAL64) {
             k->kind = KEY_WHOLE;
-        } else if (column->dictionary == NULL &&
-                   (view.type == NANOARROW_TYPE_FLOAT || view.type == NANOARROW_TYPE_DOUBLE)) {
+        } else if (view.type == NANOARROW_TYPE_FLOAT || view.type == NANOARROW_TYPE_DOUBLE) {
             k->kind = KEY_REAL;
         } else {
             char type[64];
@@ -224,7 +222,7 @@ static ucid_status read_of(group_source *self, const char *of, ucid_error *error
     const struct ArrowSchema *column = self->fold.schema.children[self->of];
     struct ArrowSchemaView view;
     ucid_status status = arrow_check_numbers(column, column->name, error);
-    if (status == UCID_OK && ArrowSchemaViewInit(&view, column, NULL) == NANOARROW_OK) {
+    if (status == UCID_OK && ArrowSchemaViewInit(&view, arrow_row_schema(column), NULL) == NANOARROW_OK) {
         self->whole = arrow_is_whole((int)view.type) && view.type != NANOARROW_TYPE_UINT64;
     }
     return status;
@@ -882,7 +880,8 @@ static int describe(arrow_fold *fold, struct ArrowSchema *out)
     int c = 0;
     for (int k = 0; k < self->by_count && code == NANOARROW_OK; k++, c++) {
         const struct ArrowSchema *given = self->fold.schema.children[self->by[k].column];
-        const char *format = self->by[k].kind == KEY_TEXT ? "u" : self->by[k].kind == KEY_REAL ? "g" : given->format;
+        const char *whole = arrow_row_schema(given)->format;
+        const char *format = self->by[k].kind == KEY_TEXT ? "u" : self->by[k].kind == KEY_REAL ? "g" : whole;
         code = name_column(out->children[c], given->name, format, 1);
     }
     for (int f = 0; f < self->asked_count && !self->states && code == NANOARROW_OK; f++, c++) {

@@ -49,8 +49,7 @@ static ucid_status check_column(const struct ArrowSchema *schema, const table_co
     if (column->kind == NUMBERS) return arrow_check_numbers(schema, schema->name, error);
     if (column->kind == TEXTS) return arrow_check_texts(schema, schema->name, error);
     struct ArrowSchemaView view;
-    if (schema->dictionary == NULL && ArrowSchemaViewInit(&view, schema, NULL) == NANOARROW_OK &&
-        arrow_is_whole((int)view.type)) {
+    if (ArrowSchemaViewInit(&view, arrow_row_schema(schema), NULL) == NANOARROW_OK && arrow_is_whole((int)view.type)) {
         return UCID_OK;
     }
     return ucid_fail(error, UCID_DATA_ERROR, "column '%s' holds no whole numbers", schema->name);

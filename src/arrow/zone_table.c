@@ -16,25 +16,17 @@ typedef struct reading {
     int64_t geometry;
     arrow_texts texts;
     arrow_numbers numbers;
+    arrow_wholes wholes;
 } reading;
 
 /* ------------------------------------------------------------------------------------------------------- Columns -- */
 
-/* Arrow's formats of integers, bytes wide each; 0 for other types. */
-static int integer_width(const char *format)
-{
-    static const char letters[] = "cCsSiIlL";
-    const char *found = format[0] != '\0' && format[1] == '\0' ? strchr(letters, format[0]) : NULL;
-    return found != NULL ? 1 << (found - letters) / 2 : 0;
-}
-
 /* What a column of this type becomes; 0 where it cannot be joined. */
 static char joined_format(const struct ArrowSchema *schema)
 {
-    const char *rows = schema->dictionary != NULL ? schema->dictionary->format : schema->format;
+    const char *rows = arrow_row_schema(schema)->format;
     if (strcmp(rows, "u") == 0 || strcmp(rows, "U") == 0 || strcmp(rows, "vu") == 0) return 'u';
-    if (schema->dictionary != NULL) return 0;
-    if (integer_width(schema->format) > 0) return 'l';
+    if (rows[0] != '\0' && rows[1] == '\0' && strchr("cCsSiIlL", rows[0]) != NULL) return 'l';
     return strcmp(rows, "g") == 0 || strcmp(rows, "f") == 0 || strcmp(rows, "e") == 0 ? 'g' : 0;
 }
 
@@ -84,19 +76,6 @@ static ucid_status find_columns(reading *r, const ucid_zone_options *options, uc
 
 static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1); }
 
-static int64_t integer_at(const void *buffer, char format, int64_t at)
-{
-    switch (format) {
-    case 'c': return ((const int8_t *)buffer)[at];
-    case 'C': return ((const uint8_t *)buffer)[at];
-    case 's': return ((const int16_t *)buffer)[at];
-    case 'S': return ((const uint16_t *)buffer)[at];
-    case 'i': return ((const int32_t *)buffer)[at];
-    case 'I': return ((const uint32_t *)buffer)[at];
-    default: return ((const int64_t *)buffer)[at];
-    }
-}
-
 static ucid_status append_texts(reading *r, zone_column *column, int64_t n, ucid_error *error)
 {
     const ucid_allocator *allocator = &r->table->allocator;
@@ -121,26 +100,28 @@ static ucid_status append_column(reading *r, zone_column *column, const struct A
     const struct ArrowSchema *schema = r->schema.children[column->source];
     const struct ArrowArray *array = batch->children[column->source];
     int64_t n = batch->length, first = r->table->zone_count;
-    const uint8_t *validity;
+    const uint8_t *validity = NULL;
     ucid_status status = arrow_scratch_reserve(&column->valid, allocator, (size_t)(first + n) + 1, error);
     if (status == UCID_OK && column->format == 'u') {
-        status = arrow_read_texts(schema, array, 0, n, allocator, &r->texts, error);
+        status = arrow_read_texts(schema, array, batch->offset, n, allocator, &r->texts, error);
         if (status == UCID_OK) status = append_texts(r, column, n, error);
         validity = r->texts.validity;
     } else if (status == UCID_OK) {
-        status = arrow_read_numbers(schema, array, 0, n, allocator, &r->numbers, error);
+        const void *values = NULL;
+        if (column->format == 'l') {
+            status = arrow_read_wholes(schema, array, batch->offset, n, allocator, &r->wholes, error);
+            values = r->wholes.values, validity = r->wholes.validity;
+        } else {
+            status = arrow_read_numbers(schema, array, batch->offset, n, allocator, &r->numbers, error);
+            values = r->numbers.values, validity = r->numbers.validity;
+        }
         if (status == UCID_OK)
             status = arrow_scratch_reserve(&column->bytes, allocator, (size_t)(first + n + 1) * 8, error);
-        validity = r->numbers.validity;
+        if (status == UCID_OK && n > 0) memcpy((char *)column->bytes.bytes + (size_t)first * 8, values, (size_t)n * 8);
     }
     if (status != UCID_OK) return status;
     uint8_t *valid = column->valid.bytes;
     for (int64_t i = 0; i < n; i++) valid[first + i] = (uint8_t)is_set(validity, i);
-    if (column->format == 'g') memcpy((double *)column->bytes.bytes + first, r->numbers.values, (size_t)n * 8);
-    for (int64_t i = 0; column->format == 'l' && i < n; i++) { /* not by way of doubles */
-        int64_t value = integer_at(array->buffers[1], schema->format[0], batch->offset + array->offset + i);
-        ((int64_t *)column->bytes.bytes)[first + i] = value;
-    }
     return UCID_OK;
 }
 
@@ -153,8 +134,8 @@ static ucid_status append_batch(reading *r, const struct ArrowArray *batch, ucid
         status = append_column(r, &r->table->columns[c], batch, error);
     }
     if (status != UCID_OK) return status;
-    status = arrow_read_texts(r->schema.children[r->geometry], batch->children[r->geometry], 0, n, allocator, &r->texts,
-                              error);
+    status = arrow_read_texts(r->schema.children[r->geometry], batch->children[r->geometry], batch->offset, n,
+                              allocator, &r->texts, error);
     for (int64_t i = 0; status == UCID_OK && i < n; i++) {
         int64_t from = r->texts.offsets[i], to = is_set(r->texts.validity, i) ? r->texts.offsets[i + 1] : from;
         ucid_error reason;
@@ -311,6 +292,7 @@ ucid_status ucid_zone_table_read(struct ArrowArrayStream *in, const ucid_zone_op
     ucid_zones_builder_free(r.builder);
     arrow_texts_reset(&r.texts, &allocator);
     arrow_numbers_reset(&r.numbers, &allocator);
+    arrow_wholes_reset(&r.wholes, &allocator);
     r.schema.release(&r.schema);
     if (status != UCID_OK) {
         ucid_zone_table_close(r.table);
