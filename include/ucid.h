@@ -1194,7 +1194,8 @@ typedef struct ucid_stream_options {
     unsigned mode;                     /* UCID_STRICT, UCID_SNAP */
     int detail;                        /* 1: parts and distances of scores too */
     int hexadecimal;                   /* 1: binary forms are written as 62 digits */
-    const ucid_registry *registry;     /* cities of strict mode; must outlive the stream; NULL: those built in */
+    int large_texts; /* 1: texts and binary forms that are added have 64-bit offsets, as pandas keeps them */
+    const ucid_registry *registry; /* cities of strict mode; must outlive the stream; NULL: those built in */
     /* Scores of coordinates: called at the end of the stream, at most once, where most rows are outside the indexes,
      * but inside with latitude and longitude exchanged. Not 0: the stream ends as CANCELLED. NULL: nobody is told. */
     int (*exchanged)(void *ctx, int64_t outside, int64_t rows);
@@ -1203,7 +1204,7 @@ typedef struct ucid_stream_options {
 #define UCID_STREAM_OPTIONS_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(ucid_stream_options), NULL, 1, 0, 1 << 18, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,  \
-            NULL, NULL, NULL, 9, UCID_LENIENT, 0, 0, NULL, NULL, NULL                                                  \
+            NULL, NULL, NULL, 9, UCID_LENIENT, 0, 0, 0, NULL, NULL, NULL                                               \
     }
 
 /* Add columns to a stream of tables. Each of the functions below

@@ -672,6 +672,39 @@ def test_the_pandas_accessor(chosen):
     with pytest.raises(ucid.UCIDDataError, match="'score' already"):
         frame.assign(score=1).ucid.score()
     assert frame.assign(score=1).ucid.score(replace=True).columns[-4] == "score"
+    before = frame.copy()
+    for door in (lambda given: given.ucid.create(**FIXED), lambda given: given.ucid.score(), lambda given: given.assign(score=1).ucid.score(replace=True)):
+        made = door(frame)
+        made.loc[0, ["lat", "mixed"]] = 7.5, "b"  # what was given is not written to
+        assert frame.equals(before) and made.loc[0, "lat"] == 7.5
+
+
+def test_texts_come_as_pandas_keeps_them(chosen):
+    """Their offsets have 64 bits, so that pandas takes them as they are; what they say is what a table has."""
+    pandas = pytest.importorskip("pandas")
+    table = pa.Table.from_pandas(places(chosen, 900).to_pandas(), preserve_index=False)  # NaN is null there
+    zones = ucid.Zones(pa.table({"geometry": [struct.pack("<BIII10d", 1, 3, 1, 5, -180, -89, 180, -89, 180, 89, -180, 89, -180, -89)], "zone_name": ["all"]}))
+    doors = {
+        "create": lambda given: ucid.create(given, **FIXED), "score": lambda given: ucid.score(given), "detail": lambda given: ucid.score(given, detail=True),
+        "parse": lambda given: ucid.parse(given), "canonicalize": lambda given: ucid.canonicalize(given), "join": lambda given: ucid.join(given, zones),
+        "all": lambda given: ucid.join(given, zones, all=True), "area": lambda given: ucid.join(given, zones, predicate="area")}  # fmt: skip
+    texts = ucid.create(table, **FIXED).select(["ucid"])
+    cells = pa.table({"h3": ucid.parse(texts).column("h3_index")})
+    for name, door in doors.items():
+        given = texts if name in ("parse", "canonicalize") else cells if name == "area" else table
+        expected, framed = door(given), door(given.to_pandas())
+        added = [column for column in expected.column_names if column not in given.column_names]
+        assert added and list(framed.columns) == expected.column_names
+        for column in added:
+            values = expected.column(column)
+            if pa.types.is_string(values.type):
+                assert isinstance(framed[column].dtype, pandas.StringDtype), (name, column)
+                held = framed[column].array.__arrow_array__()
+                assert pa.types.is_large_string(held.type) and held.to_pylist() == values.to_pylist(), (name, column)
+            else:
+                assert framed[column].equals(values.to_pandas()), (name, column)
+    with pytest.raises(ucid.UCIDDataError, match="row 1: invalid_field"):
+        ucid.create(pandas.DataFrame({"lat": [1.0, 91.0], "lon": [2.0, 2.0]}), errors="raise", **FIXED)
     with pytest.raises(ucid.UCIDDataError, match="there are.*a"):
         pandas.DataFrame({"a": [1]}).ucid.create(**FIXED)
     with pytest.raises(ucid.UCIDDataError, match="the latitude; there are name, Latitude, lon"):

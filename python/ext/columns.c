@@ -331,6 +331,7 @@ int ext_stream_options(PyObject *given, ucid_stream_options *options)
                    {"replace", NULL, &options->replace},
                    {"resolution", NULL, &options->resolution},
                    {"detail", NULL, &options->detail},
+                   {"large_texts", NULL, &options->large_texts},
                    {"mode", &mode, NULL},
                    {"batch_rows", &batch_rows, NULL}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {

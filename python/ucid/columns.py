@@ -99,7 +99,7 @@ def _raise_bad_rows(stream: ArrowStream, fine: frozenset[str]) -> Any:
 
     table = pyarrow.table(stream)
     status = table.column("status")
-    row = pyarrow.compute.index(pyarrow.compute.is_in(status, pyarrow.array(sorted(fine))), False).as_py()
+    row = pyarrow.compute.index(pyarrow.compute.is_in(status, pyarrow.array(sorted(fine), status.type)), False).as_py()
     if row >= 0:
         name = status[row].as_py()
         raise UCIDDataError(f"row {row}: {name}", {"row": row}, name.upper())
@@ -151,6 +151,7 @@ def _run(
     else:
         source = _source(table, arrays)
     given["replace"] = int(replace or framed)
+    given["large_texts"] = int(framed)
     if framed or _is_table(table):  # what is kept whole anyway is made in large pieces
         given["batch_rows"] = 1 << 20
     told: list[str] = []

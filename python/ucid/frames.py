@@ -83,11 +83,11 @@ def _arrow(values: Any) -> Any:
 
 
 def with_columns(frame: Any, added: Any, replace: bool) -> Any:
-    """A copy of the frame with the columns of an Arrow table behind its own."""
+    """A copy of the frame, as its assign() makes one, with the columns of an Arrow table behind its own."""
     there = [name for name in added.column_names if name in frame.columns]
     if there and not replace:
         raise UCIDDataError(f"there is a column '{there[0]}' already; replace=True replaces it")
-    made = frame.drop(columns=there)
+    made = frame.drop(columns=there) if there else frame.assign()
     for name, column in zip(added.column_names, added.columns, strict=True):
         made[name] = _series(column)
     return made
@@ -106,7 +106,7 @@ def _series(column: Any) -> Any:
     """Values of an Arrow column as pandas has them: texts stay Arrow's, null numbers are NaN."""
     import pyarrow
 
-    if pyarrow.types.is_string(column.type):
+    if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
         return pandas.StringDtype("pyarrow").__from_arrow__(column)
     plain = pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)
     return column.to_numpy() if plain else column.to_pandas()

@@ -231,7 +231,7 @@ def join(
             source = _numbered(source)
     else:
         source = _source(table, {})
-    given: dict[str, object] = {"threads": threads or _processors(), "replace": int(replace or framed)}
+    given: dict[str, object] = {"threads": threads or _processors(), "replace": int(replace or framed), "large_texts": int(framed)}
     given |= {key: name for key, name in (("lat_column", lat), ("lon_column", lon), ("cell_column", h3)) if name is not None}
     _check_errors(errors)
     stream: Any

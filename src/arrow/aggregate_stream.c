@@ -438,7 +438,7 @@ static ucid_status put_keys(const aggregate_source *self, int64_t groups, const 
 {
     arrow_leaf leaf;
     ucid_status status =
-        arrow_leaf_text(column, groups, ((size_t)groups + 1) * KEY_MAX, 1, &self->fold.allocator, &leaf, error);
+        arrow_leaf_text(column, groups, ((size_t)groups + 1) * KEY_MAX, 1, 0, &self->fold.allocator, &leaf, error);
     if (status != UCID_OK) return status;
     char *bytes = leaf.values;
     int32_t at = 0;
@@ -505,7 +505,7 @@ static ucid_status make_results(const aggregate_source *self, int64_t groups, ui
         }
         arrow_leaf_finish(&leaf[i], groups);
     }
-    ucid_status status = arrow_leaf_names(&columns[R_GRADE], groups, grades, grade_name, leaf[R_SCORE].validity,
+    ucid_status status = arrow_leaf_names(&columns[R_GRADE], groups, grades, grade_name, leaf[R_SCORE].validity, 0,
                                           &self->fold.allocator, error);
     if (status == UCID_OK) status = put_keys(self, groups, cells, text, &columns[R_KEY], error);
     return status;

@@ -516,20 +516,21 @@ ucid_status arrow_leaf_fixed(struct ArrowArray *array, int64_t n, size_t width, 
     ucid_status status = make_leaf(array, n, sizes, 2, allocator, places, error);
     if (status != UCID_OK) return status;
     if (nullable) memset(places[0], 0xFF, sizes[0]);
-    *leaf = (arrow_leaf){array, places[1], NULL, places[0]};
+    *leaf = (arrow_leaf){array, places[1], NULL, NULL, places[0]};
     return UCID_OK;
 }
 
-ucid_status arrow_leaf_text(struct ArrowArray *array, int64_t n, size_t bytes, int nullable,
+ucid_status arrow_leaf_text(struct ArrowArray *array, int64_t n, size_t bytes, int nullable, int large,
                             const ucid_allocator *allocator, arrow_leaf *leaf, ucid_error *error)
 {
     void *places[3] = {NULL, NULL, NULL};
-    size_t sizes[3] = {bitmap_bytes(n, nullable), (size_t)(n + 1) * sizeof(int32_t), bytes + 1};
+    size_t width = large ? sizeof(int64_t) : sizeof(int32_t);
+    size_t sizes[3] = {bitmap_bytes(n, nullable), (size_t)(n + 1) * width, bytes + 1};
     ucid_status status = make_leaf(array, n, sizes, 3, allocator, places, error);
     if (status != UCID_OK) return status;
     if (nullable) memset(places[0], 0xFF, sizes[0]);
-    *leaf = (arrow_leaf){array, places[2], places[1], places[0]};
-    leaf->offsets[0] = 0;
+    *leaf = (arrow_leaf){array, places[2], large ? NULL : places[1], large ? places[1] : NULL, places[0]};
+    memset(places[1], 0, width); /* the first text begins at 0 */
     return UCID_OK;
 }
 
@@ -539,7 +540,7 @@ void arrow_leaf_finish(arrow_leaf *leaf, int64_t n)
 }
 
 ucid_status arrow_leaf_names(struct ArrowArray *array, int64_t n, const uint8_t *codes, const char *(*table)(uint8_t),
-                             const uint8_t *validity, const ucid_allocator *allocator, ucid_error *error)
+                             const uint8_t *validity, int large, const ucid_allocator *allocator, ucid_error *error)
 {
     const char *names[256] = {NULL};
     int32_t lengths[256] = {0};
@@ -553,10 +554,10 @@ ucid_status arrow_leaf_names(struct ArrowArray *array, int64_t n, const uint8_t 
         bytes += (size_t)lengths[code];
     }
     arrow_leaf leaf;
-    ucid_status status = arrow_leaf_text(array, n, bytes, validity != NULL, allocator, &leaf, error);
+    ucid_status status = arrow_leaf_text(array, n, bytes, validity != NULL, large, allocator, &leaf, error);
     if (status != UCID_OK) return status;
     char *out = leaf.values;
-    int32_t at = 0;
+    int64_t at = 0;
     for (int64_t row = 0; row < n; row++) {
         uint8_t code = codes[row];
         if (validity != NULL && !(validity[row >> 3] >> (row & 7) & 1)) {
@@ -565,7 +566,7 @@ ucid_status arrow_leaf_names(struct ArrowArray *array, int64_t n, const uint8_t 
             for (int32_t i = 0; i < lengths[code]; i++) out[at + i] = names[code][i];
             at += lengths[code];
         }
-        leaf.offsets[row + 1] = at;
+        arrow_leaf_end(&leaf, row, at);
     }
     arrow_leaf_finish(&leaf, n);
     return UCID_OK;

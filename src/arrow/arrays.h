@@ -80,17 +80,27 @@ void arrow_cells_reset(arrow_cells *cells, const ucid_allocator *allocator);
 /* A column being made: its buffers are allocated at once, filled by the caller, and go with the array. */
 typedef struct arrow_leaf {
     struct ArrowArray *array;
-    void *values;      /* fixed width, or the bytes of texts */
-    int32_t *offsets;  /* texts: [n + 1] */
+    void *values;     /* fixed width, or the bytes of texts */
+    int32_t *offsets; /* texts: [n + 1], or: */
+    int64_t *offsets64;
     uint8_t *validity; /* [n] bits, all set at first; NULL for columns without nulls */
 } arrow_leaf;
 
 /* Fixed-width column of n rows. err NO_MEMORY */
 ucid_status arrow_leaf_fixed(struct ArrowArray *array, int64_t n, size_t width, int nullable,
                              const ucid_allocator *allocator, arrow_leaf *leaf, ucid_error *error);
-/* Text column of n rows with room for some bytes. err NO_MEMORY */
-ucid_status arrow_leaf_text(struct ArrowArray *array, int64_t n, size_t bytes, int nullable,
+/* Text column of n rows with room for some bytes; large: with 64-bit offsets. err NO_MEMORY */
+ucid_status arrow_leaf_text(struct ArrowArray *array, int64_t n, size_t bytes, int nullable, int large,
                             const ucid_allocator *allocator, arrow_leaf *leaf, ucid_error *error);
+/* Say where the text of a row ends, and that of the next begins. */
+static inline void arrow_leaf_end(arrow_leaf *leaf, int64_t row, int64_t end)
+{
+    if (leaf->offsets != NULL) {
+        leaf->offsets[row + 1] = (int32_t)end;
+    } else {
+        leaf->offsets64[row + 1] = end;
+    }
+}
 static inline void arrow_leaf_null(arrow_leaf *leaf, int64_t row)
 {
     leaf->validity[row >> 3] &= (uint8_t) ~(1u << (row & 7));
@@ -101,7 +111,7 @@ void arrow_leaf_finish(arrow_leaf *leaf, int64_t n);
 /* Text column of numbers: row i is table(codes[i]), null where its validity bit is 0; such as the names of statuses.
  * err NO_MEMORY */
 ucid_status arrow_leaf_names(struct ArrowArray *array, int64_t n, const uint8_t *codes, const char *(*table)(uint8_t),
-                             const uint8_t *validity, const ucid_allocator *allocator, ucid_error *error);
+                             const uint8_t *validity, int large, const ucid_allocator *allocator, ucid_error *error);
 
 /* A struct array of n rows over children that it takes over (they are left released).
  * err   NO_MEMORY: the children are as they were */

@@ -36,14 +36,15 @@ static ucid_status fill_canonicalize(arrow_adder *adder, const struct ArrowSchem
     if (status != UCID_OK) return status;
     ucid_texts texts = place_text_get(&self->ucid);
     size_t bound = ucid_texts_canonicalize_bound(count, &texts);
-    status = arrow_leaf_text(&columns[0], count, bound, 1, allocator, &leaf, error);
+    int large = adder->options.large_texts;
+    status = arrow_leaf_text(&columns[0], count, bound, 1, large, allocator, &leaf, error);
     if (status != UCID_OK) return status;
     uint8_t *statuses = self->statuses.bytes;
-    ucid_texts_out out = {leaf.values, bound, leaf.offsets, NULL};
+    ucid_texts_out out = {leaf.values, bound, leaf.offsets, leaf.offsets64};
     status = ucid_texts_canonicalize(count, &texts, &out, leaf.validity, statuses, error);
     if (status == UCID_OK) {
         arrow_leaf_finish(&leaf, count);
-        status = arrow_leaf_names(&columns[1], count, statuses, arrow_status_text, NULL, allocator, error);
+        status = arrow_leaf_names(&columns[1], count, statuses, arrow_status_text, NULL, large, allocator, error);
     }
     if (status != UCID_OK) columns[0].release(&columns[0]);
     return status;

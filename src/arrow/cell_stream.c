@@ -35,18 +35,19 @@ static ucid_status fill_cell(arrow_adder *adder, const struct ArrowSchema *schem
     const ucid_allocator *allocator = &adder->allocator;
     arrow_leaf leaf;
     size_t n = (size_t)count;
+    int large = adder->options.large_texts;
     ucid_status status = place_columns_read(&self->places, schema, batch, first, count, allocator, error);
     if (status == UCID_OK) status = arrow_scratch_reserve(&self->cells, allocator, 8 * n + 8, error);
     if (status == UCID_OK) status = arrow_scratch_reserve(&self->statuses, allocator, n + 1, error);
     if (status == UCID_OK) {
-        status = arrow_leaf_text(&columns[0], count, n * CELL_DIGITS + 1, 1, allocator, &leaf, error);
+        status = arrow_leaf_text(&columns[0], count, n * CELL_DIGITS + 1, 1, large, allocator, &leaf, error);
     }
     if (status != UCID_OK) return status;
     uint64_t *cells = self->cells.bytes;
     uint8_t *statuses = self->statuses.bytes;
     status = ucid_cells_at(count, self->places.lat_deg, self->places.lon_deg, self->places.row_validity,
                            adder->options.resolution, cells, statuses, error);
-    int32_t at = 0;
+    int64_t at = 0;
     for (int64_t row = 0; row < count && status == UCID_OK; row++) {
         if (cells[row] == 0) {
             arrow_leaf_null(&leaf, row);
@@ -54,11 +55,11 @@ static ucid_status fill_cell(arrow_adder *adder, const struct ArrowSchema *schem
             ucid_cell_format(cells[row], (char *)leaf.values + at); /* its NUL falls on the next row */
             at += CELL_DIGITS;
         }
-        leaf.offsets[row + 1] = at;
+        arrow_leaf_end(&leaf, row, at);
     }
     if (status == UCID_OK) {
         arrow_leaf_finish(&leaf, count);
-        status = arrow_leaf_names(&columns[1], count, statuses, arrow_status_text, NULL, allocator, error);
+        status = arrow_leaf_names(&columns[1], count, statuses, arrow_status_text, NULL, large, allocator, error);
     }
     if (status != UCID_OK) columns[0].release(&columns[0]);
     return status;

@@ -96,16 +96,17 @@ static ucid_status fill_create(arrow_adder *adder, const struct ArrowSchema *sch
                                       self->places.cell != NULL ? UCID_CELL_RESOLUTION : adder->options.resolution};
     if (self->flags.column >= 0) values.flags = place_text_get(&self->flags);
     size_t bound = ucid_texts_create_bound(count, &values);
+    int large = adder->options.large_texts;
     arrow_leaf leaf;
-    status = arrow_leaf_text(&columns[0], count, bound, 1, allocator, &leaf, error);
+    status = arrow_leaf_text(&columns[0], count, bound, 1, large, allocator, &leaf, error);
     if (status != UCID_OK) return status;
     uint8_t *statuses = self->statuses.bytes;
-    ucid_texts_out out = {leaf.values, bound, leaf.offsets, NULL};
+    ucid_texts_out out = {leaf.values, bound, leaf.offsets, leaf.offsets64};
     status = ucid_texts_create(count, &values, adder->options.mode, adder->options.registry, &out, NULL, leaf.validity,
                                statuses, error);
     if (status == UCID_OK) {
         arrow_leaf_finish(&leaf, count);
-        status = arrow_leaf_names(&columns[1], count, statuses, arrow_status_text, NULL, allocator, error);
+        status = arrow_leaf_names(&columns[1], count, statuses, arrow_status_text, NULL, large, allocator, error);
     }
     if (status != UCID_OK) columns[0].release(&columns[0]);
     return status;

@@ -50,7 +50,8 @@ static ucid_status make_batch(grid_source *self, struct ArrowArray *out)
     }
     if (status == UCID_OK) {
         n = ucid_grid_next(self->grid, rows, self->cells, lat.values, lon.values);
-        status = arrow_leaf_text(&columns[0], n, (size_t)n * CELL_DIGITS + 1, 0, &self->allocator, &text, &self->error);
+        status =
+            arrow_leaf_text(&columns[0], n, (size_t)n * CELL_DIGITS + 1, 0, 0, &self->allocator, &text, &self->error);
     }
     if (status == UCID_OK && n > 0) {
         char *digits = text.values;

@@ -650,7 +650,7 @@ static ucid_status make_sums(group_source *self, int64_t groups, int squares, st
         ucid_exact_get((squares ? ucid_groups_squares : ucid_groups_sum)(self->groups, number), &big);
         bytes += 4 + 4 * (size_t)big.count;
     }
-    ucid_status status = arrow_leaf_text(column, groups, bytes, 0, &self->fold.allocator, &leaf, error);
+    ucid_status status = arrow_leaf_text(column, groups, bytes, 0, 0, &self->fold.allocator, &leaf, error);
     if (status != UCID_OK) return status;
     char *at = leaf.values;
     for (int64_t row = 0; row < groups; row++) {
@@ -686,7 +686,7 @@ static ucid_status make_values(group_source *self, int64_t groups, struct ArrowA
                            (unsigned long long)(total / 16), INT32_MAX / 16);
     }
     arrow_leaf leaf;
-    if (status == UCID_OK) status = arrow_leaf_text(column, groups, total, 0, &self->fold.allocator, &leaf, error);
+    if (status == UCID_OK) status = arrow_leaf_text(column, groups, total, 0, 0, &self->fold.allocator, &leaf, error);
     if (status == UCID_OK) {
         int32_t at = 0;
         for (int64_t row = 0; row < groups; row++) {
@@ -783,7 +783,7 @@ static ucid_status make_text_key(const group_source *self, int64_t groups, int w
     }
     if (bytes > INT32_MAX) return ucid_fail(error, UCID_INVALID_ARGUMENT, "keys of more than 2 GB");
     arrow_leaf leaf;
-    ucid_status status = arrow_leaf_text(column, groups, bytes + 1, 1, &self->fold.allocator, &leaf, error);
+    ucid_status status = arrow_leaf_text(column, groups, bytes + 1, 1, 0, &self->fold.allocator, &leaf, error);
     if (status != UCID_OK) return status;
     char *start = leaf.values, *at = start;
     for (int64_t row = 0; row < groups; row++) {

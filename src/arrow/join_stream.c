@@ -78,23 +78,24 @@ static ucid_status join_texts(join_adder *self, const zone_column *column, int64
     char room[NUMBER_LENGTH];
     size_t length = 0;
     for (int64_t k = 0; k < first[n]; k++) length += value_text(column, zones[k], room).length + 1;
-    if (length > INT32_MAX) return ucid_fail(error, UCID_DATA_ERROR, "a batch has over 2^31 bytes of zones' values");
+    int large = self->base.options.large_texts;
+    if (length > INT32_MAX && !large)
+        return ucid_fail(error, UCID_DATA_ERROR, "a batch has over 2^31 bytes of zones' values");
     arrow_leaf leaf;
-    ucid_status status = arrow_leaf_text(array, n, length, 1, allocator, &leaf, error);
+    ucid_status status = arrow_leaf_text(array, n, length, 1, large, allocator, &leaf, error);
     if (status != UCID_OK) return status;
     char *to = leaf.values;
-    int32_t at = 0;
+    int64_t at = 0;
     for (int64_t i = 0; i < n; i++) {
-        leaf.offsets[i] = at;
         if (first[i] == first[i + 1]) arrow_leaf_null(&leaf, i);
         for (int64_t k = first[i]; k < first[i + 1]; k++) {
             ucid_text value = value_text(column, zones[k], room);
             if (k > first[i]) to[at++] = ';';
             memcpy(to + at, value.data, value.length);
-            at += (int32_t)value.length;
+            at += (int64_t)value.length;
         }
+        arrow_leaf_end(&leaf, i, at);
     }
-    leaf.offsets[n] = at;
     arrow_leaf_finish(&leaf, n);
     return UCID_OK;
 }
@@ -147,7 +148,7 @@ static ucid_status fill_join(arrow_adder *adder, const struct ArrowSchema *schem
     join_adder *self = (join_adder *)adder;
     const ucid_allocator *allocator = &adder->allocator;
     const ucid_zone_table *table = self->table;
-    int last = adder->added_count - 1;
+    int last = adder->added_count - 1, large = adder->options.large_texts;
     ucid_status status = place_columns_read(&self->places, schema, batch, first, count, allocator, error);
     if (status == UCID_OK) status = arrow_scratch_reserve(&self->statuses, allocator, (size_t)count + 1, error);
     if (status == UCID_OK) {
@@ -157,14 +158,14 @@ static ucid_status fill_join(arrow_adder *adder, const struct ArrowSchema *schem
     for (int c = 0; c < table->column_count + self->numbered && status == UCID_OK; c++) {
         const zone_column *column = c < table->column_count ? &table->columns[c] : NULL;
         status = self->join.all ? join_texts(self, column, count, &columns[c], error)
-                                : zone_column_take(column, count, zones, allocator, &columns[c], error);
+                                : zone_column_take(column, count, zones, large, allocator, &columns[c], error);
     }
     uint8_t *statuses = self->statuses.bytes;
     for (int64_t row = 0; status == UCID_OK && self->places.cell != NULL && row < count; row++) {
         if (statuses[row] == UCID_INVALID_COORDINATES) statuses[row] = UCID_INVALID_H3;
     }
     if (status == UCID_OK) {
-        status = arrow_leaf_names(&columns[last], count, statuses, arrow_status_text, NULL, allocator, error);
+        status = arrow_leaf_names(&columns[last], count, statuses, arrow_status_text, NULL, large, allocator, error);
     }
     for (int c = 0; c <= last && status != UCID_OK; c++) {
         if (columns[c].release != NULL) columns[c].release(&columns[c]);

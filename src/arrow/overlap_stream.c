@@ -129,17 +129,18 @@ static ucid_status fill_overlap(arrow_adder *adder, const struct ArrowSchema *sc
     const ucid_allocator *allocator = &adder->allocator;
     const ucid_zone_table *table = self->table;
     int named = table->column_count + self->numbered, last = adder->added_count - 1;
+    int large = adder->options.large_texts;
     ucid_status status = arrow_read_cells(schema->children[self->cell_column], batch->children[self->cell_column],
                                           batch->offset + first, count, allocator, &self->cells, error);
     if (status == UCID_OK) status = find_zones(self, count, error);
     if (status == UCID_OK) status = make_rows(self, batch->offset + first, count, columns + named, error);
     for (int c = 0; c < named && status == UCID_OK; c++) {
         status = zone_column_take(c < table->column_count ? &table->columns[c] : NULL, adder->row_count,
-                                  self->row_zones.bytes, allocator, &columns[c], error);
+                                  self->row_zones.bytes, large, allocator, &columns[c], error);
     }
     if (status == UCID_OK) {
         status = arrow_leaf_names(&columns[last], adder->row_count, self->row_statuses.bytes, arrow_status_text, NULL,
-                                  allocator, error);
+                                  large, allocator, error);
     }
     for (int c = 0; c <= last && status != UCID_OK; c++) {
         if (columns[c].release != NULL) columns[c].release(&columns[c]);

@@ -57,18 +57,19 @@ static int is_set(const uint8_t *bits, int64_t row) { return bits[row >> 3] >> (
 /* Texts of one width, made row by row; bad rows are null and empty. */
 static ucid_status fixed_texts(struct ArrowArray *column, int64_t count, int32_t width, const uint8_t *validity,
                                void (*put)(const void *from, int64_t row, char *text), const void *from,
-                               const ucid_allocator *allocator, ucid_error *error)
+                               const arrow_adder *adder, ucid_error *error)
 {
     arrow_leaf leaf;
-    ucid_status status = arrow_leaf_text(column, count, (size_t)count * (size_t)width + 1, 1, allocator, &leaf, error);
+    ucid_status status = arrow_leaf_text(column, count, (size_t)count * (size_t)width + 1, 1,
+                                         adder->options.large_texts, &adder->allocator, &leaf, error);
     if (status != UCID_OK) return status;
-    int32_t at = 0;
+    int64_t at = 0;
     for (int64_t row = 0; row < count; row++) {
         if (is_set(validity, row)) {
             put(from, row, (char *)leaf.values + at);
             at += width;
         }
-        leaf.offsets[row + 1] = at;
+        arrow_leaf_end(&leaf, row, at);
     }
     if (count > 0) memcpy(leaf.validity, validity, (size_t)(count + 7) / 8);
     arrow_leaf_finish(&leaf, count);
@@ -98,6 +99,7 @@ static ucid_status fill_parse(arrow_adder *adder, const struct ArrowSchema *sche
     parse_adder *self = (parse_adder *)adder;
     const ucid_allocator *allocator = &adder->allocator;
     size_t n = (size_t)count;
+    int large = adder->options.large_texts;
     const struct {
         arrow_scratch *scratch;
         size_t bytes;
@@ -119,10 +121,10 @@ static ucid_status fill_parse(arrow_adder *adder, const struct ArrowSchema *sche
     }
     size_t context_bytes = n * CONTEXT_MAX + CONTEXT_MAX;
     if (status == UCID_OK) {
-        status = arrow_leaf_text(&columns[F_CONTEXT], count, context_bytes, 1, allocator, &context, error);
+        status = arrow_leaf_text(&columns[F_CONTEXT], count, context_bytes, 1, large, allocator, &context, error);
     }
     if (status == UCID_OK) {
-        status = arrow_leaf_text(&columns[F_FLAGS], count, text_bytes, 1, allocator, &flags, error);
+        status = arrow_leaf_text(&columns[F_FLAGS], count, text_bytes, 1, large, allocator, &flags, error);
     }
     if (status == UCID_OK) {
         ucid_field_columns fields = {.city = self->cities.bytes,
@@ -131,10 +133,10 @@ static ucid_status fill_parse(arrow_adder *adder, const struct ArrowSchema *sche
                                      .resolution = number[3].values,
                                      .cell = self->cells.bytes,
                                      .hour = self->hours.bytes,
-                                     .context = {context.values, context_bytes, context.offsets, NULL},
+                                     .context = {context.values, context_bytes, context.offsets, context.offsets64},
                                      .grade = self->grades.bytes,
                                      .confidence = number[2].values,
-                                     .flags = {flags.values, text_bytes, flags.offsets, NULL},
+                                     .flags = {flags.values, text_bytes, flags.offsets, flags.offsets64},
                                      .validity = validity,
                                      .status = self->statuses.bytes};
         status = ucid_texts_parse(count, &texts, adder->options.mode, adder->options.registry, &fields, error);
@@ -147,23 +149,23 @@ static ucid_status fill_parse(arrow_adder *adder, const struct ArrowSchema *sche
         }
     }
     if (status == UCID_OK) {
-        status = fixed_texts(&columns[F_CITY], count, CITY_LETTERS, validity, put_city, self->cities.bytes, allocator,
-                             error);
+        status =
+            fixed_texts(&columns[F_CITY], count, CITY_LETTERS, validity, put_city, self->cities.bytes, adder, error);
+    }
+    if (status == UCID_OK) {
+        status = fixed_texts(&columns[F_CELL], count, CELL_DIGITS, validity, put_cell, self->cells.bytes, adder, error);
     }
     if (status == UCID_OK) {
         status =
-            fixed_texts(&columns[F_CELL], count, CELL_DIGITS, validity, put_cell, self->cells.bytes, allocator, error);
+            fixed_texts(&columns[F_TIME], count, UCID_TIME_LENGTH, validity, put_time, self->hours.bytes, adder, error);
     }
     if (status == UCID_OK) {
-        status = fixed_texts(&columns[F_TIME], count, UCID_TIME_LENGTH, validity, put_time, self->hours.bytes,
-                             allocator, error);
-    }
-    if (status == UCID_OK) {
-        status = arrow_leaf_names(&columns[F_GRADE], count, self->grades.bytes, grade_text, validity, allocator, error);
-    }
-    if (status == UCID_OK) {
-        status = arrow_leaf_names(&columns[F_STATUS], count, self->statuses.bytes, arrow_status_text, NULL, allocator,
+        status = arrow_leaf_names(&columns[F_GRADE], count, self->grades.bytes, grade_text, validity, large, allocator,
                                   error);
+    }
+    if (status == UCID_OK) {
+        status = arrow_leaf_names(&columns[F_STATUS], count, self->statuses.bytes, arrow_status_text, NULL, large,
+                                  allocator, error);
     }
     for (int f = 0; f < F_COUNT && status != UCID_OK; f++) {
         if (columns[f].release != NULL) columns[f].release(&columns[f]);

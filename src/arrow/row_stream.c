@@ -126,12 +126,14 @@ static ucid_status make_column(row_adder *self, int column, int64_t count, struc
     const ucid_allocator *allocator = &self->base.allocator;
     const char *format = self->base.added[column].format;
     arrow_leaf leaf;
-    int is_text = *format == 'u' || *format == 'z';
-    ucid_status status = is_text ? arrow_leaf_text(out, count, c->bytes, 1, allocator, &leaf, error)
-                                 : arrow_leaf_fixed(out, count, *format == 'g' ? 8 : 4, 1, allocator, &leaf, error);
+    int is_text = *format != 'g' && *format != 'i';
+    ucid_status status =
+        is_text ? arrow_leaf_text(out, count, c->bytes, 1, self->base.options.large_texts, allocator, &leaf, error)
+                : arrow_leaf_fixed(out, count, *format == 'g' ? 8 : 4, 1, allocator, &leaf, error);
     if (status != UCID_OK) return status;
     if (c->bytes > 0) memcpy(leaf.values, c->values.bytes, c->bytes);
-    if (is_text) memcpy(leaf.offsets, c->offsets.bytes, (size_t)(count + 1) * sizeof(int32_t));
+    const int32_t *offsets = c->offsets.bytes;
+    for (int64_t row = 0; is_text && row < count; row++) arrow_leaf_end(&leaf, row, offsets[row + 1]);
     if (count > 0) memcpy(leaf.validity, self->validity.bytes, (size_t)(count + 7) / 8);
     arrow_leaf_finish(&leaf, count);
     return UCID_OK;
@@ -195,8 +197,8 @@ static ucid_status fill_rows(arrow_adder *adder, const struct ArrowSchema *schem
         status = make_column(self, i, count, &columns[i], error);
     }
     if (status == UCID_OK) {
-        status = arrow_leaf_names(&columns[column_count], count, statuses, arrow_status_text, NULL, &adder->allocator,
-                                  error);
+        status = arrow_leaf_names(&columns[column_count], count, statuses, arrow_status_text, NULL,
+                                  adder->options.large_texts, &adder->allocator, error);
     }
     for (int i = 0; i < column_count && status != UCID_OK; i++) {
         if (columns[i].release != NULL) columns[i].release(&columns[i]);

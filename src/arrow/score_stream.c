@@ -266,12 +266,13 @@ static ucid_status fill_identifiers(score_adder *self, int64_t count, const ucid
         values.time = place_text_get(&self->time);
     }
     arrow_leaf leaf;
+    int large = self->base.options.large_texts;
     ucid_status status = read_flags(self, count, valid, &values.flags, error);
     size_t bound = ucid_texts_create_bound(count, &values);
-    if (status == UCID_OK) status = arrow_leaf_text(column, count, bound, 1, allocator, &leaf, error);
+    if (status == UCID_OK) status = arrow_leaf_text(column, count, bound, 1, large, allocator, &leaf, error);
     if (status != UCID_OK) return status;
     uint8_t *created = self->created.bytes;
-    ucid_texts_out out = {leaf.values, bound, leaf.offsets, NULL};
+    ucid_texts_out out = {leaf.values, bound, leaf.offsets, leaf.offsets64};
     status =
         ucid_texts_create(count, &values, self->base.options.mode, NULL, &out, NULL, leaf.validity, created, error);
     if (status != UCID_OK) return status;
@@ -313,7 +314,7 @@ static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *sche
     const ucid_allocator *allocator = &adder->allocator;
     size_t n = (size_t)count;
     int parts = adder->options.detail ? self->context->part_count : 0;
-    int last = adder->added_count - 1;
+    int last = adder->added_count - 1, large = adder->options.large_texts;
     const struct {
         arrow_scratch *scratch;
         size_t bytes;
@@ -385,10 +386,11 @@ static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *sche
     }
     for (int i = 0; i < wanted_count && status == UCID_OK; i++) null_nans(&numbers[i], count);
     if (status == UCID_OK) {
-        status = arrow_leaf_names(&columns[2], count, scores.grade, grade_text, valid, allocator, error);
+        status = arrow_leaf_names(&columns[2], count, scores.grade, grade_text, valid, large, allocator, error);
     }
     if (status == UCID_OK) {
-        status = arrow_leaf_names(&columns[last], count, scores.status, arrow_status_text, NULL, allocator, error);
+        status =
+            arrow_leaf_names(&columns[last], count, scores.status, arrow_status_text, NULL, large, allocator, error);
     }
     for (int c = 0; c <= last && status != UCID_OK; c++) {
         if (columns[c].release != NULL) columns[c].release(&columns[c]);

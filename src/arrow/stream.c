@@ -37,7 +37,8 @@ void arrow_add(arrow_adder *adder, const char *name, const char *format, int nul
 {
     arrow_added *added = &adder->added[adder->added_count++];
     snprintf(added->name, sizeof added->name, "%s", name);
-    added->format = format;
+    int large = adder->options.large_texts;
+    added->format = large && strcmp(format, "u") == 0 ? "U" : large && strcmp(format, "z") == 0 ? "Z" : format;
     added->nullable = nullable;
 }
 

@@ -49,7 +49,7 @@ struct arrow_adder {
     arrow_pair metadata[ARROW_PAIRS_MAX]; /* texts that live as long as the adder; a NULL key ends them */
 };
 
-/* Say that a column will be added. */
+/* Say that a column will be added; texts are large where the options say so. */
 void arrow_add(arrow_adder *adder, const char *name, const char *format, int nullable);
 
 /* Make *out of *in, which is taken over. prepare, where not NULL, sees the zeroed adder before open does.

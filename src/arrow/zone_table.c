@@ -186,31 +186,30 @@ static ucid_status take_fixed(const zone_column *column, int64_t n, const int32_
     return UCID_OK;
 }
 
-static ucid_status take_texts(const zone_column *column, int64_t n, const int32_t *zones,
+static ucid_status take_texts(const zone_column *column, int64_t n, const int32_t *zones, int large,
                               const ucid_allocator *allocator, struct ArrowArray *array, ucid_error *error)
 {
     const int64_t *offsets = column->offsets.bytes;
     const char *bytes = column->bytes.bytes;
     size_t length = 0;
     for (int64_t i = 0; i < n; i++) length += zones[i] >= 0 ? (size_t)(offsets[zones[i] + 1] - offsets[zones[i]]) : 0;
-    if (length > INT32_MAX)
+    if (length > INT32_MAX && !large)
         return ucid_fail(error, UCID_DATA_ERROR, "a batch has over 2^31 bytes of column '%s'", column->name);
     arrow_leaf leaf;
-    ucid_status status = arrow_leaf_text(array, n, length, 1, allocator, &leaf, error);
+    ucid_status status = arrow_leaf_text(array, n, length, 1, large, allocator, &leaf, error);
     if (status != UCID_OK) return status;
     char *to = leaf.values;
-    int32_t at = 0;
+    int64_t at = 0;
     for (int64_t i = 0; i < n; i++) {
-        leaf.offsets[i] = at;
         if (zones[i] < 0 || !zone_column_is_valid(column, zones[i])) {
             arrow_leaf_null(&leaf, i);
-            continue;
+        } else {
+            int64_t size = offsets[zones[i] + 1] - offsets[zones[i]];
+            memcpy(to + at, bytes + offsets[zones[i]], (size_t)size);
+            at += size;
         }
-        int32_t size = (int32_t)(offsets[zones[i] + 1] - offsets[zones[i]]);
-        memcpy(to + at, bytes + offsets[zones[i]], (size_t)size);
-        at += size;
+        arrow_leaf_end(&leaf, i, at);
     }
-    leaf.offsets[n] = at;
     arrow_leaf_finish(&leaf, n);
     return UCID_OK;
 }
@@ -229,11 +228,11 @@ static ucid_status take_numbers(int64_t n, const int32_t *zones, const ucid_allo
     return UCID_OK;
 }
 
-ucid_status zone_column_take(const zone_column *column, int64_t n, const int32_t *zones,
+ucid_status zone_column_take(const zone_column *column, int64_t n, const int32_t *zones, int large,
                              const ucid_allocator *allocator, struct ArrowArray *array, ucid_error *error)
 {
     if (column == NULL) return take_numbers(n, zones, allocator, array, error);
-    if (column->format == 'u') return take_texts(column, n, zones, allocator, array, error);
+    if (column->format == 'u') return take_texts(column, n, zones, large, allocator, array, error);
     return take_fixed(column, n, zones, allocator, array, error);
 }
 

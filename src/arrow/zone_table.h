@@ -34,9 +34,9 @@ static inline int zone_column_is_valid(const zone_column *column, int64_t zone)
 
 /* Arrow's format of a column of places. */
 const char *zone_column_format(const zone_column *column);
-/* A column of the values of rows' zones; null where a row has none (-1). column NULL: the numbers themselves.
- * err   DATA_ERROR: over 2^31 bytes; NO_MEMORY */
-ucid_status zone_column_take(const zone_column *column, int64_t n, const int32_t *zones,
+/* A column of the values of rows' zones; null where a row has none (-1). column NULL: the numbers themselves. large:
+ * texts have 64-bit offsets. err   DATA_ERROR: over 2^31 bytes, where texts are not large; NO_MEMORY */
+ucid_status zone_column_take(const zone_column *column, int64_t n, const int32_t *zones, int large,
                              const ucid_allocator *allocator, struct ArrowArray *array, ucid_error *error);
 /* Square metres of each zone, borrowed. err NO_MEMORY
  * safe  any number of threads */
