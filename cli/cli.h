@@ -16,7 +16,7 @@
 typedef struct cli_positional {
     const char *name; /* "IN.osm.pbf"; its ending says what a shell completes */
     const char *summary;
-    enum { CLI_ONE, CLI_OPTIONAL, CLI_MANY } count; /* CLI_MANY: one or more; only the last may not be CLI_ONE */
+    enum { CLI_ONE, CLI_OPTIONAL, CLI_MANY, CLI_ANY } count; /* CLI_MANY: one or more; CLI_ANY: also none */
 } cli_positional;
 
 typedef struct cli_command {

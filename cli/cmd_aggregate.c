@@ -33,7 +33,7 @@ static const struct poptOption options[] = {
     CLI_COMMON,
     POPT_TABLEEND};
 static const cli_positional positionals[] = {
-    {"IN", "table of scores, or of states: files, folders of files, - for standard input", CLI_MANY},
+    {"IN", "table of scores, or of states: " CLI_FILES, CLI_MANY},
     {NULL, NULL, CLI_ONE},
 };
 
@@ -100,9 +100,9 @@ static int run_by(const char *const *in)
     cut_names(given.functions, functions);
     numbers[0] = given.of != NULL ? given.of : "score";
     append(names, append(names, append(names, 0, by), numbers), state_names);
-    ucid_io_read_options read = {.more = in + 1, .columns = names, .texts = by, .numbers = numbers};
+    ucid_io_read_options read = {.columns = names, .texts = by, .numbers = numbers};
     ucid_io_source source;
-    if (cli_table_open(&tables, in[0], &read, &source, &error) != UCID_OK) return cli_fail(&error);
+    if (cli_table_open(&tables, in, &read, &source, &error) != UCID_OK) return cli_fail(&error);
     uint64_t rows = 0;
     ucid_group_stream_options stream_options = UCID_GROUP_STREAM_OPTIONS_INIT;
     stream_options.threads = cli_threads(tables.threads);
@@ -142,9 +142,9 @@ static int run(int argc, const char **argv)
     size_t count = append(names, append(names, append(names, 0, asked), usual_names), texts);
     for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) names[count++] = ucid_aggregate_column_name(c);
     texts[text_count] = names[count] = NULL;
-    ucid_io_read_options read = {.more = argv + 1, .columns = names, .texts = texts};
+    ucid_io_read_options read = {.columns = names, .texts = texts};
     ucid_io_source source;
-    if (cli_table_open(&tables, argv[0], &read, &source, &error) != UCID_OK) return cli_fail(&error);
+    if (cli_table_open(&tables, argv, &read, &source, &error) != UCID_OK) return cli_fail(&error);
     uint64_t rows = 0;
     ucid_aggregate_stream_options stream_options = UCID_AGGREGATE_STREAM_OPTIONS_INIT;
     stream_options.threads = cli_threads(tables.threads);

@@ -120,15 +120,15 @@ static int text_table(const char **argv, unsigned mode, const char *const *usual
     int code;
     if (!open_cities(&code)) return code;
     const char *const named[] = {given.column, NULL};
-    int csv = cli_tables_csv(&tables, argv[0]);
-    ucid_io_read_options read = {.more = argv + 1, .texts = given.column != NULL ? named : usual, .text = csv};
+    int csv = cli_tables_csv(&tables, argv);
+    ucid_io_read_options read = {.texts = given.column != NULL ? named : usual, .text = csv};
     ucid_stream_options options = UCID_STREAM_OPTIONS_INIT;
     options.ucid_column = given.column;
     options.mode = mode;
     options.replace = given.replace;
     options.registry = registry;
     options.hexadecimal = csv || given.hex;
-    code = cli_table_pass(&tables, argv[0], &read, &options, make);
+    code = cli_table_pass(&tables, argv, &read, &options, make);
     ucid_registry_close(registry);
     return code;
 }
@@ -156,12 +156,12 @@ static const struct poptOption create_options[] = {
     CLI_COMMON,
     POPT_TABLEEND};
 static const cli_positional create_positionals[] = {
-    {"IN|LAT", "degrees; with --output a table of places", CLI_OPTIONAL},
+    {"IN|LAT", "degrees; with --output tables of places: " CLI_FILES, CLI_ANY},
     {"LON", "degrees", CLI_OPTIONAL},
     {NULL, NULL, CLI_ONE},
 };
 
-static int create_table(const char *in)
+static int create_table(const char *const *in)
 {
     static const char *const texts[] = {"h3",        "h3_index", "h3_cell", "cell",  "city", "city_code",
                                         "timestamp", "context",  "grade",   "flags", NULL};
@@ -192,9 +192,10 @@ static int create_table(const char *in)
 
 static int run_create(int argc, const char **argv)
 {
-    if (tables.out != NULL) return argc == 1 ? create_table(argv[0]) : cli_usage("--output needs one table: IN");
+    if (tables.out != NULL) return argc > 0 ? create_table(argv) : cli_usage("--output needs a table: IN");
     const char *lat = argc == 2 ? argv[0] : given.lat, *lon = argc == 2 ? argv[1] : given.lon;
-    if (argc == 1 || lat == NULL || lon == NULL) return cli_usage("needs LAT and LON, or IN and --output OUT");
+    if ((argc != 0 && argc != 2) || lat == NULL || lon == NULL)
+        return cli_usage("needs LAT and LON, or IN and --output OUT");
     if (given.city == NULL || given.time == NULL || given.context == NULL) {
         return cli_usage("--city, --timestamp and --context are needed");
     }
@@ -254,7 +255,7 @@ static const struct poptOption parse_options[] = {
     CLI_COMMON,
     POPT_TABLEEND};
 static const cli_positional text_positionals[] = {
-    {"IN|UCID", "identifiers; with --output a table", CLI_MANY},
+    {"IN|UCID", "identifiers; with --output tables: " CLI_FILES, CLI_MANY},
     {NULL, NULL, CLI_ONE},
 };
 
@@ -469,7 +470,7 @@ const cli_command cli_pack = {
 };
 
 static const cli_positional hex_positionals[] = {
-    {"IN|HEX", "62 digits; with --output a table", CLI_MANY},
+    {"IN|HEX", "62 digits; with --output tables: " CLI_FILES, CLI_MANY},
     {NULL, NULL, CLI_ONE},
 };
 

@@ -18,6 +18,7 @@ static const struct poptOption plain_options[] = {CLI_COMMON, POPT_TABLEEND};
     {"column", '\0', POPT_ARG_STRING, &given.column, 0, what, "NAME"},                                                  \
         {"replace", '\0', POPT_ARG_NONE, &given.replace, 0, "replace columns that have an output column's name", NULL}, \
         CLI_TABLE_OPTIONS(tables), CLI_COMMON, POPT_TABLEEND
+#define KEYS "2026W01T12; with --output tables: " CLI_FILES
 #define TIME_COLUMN "of a table: column of time keys; timestamp"
 #define CELL_COLUMN "of a table: column of cells; h3, h3_index, h3_cell, cell"
 
@@ -58,8 +59,8 @@ static int show_key(ucid_status status, int32_t hour, const ucid_error *error)
     return CLI_DONE;
 }
 
-/* A table, of which the columns named `texts` are texts. */
-static int pass(const char *in, const char *const *texts, cli_make_fn *make)
+/* Tables, of which the columns named `texts` are texts. */
+static int pass(const char *const *in, const char *const *texts, cli_make_fn *make)
 {
     const char *const named[] = {given.column != NULL ? given.column : "timestamp", given.earlier, NULL};
     const char *const lat[] = {given.lat, NULL}, *const lon[] = {given.lon, NULL};
@@ -78,6 +79,14 @@ static int pass(const char *in, const char *const *texts, cli_make_fn *make)
     return cli_table_pass(&tables, in, &read, &options, make);
 }
 
+/* 1 where there is one key, or cell, to be told of; else a usage error. */
+static int is_one(int argc)
+{
+    if (argc == 1) return 1;
+    cli_usage("%d arguments given: one, or tables and --output OUT", argc);
+    return 0;
+}
+
 /* ---------------------------------------------------------------------------------------------------------- time -- */
 
 static int64_t hours_later;
@@ -89,13 +98,14 @@ typedef struct key_change {
     cli_make_fn *column;
 } key_change;
 
-static int change_keys(const char *text, const key_change *change)
+static int change_keys(int argc, const char **argv, const key_change *change)
 {
     int32_t hour, changed = 0;
     int code;
     ucid_error error;
-    if (tables.out != NULL) return pass(text, time_names, change->column);
-    if (!take_key(text, &hour, &code)) return code;
+    if (tables.out != NULL) return pass(argv, time_names, change->column);
+    if (!is_one(argc)) return CLI_USAGE;
+    if (!take_key(argv[0], &hour, &code)) return code;
     ucid_status status = change->one(hour, &changed, &error);
     return show_key(status, changed, &error);
 }
@@ -113,18 +123,18 @@ static ucid_status add_column(struct ArrowArrayStream *in, const ucid_stream_opt
 
 static int run_add(int argc, const char **argv)
 {
-    (void)argc;
     static const key_change add = {add_one, add_column};
-    if (!take_integer("N", argv[1], &hours_later)) return CLI_USAGE;
+    if (!take_integer("N", argv[--argc], &hours_later)) return CLI_USAGE;
+    argv[argc] = NULL;
     if (given.weeks)
         hours_later = hours_later > INT64_MAX / 168 || hours_later < INT64_MIN / 168 ? hours_later : hours_later * 168;
-    return change_keys(argv[0], &add);
+    return change_keys(argc, argv, &add);
 }
 
 static const struct poptOption add_options[] = {
     {"weeks", 'w', POPT_ARG_NONE, &given.weeks, 0, "N counts weeks, not hours", NULL}, COLUMN_OPTIONS(TIME_COLUMN)};
 static const cli_positional add_positionals[] = {
-    {"IN|KEY", "2026W01T12; with --output a table", CLI_ONE},
+    {"IN|KEY", KEYS, CLI_MANY},
     {"N", "hours, may be negative", CLI_ONE},
     {NULL, NULL, CLI_ONE},
 };
@@ -147,8 +157,8 @@ static int run_diff(int argc, const char **argv)
     int32_t a, b;
     int code;
     if (tables.out != NULL) {
-        if (argc != 1 || given.earlier == NULL) return cli_usage("--output needs one table, and --earlier COLUMN");
-        return pass(argv[0], time_names, diff_column);
+        if (given.earlier == NULL) return cli_usage("--output needs --earlier COLUMN");
+        return pass(argv, time_names, diff_column);
     }
     if (argc != 2) return cli_usage("needs KEY and EARLIER, or IN, --earlier COLUMN and --output OUT");
     if (!take_key(argv[0], &a, &code) || !take_key(argv[1], &b, &code)) return code;
@@ -161,7 +171,7 @@ static const struct poptOption diff_options[] = {
     {"earlier", '\0', POPT_ARG_STRING, &given.earlier, 0, "of a table: column of the keys to count from", "COLUMN"},
     COLUMN_OPTIONS(TIME_COLUMN)};
 static const cli_positional diff_positionals[] = {
-    {"IN|KEY", "2026W02T12; with --output a table", CLI_ONE},
+    {"IN|KEY", KEYS, CLI_MANY},
     {"EARLIER", "2026W01T12", CLI_OPTIONAL},
     {NULL, NULL, CLI_ONE},
 };
@@ -235,11 +245,11 @@ static int open_zone(int *code)
     return status == UCID_OK;
 }
 
-static int shift(const char *text, const key_change *change)
+static int shift(int argc, const char **argv, const key_change *change)
 {
     int code;
     if (!open_zone(&code)) return code;
-    code = change_keys(text, change);
+    code = change_keys(argc, argv, change);
     ucid_zone_close(zone);
     return code;
 }
@@ -268,16 +278,14 @@ static ucid_status from_utc_column(struct ArrowArrayStream *in, const ucid_strea
 
 static int run_to_utc(int argc, const char **argv)
 {
-    (void)argc;
     static const key_change change = {to_utc_one, to_utc_column};
-    return shift(argv[0], &change);
+    return shift(argc, argv, &change);
 }
 
 static int run_from_utc(int argc, const char **argv)
 {
-    (void)argc;
     static const key_change change = {from_utc_one, from_utc_column};
-    return shift(argv[0], &change);
+    return shift(argc, argv, &change);
 }
 
 static const struct poptOption zone_options[] = {
@@ -286,7 +294,7 @@ static const struct poptOption zone_options[] = {
     {"cities", '\0', POPT_ARG_STRING, &given.cities, 0, "more cities", "FILE.csv"},
     COLUMN_OPTIONS(TIME_COLUMN)};
 static const cli_positional key_positionals[] = {
-    {"IN|KEY", "2026W01T12; with --output a table", CLI_ONE},
+    {"IN|KEY", KEYS, CLI_MANY},
     {NULL, NULL, CLI_ONE},
 };
 const cli_command cli_time_to_utc = {"time to-utc",
@@ -413,9 +421,7 @@ static void show_cells(const uint64_t *cells, int64_t count)
 static int run_cell_at(int argc, const char **argv)
 {
     double lat_deg, lon_deg;
-    if (tables.out != NULL) {
-        return argc == 1 ? pass(argv[0], NULL, ucid_cell_stream) : cli_usage("--output needs one table: IN");
-    }
+    if (tables.out != NULL) return pass(argv, NULL, ucid_cell_stream);
     if (argc != 2) return cli_usage("needs LAT and LON, or IN and --output OUT");
     if (!cli_parse_number("LAT", argv[0], &lat_deg) || !cli_parse_number("LON", argv[1], &lon_deg)) return CLI_USAGE;
     if (given.resolution < 0 || given.resolution > 15) return cli_usage("--res: %d is not in 0..15", given.resolution);
@@ -434,7 +440,7 @@ static const struct poptOption cell_at_options[] = {
     CLI_COMMON,
     POPT_TABLEEND};
 static const cli_positional place_positionals[] = {
-    {"IN|LAT", "degrees; with --output a table of places", CLI_ONE},
+    {"IN|LAT", "degrees; with --output tables of places: " CLI_FILES, CLI_MANY},
     {"LON", "degrees", CLI_OPTIONAL},
     {NULL, NULL, CLI_ONE},
 };
@@ -448,11 +454,11 @@ const cli_command cli_cell_at = {"cell at",
 
 static int run_cell_info(int argc, const char **argv)
 {
-    (void)argc;
     uint64_t cell;
     int code, corners = 0;
     double lat_deg, lon_deg, corner_lat[UCID_CELL_CORNERS_MAX], corner_lon[UCID_CELL_CORNERS_MAX];
-    if (tables.out != NULL) return pass(argv[0], cell_names, ucid_cell_info_stream);
+    if (tables.out != NULL) return pass(argv, cell_names, ucid_cell_info_stream);
+    if (!is_one(argc)) return CLI_USAGE;
     if (!take_cell(argv[0], &cell, &code)) return code;
     ucid_cell_centre(cell, &lat_deg, &lon_deg, NULL);
     ucid_cell_boundary(cell, corner_lat, corner_lon, &corners, NULL);
@@ -471,7 +477,7 @@ static int run_cell_info(int argc, const char **argv)
 
 static const struct poptOption info_options[] = {COLUMN_OPTIONS(CELL_COLUMN)};
 static const cli_positional cell_positionals[] = {
-    {"IN|CELL", "891ec90243bffff; with --output a table", CLI_ONE},
+    {"IN|CELL", "891ec90243bffff; with --output tables: " CLI_FILES, CLI_MANY},
     {NULL, NULL, CLI_ONE},
 };
 const cli_command cli_cell_info = {"cell info",
@@ -485,10 +491,10 @@ const cli_command cli_cell_info = {"cell info",
 /* Parent or children of a cell at --res; of a table the parents: a row in is a row out. */
 static int run_cell_family(int argc, const char **argv)
 {
-    (void)argc;
     uint64_t cell;
     int code;
-    if (tables.out != NULL) return pass(argv[0], cell_names, ucid_cell_parent_stream);
+    if (tables.out != NULL) return pass(argv, cell_names, ucid_cell_parent_stream);
+    if (!is_one(argc)) return CLI_USAGE;
     if (!take_cell(argv[0], &cell, &code)) return code;
     int own = ucid_cell_resolution(cell);
     if (given.resolution < 0 || given.resolution > 15) return cli_usage("--res: %d is not in 0..15", given.resolution);

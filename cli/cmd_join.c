@@ -34,7 +34,7 @@ static const struct poptOption options[] = {
     CLI_COMMON,
     POPT_TABLEEND};
 static const cli_positional positionals[] = {
-    {"POINTS", "table of places, or of cells: a file, a folder of files, - for standard input", CLI_ONE},
+    {"POINTS", "table of places, or of cells: " CLI_FILES, CLI_MANY},
     {"ZONES", "GeoParquet, GeoPackage, Shapefile, GeoJSON, ...; any coordinate system", CLI_ONE},
     {NULL, NULL, CLI_ONE},
 };
@@ -108,7 +108,7 @@ static char *hidden_name(struct ArrowArrayStream *stream, const char *const *nam
 }
 
 /* join NULL: cells, by area. */
-static int join_table(const char *in, const ucid_zone_table *zones, const ucid_join_options *join)
+static int join_table(const char *const *in, const ucid_zone_table *zones, const ucid_join_options *join)
 {
     static const char *const lat_names[] = {"lat", "latitude", "y", NULL};
     static const char *const lon_names[] = {"lon", "lng", "longitude", "long", "x", NULL};
@@ -147,7 +147,6 @@ static int join_table(const char *in, const ucid_zone_table *zones, const ucid_j
 
 static int run(int argc, const char **argv)
 {
-    (void)argc;
     const char *names[COLUMNS_MAX + 1];
     ucid_join_options join = UCID_JOIN_OPTIONS_INIT;
     int area = 0;
@@ -160,10 +159,12 @@ static int run(int argc, const char **argv)
                             .columns = given.zone_columns != NULL ? names : NULL,
                             .threads = cli_threads(tables.threads)};
     ucid_zone_table *zones = NULL;
-    int code = cli_zones_read(argv[1], &files, &zones);
+    const char *last = argv[argc - 1];
+    argv[argc - 1] = NULL;
+    int code = cli_zones_read(last, &files, &zones);
     if (code != CLI_DONE) return code;
     (void)json_object_set_new(cli_report(), "zones", json_integer(ucid_zones_count(ucid_zone_table_zones_get(zones))));
-    code = join_table(argv[0], zones, area ? NULL : &join);
+    code = join_table(argv, zones, area ? NULL : &join);
     ucid_zone_table_close(zones);
     return code;
 }

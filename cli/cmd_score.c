@@ -34,7 +34,7 @@ static const struct poptOption options[] = {
     CLI_COMMON,
     POPT_TABLEEND};
 static const cli_positional positionals[] = {
-    {"IN", "table of places: files, folders of files, - for standard input", CLI_MANY},
+    {"IN", "table of places: " CLI_FILES, CLI_MANY},
     {NULL, NULL, CLI_ONE},
 };
 
@@ -90,15 +90,14 @@ static int run(int argc, const char **argv)
     if (given.time_column != NULL) texts[count++] = given.time_column;
     memcpy(texts + count, text_names, sizeof text_names);
     ucid_io_read_options read = {
-        .more = argv + 1,
-        .text = cli_tables_csv(&tables, argv[0]),
+        .text = cli_tables_csv(&tables, argv),
         .latitudes = given.lat != NULL ? lat_given : lat_names,
         .longitudes = given.lon != NULL ? lon_given : lon_names,
         .texts = texts,
         .batch_rows = given.batch_rows,
     };
     ucid_io_source source;
-    if (cli_table_open(&tables, argv[0], &read, &source, &error) != UCID_OK) {
+    if (cli_table_open(&tables, argv, &read, &source, &error) != UCID_OK) {
         cli_indexes_close(&indexes);
         return cli_fail(&error);
     }

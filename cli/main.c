@@ -322,7 +322,7 @@ static void help_command(FILE *out, const cli_command *command)
 {
     fprintf(out, "usage: ucid %s", command->name);
     for (const cli_positional *p = command->positionals; p != NULL && p->name != NULL; p++) {
-        static const char *const shape[] = {" %s", " [%s]", " %s..."};
+        static const char *const shape[] = {" %s", " [%s]", " %s...", " [%s...]"};
         fprintf(out, shape[p->count], p->name);
     }
     fputs(" [options]\n\n", out);
@@ -360,7 +360,7 @@ static void describe_program(void)
 {
     json_t *list = json_array();
     for (int k = 0; k < COMMAND_COUNT; k++) {
-        static const char *const counts[] = {"one", "optional", "many"};
+        static const char *const counts[] = {"one", "optional", "many", "any"};
         json_t *positionals = json_array();
         json_t *options = json_array();
         for (const cli_positional *p = commands[k]->positionals; p != NULL && p->name != NULL; p++) {
@@ -434,9 +434,10 @@ static int count_fits(const cli_command *command, int given)
 {
     int least = 0, most = 0;
     for (const cli_positional *p = command->positionals; p != NULL && p->name != NULL; p++) {
-        least += p->count != CLI_OPTIONAL;
-        most += p->count == CLI_MANY ? POSITIONALS_MAX : 1;
-        if (p->count != CLI_OPTIONAL && given < least) {
+        int needed = p->count == CLI_ONE || p->count == CLI_MANY;
+        least += needed;
+        most += p->count == CLI_MANY || p->count == CLI_ANY ? POSITIONALS_MAX : 1;
+        if (needed && given < least) {
             cli_usage("%s is missing", p->name);
             return 0;
         }

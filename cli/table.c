@@ -62,25 +62,26 @@ static int ends_with(const char *text, const char *ending)
     return length >= tail && strcmp(text + length - tail, ending) == 0;
 }
 
-int cli_tables_csv(const cli_tables *tables, const char *in)
+int cli_tables_csv(const cli_tables *tables, const char *const *in)
 {
     if (tables->out_format != NULL) return strcmp(tables->out_format, "csv") == 0;
     if (strcmp(tables->out, "-") != 0) return ends_with(tables->out, ".csv");
     /* Standard output gets what came in, CSV or Arrow. A pipe's format is not known yet; text does no harm there. */
     if (tables->format != NULL) return strcmp(tables->format, "csv") == 0;
-    return strcmp(in, "-") == 0 || ends_with(in, ".csv");
+    return strcmp(in[0], "-") == 0 || ends_with(in[0], ".csv");
 }
 
-ucid_status cli_table_open(const cli_tables *tables, const char *in, const ucid_io_read_options *options,
+ucid_status cli_table_open(const cli_tables *tables, const char *const *in, const ucid_io_read_options *options,
                            ucid_io_source *source, ucid_error *error)
 {
     const ucid_io *io = cli_io(error);
     if (io == NULL) return error->status;
     ucid_io_read_options given = *options;
+    given.more = in + 1;
     given.format = tables->format;
     given.threads = cli_threads(tables->threads);
     given.more_texts = (const char *const *)tables->texts;
-    ucid_status status = io->open(in, &given, source, error);
+    ucid_status status = io->open(in[0], &given, source, error);
     if (status != UCID_OK) return status;
     struct ArrowArrayStream stream = source->stream;
     return cli_ahead(&stream, AHEAD, &source->stream, error);
@@ -268,7 +269,7 @@ int cli_table_write(const cli_tables *tables, const char *in_format, struct Arro
 const char *const cli_lat_names[] = {"lat", "latitude", "y", NULL};
 const char *const cli_lon_names[] = {"lon", "lng", "longitude", "long", "x", NULL};
 
-int cli_table_pass(const cli_tables *tables, const char *in, const ucid_io_read_options *read,
+int cli_table_pass(const cli_tables *tables, const char *const *in, const ucid_io_read_options *read,
                    const ucid_stream_options *options, cli_make_fn *make)
 {
     if (!cli_tables_check(tables)) return CLI_USAGE;

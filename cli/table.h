@@ -41,13 +41,17 @@ typedef struct cli_tables {
         "threads", '\0', POPT_ARG_INT, &(tables).threads, 0, "0: all processors", "N"                                  \
     }
 
+/* What an input may be, in summaries of positional arguments. */
+#define CLI_FILES "files, folders of files, - for standard input"
+
 /* 1 when tables.out is given; else a usage error. It also takes standard output where that is named. */
 int cli_tables_check(const cli_tables *tables);
 /* 1 where the output will be CSV, so that input texts should stay as they are. */
-int cli_tables_csv(const cli_tables *tables, const char *in);
+int cli_tables_csv(const cli_tables *tables, const char *const *in);
 
-/* Open the input, with its batches read ahead by a thread. options may hold anything but format and threads. */
-ucid_status cli_table_open(const cli_tables *tables, const char *in, const ucid_io_read_options *options,
+/* Open the input, files and folders up to a NULL, as one table, with its batches read ahead by a thread. options may
+ * hold anything but format, threads and more. */
+ucid_status cli_table_open(const cli_tables *tables, const char *const *in, const ucid_io_read_options *options,
                            ucid_io_source *source, ucid_error *error);
 
 /* Write a stream, with its batches made ahead by a thread, and count the texts of its column `status`, if it has one
@@ -60,9 +64,9 @@ int cli_table_write(const cli_tables *tables, const char *in_format, struct Arro
 typedef ucid_status cli_make_fn(struct ArrowArrayStream *in, const ucid_stream_options *options,
                                 struct ArrowArrayStream *out, ucid_error *error);
 
-/* Read a table, add what make adds, write it; read and options may hold anything but format and threads. Returns the
+/* Read a table as cli_table_open does, add what make adds, write it; options may hold anything but threads. Returns the
  * exit code. */
-int cli_table_pass(const cli_tables *tables, const char *in, const ucid_io_read_options *read,
+int cli_table_pass(const cli_tables *tables, const char *const *in, const ucid_io_read_options *read,
                    const ucid_stream_options *options, cli_make_fn *make);
 
 /* Usual names of columns of coordinates, as ucid_stream_options knows them; end with NULL. */

@@ -191,6 +191,48 @@ def test_tables_of_the_other_commands(tmp_path):
 
 
 @pytest.mark.skipif(not PLUGIN.exists(), reason="libucid_io.so is not built")
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_every_command_takes_several_tables(tmp_path, ending):
+    """Two files and a folder of two say what the one table of all their rows says; arguments behind them keep their meaning."""
+    places = [(40 + i / 97, 20 + i / 89, 7 + i % 45) for i in range(40)]
+    (tmp_path / "given.csv").write_text("lat,lon,city,timestamp,first\n" + "".join(
+        f"{lat:.4f},{lon:.4f},IST,2026W{week:02}T12,2025W52T12\n" for lat, lon, week in places))
+    ucid("create", tmp_path / "given.csv", "-o", tmp_path / "whole.parquet", "--context", "15MIN")
+    ucid("cell", "at", tmp_path / "whole.parquet", "-o", tmp_path / "with.parquet", "--replace")
+    ucid("pack", tmp_path / "with.parquet", "-o", tmp_path / f"whole.{ending}", "--replace")
+    (tmp_path / "some").mkdir()
+    rows = parquet.read_table(tmp_path / "whole.parquet") if ending == "parquet" else (tmp_path / "whole.csv").read_text().splitlines()
+    for name, first, last in (("z", 0, 1), ("some/b", 1, 20), ("some/c", 20, 39), ("a", 39, 40)):
+        if ending == "parquet":
+            parquet.write_table(rows.slice(first, last - first), tmp_path / f"{name}.parquet")
+        else:
+            (tmp_path / f"{name}.csv").write_text("\n".join([rows[0], *rows[1 + first : 1 + last], ""]))
+    zones = tmp_path / "zones.geojson"
+    ring = [[20, 40], [20.2, 40], [20.2, 41], [20, 41], [20, 40]]
+    zones.write_text(json.dumps({"type": "FeatureCollection", "features": [
+        {"type": "Feature", "properties": {"zone_name": "west"}, "geometry": {"type": "Polygon", "coordinates": [ring]}}]}))
+    commands = (["create", "--context", "15MIN"], ["parse"], ["validate"], ["canon"], ["pack"], ["unpack"], ["time", "add", "5"], ["time", "diff", "--earlier", "first"],
+                ["time", "to-utc", "--city", "IST"], ["time", "from-utc", "--city", "IST"], ["cell", "at"], ["cell", "info"], ["cell", "family", "--res", "7"],
+                ["join", zones], ["copy"])  # fmt: skip
+    for command in commands:
+        words = 2 if command[0] in ("time", "cell") else 1
+        replace = [] if command == ["copy"] else ["--replace"]
+        made = []
+        for inputs in ([f"whole.{ending}"], [f"z.{ending}", "some", f"a.{ending}"]):
+            out = tmp_path / f"out{len(made)}.{ending}"
+            ucid(*command[:words], *(tmp_path / one for one in inputs), *command[words:], "-o", out, *replace)
+            made.append(parquet.read_table(out).to_pylist() if ending == "parquet" else rows_of(out))
+        assert made[0] == made[1] and len(made[0]) == 40, command
+
+
+def test_one_value_is_asked_for_where_no_table_is_made():
+    for command in (["time", "add", "2026W01T12", "2026W01T12", "1"], ["time", "to-utc", "2026W01T12", "2026W01T12", "--city", "IST"],
+                    ["cell", "info", "891ec90243bffff", "891ec90243bffff"], ["cell", "family", "891ec90243bffff", "891ec90243bffff"],
+                    ["cell", "at", "1", "2", "3"], ["time", "diff", "2026W01T12"], ["create", "1", "2", "3"]):  # fmt: skip
+        assert "--output OUT" in ucid(*command, code=2).stderr
+
+
+@pytest.mark.skipif(not PLUGIN.exists(), reason="libucid_io.so is not built")
 def test_cities_of_tables(tmp_path):
     more, named, out = tmp_path / "more.csv", tmp_path / "named.csv", tmp_path / "out.csv"
     more.write_text("code,name,country,region,lat,lon,bbox,population,tz\nQQQ,Newtown,DE,,48,11,,5,Europe/Berlin\n")
