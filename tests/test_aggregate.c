@@ -375,6 +375,92 @@ static void shuffled_rows_give_the_bytes_of_pieces(void **state)
     free(keys), free(scores), free(confidences), free(grades), free(valid);
 }
 
+/* A cell of some resolution: any digits in a base cell that is no pentagon. */
+static uint64_t cell_of_digits(int base, uint64_t random, int resolution)
+{
+    uint64_t cell = 8ull << 56 | (uint64_t)resolution << 52 | (uint64_t)base << 45;
+    for (int level = 1; level <= 15; level++, random /= 7) {
+        cell |= (level <= resolution ? random % 7 : 7) << (45 - 3 * level);
+    }
+    return cell;
+}
+
+/* Cells of rows, in a way that sums of groups are found by. */
+typedef struct shape {
+    int rows, own, parent, threads;
+    int base_count;    /* base cells */
+    uint64_t distinct; /* numbers of digits, of which the highest count least */
+    int ascending;     /* runs of so many rows: ascending within, in no order among themselves */
+    int dense;         /* every so many rows one of those hundred cells */
+} shape;
+
+static int compare_rows(const void *a, const void *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
+/* Rows of weight 1 take another way where weights are written down, and these sums are those of a naive program. */
+static void every_order_gives_the_sums_of_written_weights(void **state)
+{
+    (void)state;
+    static const shape shapes[] = {
+        {150000, 9, 7, 1, 3, 282475249, 0, 0},        /* many groups, of few base cells */
+        {150000, 9, 7, 3, 100, 282475249, 0, 2},      /* of all, and most rows in one place: a table */
+        {150000, 9, 5, 2, 1, 40353607, 0, 0},         /* fewer groups than rows, dense */
+        {150000, 9, 9, 2, 40, 282475249, 7000, 0},    /* sorted pieces: tails */
+        {150000, 12, 12, 2, 40, 4747561509943, 0, 3}, /* too fine to be put aside */
+        {150000, 10, 10, 2, 100, 282475249, 0, 0},    /* the finest that is */
+        {150000, 9, 7, 2, 2, 5000, 0, 0},             /* few groups */
+        {150000, 9, 7, 2, 2, 5000, 500, 0},           /* few groups, sorted */
+        {60000, 9, 7, 2, 40, 282475249, 0, 0},        /* fewer rows than are tried */
+        {4300000, 8, 5, 1, 6, 5764801, 0, 0},         /* more than a heap holds */
+    };
+    for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++) {
+        const shape *s = &shapes[k];
+        size_t n = (size_t)s->rows;
+        uint64_t *places = malloc(n * sizeof *places), seed = 77 + k;
+        double *scores = malloc(n * sizeof *scores), *weights = malloc(n * sizeof *weights);
+        for (size_t i = 0; i < n; i++) {
+            uint64_t r = lattice_random(&seed), digits = (r >> 8) % s->distinct;
+            int base = 20 + (int)(lattice_random(&seed) % (uint64_t)s->base_count);
+            if (s->dense > 0 && i % (size_t)s->dense > 0) base = 20, digits = r % 100;
+            places[i] = cell_of_digits(base == 24 ? 25 : base, digits, s->own);
+            if (r % 1000 == 0) places[i] = r;
+            scores[i] = r % 5000 == 1 ? -1.0 : (double)(lattice_random(&seed) % 10001) / 100.0;
+            weights[i] = 1.0;
+        }
+        for (size_t i = 0; s->ascending > 0 && i < n; i += (size_t)s->ascending) {
+            size_t count = n - i < (size_t)s->ascending ? n - i : (size_t)s->ascending;
+            qsort(places + i, count, sizeof *places, compare_rows);
+        }
+        ucid_aggregate_rows rows = {scores, NULL, NULL, weights, NULL};
+        ucid_aggregate *written = aggregate_of(1, s->parent), *coarse = aggregate_of(1, s->parent - 2);
+        assert_int_equal(ucid_aggregate_add_cells(written, s->rows, places, &rows, NULL), UCID_OK);
+        assert_int_equal(ucid_aggregate_merge(coarse, written, NULL), UCID_OK);
+        states expected = states_of(written), expected_coarse = states_of(coarse);
+        rows.weight = NULL;
+        ucid_aggregate *a = aggregate_of(s->threads, s->parent), *up = aggregate_of(s->threads, s->parent - 2);
+        int64_t half = s->rows / 2 & ~7, groups;
+        ucid_aggregate_rows rest = {scores + half, NULL, NULL, NULL, NULL};
+        assert_int_equal(ucid_aggregate_add_cells(a, half, places, &rows, NULL), UCID_OK);
+        if (k % 2) assert_int_equal(ucid_aggregate_sort(a, &groups, NULL), UCID_OK); /* and more later */
+        assert_int_equal(ucid_aggregate_add_cells(a, s->rows - half, places + half, &rest, NULL), UCID_OK);
+        assert_same_states(a, &expected);
+        assert_int_equal(ucid_aggregate_merge(up, a, NULL), UCID_OK);
+        assert_same_states(up, &expected_coarse);
+        ucid_aggregate_free(a);
+        ucid_aggregate_free(up);
+        ucid_aggregate_free(written);
+        ucid_aggregate_free(coarse);
+        states_free(&expected);
+        states_free(&expected_coarse);
+        free(places), free(scores), free(weights);
+    }
+}
+
 /* Blocks of every length; pentagons, cells of other resolutions, of none, and rows without values among them. */
 static void every_variant_reads_the_same(void **state)
 {
@@ -404,7 +490,8 @@ static void every_variant_reads_the_same(void **state)
             scalar->read(keys, &rows, 0, resolution, &expected);
             kernels->read(keys, &rows, 0, resolution, &found);
             assert_int_equal(found.runs, expected.runs);
-            assert_int_equal(found.nulls, expected.nulls);
+            assert_int_equal(found.falls, expected.falls);
+            assert_int_equal(found.nowhere, expected.nowhere);
             assert_memory_equal(found.keys, expected.keys, (size_t)count * sizeof *found.keys);
             assert_memory_equal(found.values, expected.values, (size_t)count * sizeof *found.values);
             assert_memory_equal(found.starts, expected.starts, sizeof found.starts);
@@ -413,11 +500,18 @@ static void every_variant_reads_the_same(void **state)
                 assert_true(found.keys[i] == (parent != 0 ? cell_rows_key(parent, resolution) : CELL_ROWS_NOWHERE));
                 assert_true(parent == 0 || cell_rows_cell(found.keys[i], resolution) == parent);
             }
-            if (found.nulls) continue;
-            ucid_cell_sum sum = {.min = UINT16_MAX}, same = sum;
-            scalar->add_run(&sum, found.values, count);
-            kernels->add_run(&same, found.values, count);
+            ucid_cell_sum sum = {0}, same = {0}, sums[8] = {{0}}, all[8] = {{0}};
+            uint32_t numbers[CELL_ROWS_BLOCK];
+            int some = 1 + (int)(lattice_random(&seed) % (uint64_t)count);
+            for (int i = 0; i < count; i++) numbers[i] = (uint32_t)(lattice_random(&seed) % 8);
+            for (int twice = 0; twice < 2; twice++) {
+                scalar->add_run(&sum, found.values, some);
+                kernels->add_run(&same, found.values, some);
+                scalar->add_each(sums, numbers, found.values, count);
+                kernels->add_each(all, numbers, found.values, count);
+            }
             assert_memory_equal(&sum, &same, sizeof sum);
+            assert_memory_equal(sums, all, sizeof sums);
         }
     }
 }
@@ -476,6 +570,7 @@ int main(void)
         cmocka_unit_test(every_split_gives_the_same_bytes),
         cmocka_unit_test(texts_are_keys),
         cmocka_unit_test(shuffled_rows_give_the_bytes_of_pieces),
+        cmocka_unit_test(every_order_gives_the_sums_of_written_weights),
         cmocka_unit_test(every_variant_reads_the_same),
         cmocka_unit_test(memory_that_runs_out_is_an_error),
     };

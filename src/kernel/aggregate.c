@@ -23,7 +23,6 @@ enum {
     BLOCK = 64,
     ROWS_A_THREAD = 16384,
     GROUPS_A_THREAD = 8192,
-    AHEAD = 8,
     THREADS_MAX = 256,
     WEIGHT_BITS = 10,
     HUNDRED = 10000,
@@ -56,11 +55,11 @@ typedef struct table {
 struct ucid_aggregate {
     ucid_allocator allocator;
     int threads, resolution;
-    table *tables;           /* [threads] */
-    ucid_cell_sums **sums;   /* [threads], each NULL until it is needed: rows that are not in tables yet, */
-    int64_t sum_rows;        /* at most this many */
-    ucid_cell_order compact; /* of all sums, where nothing was added since */
-    uint32_t *order;         /* groups of tables[0], ascending by key */
+    table *tables;         /* [threads] */
+    ucid_cell_sums **sums; /* [threads], each NULL until it is needed: rows that are not in tables yet, */
+    int64_t sum_rows;      /* at most this many */
+    cell_order compact;    /* of all sums, where nothing was added since */
+    uint32_t *order;       /* groups of tables[0], ascending by key */
     size_t order_count, order_capacity;
     int sorted; /* all groups are in tables[0] and order is theirs, or all are in sums and compact is theirs */
 };
@@ -280,7 +279,7 @@ static void add_range(void *ctx, int64_t range, int worker)
 }
 
 /* A compact sum as a group. */
-static group group_of(const ucid_cell_sum *sum)
+static inline group group_of(const ucid_cell_sum *sum)
 {
     group g = {.key = {0, sum->cell}, .nulls = sum->nulls, .min = NO_MINIMUM, .max = -1};
     for (int grade = 0; grade < 6; grade++) {
@@ -288,7 +287,7 @@ static group group_of(const ucid_cell_sum *sum)
         g.rows += sum->grades[grade];
     }
     if (g.rows > 0) {
-        g.min = sum->min;
+        g.min = UINT16_MAX - sum->lack;
         g.max = sum->max;
     }
     g.weight = (u128)(uint64_t)g.rows << WEIGHT_BITS;
@@ -318,15 +317,14 @@ static int take(ucid_aggregate *a)
     for (int i = 0; i < a->threads; i++) {
         if (a->sums[i] != NULL) list[count++] = a->sums[i];
     }
-    if (a->sum_rows == 0 || a->compact.groups != NULL) return 1;
+    if (a->sum_rows == 0 || a->compact.pieces != NULL) return 1;
     return ucid_cell_sums_take(list, count, a->threads, &a->compact);
 }
 
 /* Something is about to be added. */
 static void forget_order(ucid_aggregate *a)
 {
-    ucid_release(&a->allocator, a->compact.groups, a->compact.capacity, sizeof *a->compact.groups);
-    a->compact = (ucid_cell_order){0};
+    cell_order_reset(&a->compact, &a->allocator);
     a->sorted = 0;
 }
 
@@ -334,9 +332,12 @@ static void forget_order(ucid_aggregate *a)
 static int collect(ucid_aggregate *a)
 {
     int complete = take(a);
-    for (size_t i = 0; complete && i < a->compact.count; i++) {
-        group g = group_of(a->compact.groups[i]);
-        complete = add_group(a, &g);
+    for (size_t p = 0; complete && p < a->compact.count; p++) {
+        const cell_piece *piece = &a->compact.pieces[p];
+        for (size_t i = 0; complete && i < piece->count; i++) {
+            group g = group_of(&piece->groups[i]);
+            complete = add_group(a, &g);
+        }
     }
     forget_order(a);
     for (int i = 0; i < a->threads; i++) {
@@ -540,9 +541,14 @@ static int merge_table(ucid_aggregate *a, const table *from)
 static int merge_sums(ucid_aggregate *a, const ucid_aggregate *from)
 {
     if (a->sum_rows + from->sum_rows > SUM_ROWS_MAX && !collect(a)) return 0;
-    if (a->sums[0] == NULL) a->sums[0] = ucid_cell_sums_new(&a->allocator, a->resolution);
+    size_t parts = from->compact.groups / GROUPS_A_THREAD + 1;
+    int count = parts < (size_t)a->threads ? (int)parts : a->threads;
     a->sum_rows += from->sum_rows;
-    return a->sums[0] != NULL && ucid_cell_sums_add_groups(a->sums[0], &from->compact);
+    for (int i = 0; i < count; i++) {
+        if (a->sums[i] == NULL) a->sums[i] = ucid_cell_sums_new(&a->allocator, a->resolution);
+        if (a->sums[i] == NULL) return 0;
+    }
+    return ucid_cell_sums_add_groups(a->sums, count, &from->compact);
 }
 
 ucid_status ucid_aggregate_merge(ucid_aggregate *a, ucid_aggregate *from, ucid_error *error)
@@ -554,7 +560,7 @@ ucid_status ucid_aggregate_merge(ucid_aggregate *a, ucid_aggregate *from, ucid_e
     }
     forget_order(a);
     if (!take(from)) return ucid_fail_memory(error, "groups", sizeof(group));
-    if (from->compact.groups != NULL && !merge_sums(a, from)) return ucid_fail_memory(error, "groups", sizeof(group));
+    if (from->compact.pieces != NULL && !merge_sums(a, from)) return ucid_fail_memory(error, "groups", sizeof(group));
     for (int i = 0; i < from->threads; i++) {
         if (!merge_table(a, &from->tables[i])) {
             return ucid_fail_memory(error, "groups", a->tables[0].count * sizeof(group));
@@ -598,7 +604,7 @@ ucid_status ucid_aggregate_sort(ucid_aggregate *a, int64_t *groups, ucid_error *
     if (in_tables == 0 && a->sum_rows > 0) {
         if (!take(a)) return ucid_fail_memory(error, "groups", sizeof(group));
         a->sorted = 1;
-        *groups = (int64_t)a->compact.count;
+        *groups = (int64_t)a->compact.groups;
         return UCID_OK;
     }
     if (a->sum_rows > 0 && !collect(a)) return ucid_fail_memory(error, "groups", all->count * sizeof(group));
@@ -627,16 +633,7 @@ ucid_status ucid_aggregate_sort(ucid_aggregate *a, int64_t *groups, ucid_error *
 
 static size_t group_count(const ucid_aggregate *a)
 {
-    return a->compact.groups != NULL ? a->compact.count : a->order_count;
-}
-
-/* The group at a place of the order; *made holds it where it is a compact sum. */
-static const group *group_at(const ucid_aggregate *a, size_t i, group *made)
-{
-    if (a->compact.groups == NULL) return &a->tables[0].groups[a->order[i]];
-    if (i + AHEAD < a->compact.count) __builtin_prefetch(a->compact.groups[i + AHEAD]);
-    *made = group_of(a->compact.groups[i]);
-    return made;
+    return a->compact.pieces != NULL ? a->compact.groups : a->order_count;
 }
 
 static void key_get(group_key key, size_t i, uint64_t *cells, char (*text)[UCID_AGGREGATE_TEXT_MAX])
@@ -645,25 +642,35 @@ static void key_get(group_key key, size_t i, uint64_t *cells, char (*text)[UCID_
     if (text != NULL) text_of(key, text[i]);
 }
 
+static void state_get(group g, size_t i, uint64_t *cells, char (*text)[UCID_AGGREGATE_TEXT_MAX],
+                      int64_t *const columns[UCID_AGGREGATE_COLUMNS])
+{
+    int64_t values[UCID_AGGREGATE_COLUMNS];
+    key_get(g.key, i, cells, text);
+    values[UCID_AGGREGATE_ROWS] = g.rows;
+    values[UCID_AGGREGATE_NULLS] = g.nulls;
+    values[UCID_AGGREGATE_MIN] = g.min;
+    values[UCID_AGGREGATE_MAX] = g.max;
+    for (int grade = 0; grade < 6; grade++) values[UCID_AGGREGATE_GRADE_F + grade] = g.grades[grade];
+    u128 sums[] = {g.weight, g.score, g.square, g.confidence};
+    for (int s = 0; s < 8; s++) values[UCID_AGGREGATE_WEIGHT + s] = half(sums[s / 2], s % 2);
+    for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) {
+        if (columns[c] != NULL) columns[c][i] = values[c];
+    }
+}
+
 void ucid_aggregate_states_get(const ucid_aggregate *a, uint64_t *cells, char (*text)[UCID_AGGREGATE_TEXT_MAX],
                                int64_t *const columns[UCID_AGGREGATE_COLUMNS])
 {
     assert(a->sorted);
-    group made;
-    for (size_t i = 0; i < group_count(a); i++) {
-        const group *g = group_at(a, i, &made);
-        key_get(g->key, i, cells, text);
-        int64_t values[UCID_AGGREGATE_COLUMNS];
-        values[UCID_AGGREGATE_ROWS] = g->rows;
-        values[UCID_AGGREGATE_NULLS] = g->nulls;
-        values[UCID_AGGREGATE_MIN] = g->min;
-        values[UCID_AGGREGATE_MAX] = g->max;
-        for (int grade = 0; grade < 6; grade++) values[UCID_AGGREGATE_GRADE_F + grade] = g->grades[grade];
-        u128 sums[] = {g->weight, g->score, g->square, g->confidence};
-        for (int s = 0; s < 8; s++) values[UCID_AGGREGATE_WEIGHT + s] = half(sums[s / 2], s % 2);
-        for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) {
-            if (columns[c] != NULL) columns[c][i] = values[c];
+    for (size_t p = 0; p < a->compact.count; p++) {
+        const cell_piece *piece = &a->compact.pieces[p];
+        for (size_t i = 0; i < piece->count; i++) {
+            state_get(group_of(&piece->groups[i]), piece->place + i, cells, text, columns);
         }
+    }
+    for (size_t i = 0; a->compact.pieces == NULL && i < a->order_count; i++) {
+        state_get(a->tables[0].groups[a->order[i]], i, cells, text, columns);
     }
 }
 
@@ -689,9 +696,9 @@ static u256 product(u128 a, u128 b)
 
 /* Standard deviation: sqrt(weight * square - score^2) / weight. The difference is exact before it becomes a double, so
  * nothing cancels; it is not negative for the sums of any rows. */
-static double deviation(const group *g)
+static double deviation(u128 weight, u128 score, u128 square)
 {
-    u256 a = product(g->weight, g->square), b = product(g->score, g->score);
+    u256 a = product(weight, square), b = product(score, score);
     u128 borrow = 0;
     for (int i = 0; i < 4; i++) {
         u128 difference = (u128)a.limb[i] - b.limb[i] - borrow;
@@ -700,7 +707,7 @@ static double deviation(const group *g)
     }
     double value = 0.0;
     for (int i = 3; i >= 0; i--) value = value * 18446744073709551616.0 + (double)a.limb[i];
-    return sqrt(value) / (double)g->weight / 100.0;
+    return sqrt(value) / (double)weight / 100.0;
 }
 
 /* Most sums have no more than 64 bits; the library's conversion of 128 is a long one. */
@@ -713,36 +720,43 @@ typedef struct finish_job {
     int ranges;
 } finish_job;
 
+static inline void finish_group(const ucid_aggregates *out, size_t i, group g)
+{
+    const double none = (double)NAN;
+    double weight = double_of(g.weight);
+    key_get(g.key, i, out->cell, out->text);
+    if (out->rows != NULL) out->rows[i] = g.rows;
+    if (out->nulls != NULL) out->nulls[i] = g.nulls;
+    if (out->weight != NULL) out->weight[i] = weight / (1 << WEIGHT_BITS);
+    if (out->mean != NULL) out->mean[i] = g.weight != 0 ? double_of(g.score) / weight / 100.0 : none;
+    if (out->std != NULL) out->std[i] = g.weight != 0 ? deviation(g.weight, g.score, g.square) : none;
+    if (out->min != NULL) out->min[i] = g.rows != 0 ? g.min / 100.0 : none;
+    if (out->max != NULL) out->max[i] = g.rows != 0 ? g.max / 100.0 : none;
+    if (out->confidence != NULL) out->confidence[i] = g.weight != 0 ? double_of(g.confidence) / weight / 100.0 : none;
+    if (out->grade != NULL) {
+        u128 mean = g.weight != 0 ? (2 * g.score + g.weight) / (2 * g.weight) : 0;
+        out->grade[i] = (uint8_t)grade_of(mean < HUNDRED ? (uint32_t)mean : HUNDRED);
+    }
+    for (int grade = 0; grade < 6; grade++) {
+        if (out->grade_rows[grade] != NULL) out->grade_rows[grade][i] = g.grades[grade];
+    }
+}
+
 static void finish_range(void *ctx, int64_t range, int worker)
 {
     (void)worker;
     const finish_job *job = ctx;
     const ucid_aggregate *a = job->aggregate;
-    const ucid_aggregates *out = job->out;
-    const double none = (double)NAN;
     size_t first = job->groups / (size_t)job->ranges * (size_t)range;
     size_t end = range + 1 == job->ranges ? job->groups : first + job->groups / (size_t)job->ranges;
-    group made;
-    for (size_t i = first; i < end; i++) {
-        const group *g = group_at(a, i, &made);
-        double weight = double_of(g->weight);
-        key_get(g->key, i, out->cell, out->text);
-        if (out->rows != NULL) out->rows[i] = g->rows;
-        if (out->nulls != NULL) out->nulls[i] = g->nulls;
-        if (out->weight != NULL) out->weight[i] = weight / (1 << WEIGHT_BITS);
-        if (out->mean != NULL) out->mean[i] = g->weight != 0 ? double_of(g->score) / weight / 100.0 : none;
-        if (out->std != NULL) out->std[i] = g->weight != 0 ? deviation(g) : none;
-        if (out->min != NULL) out->min[i] = g->rows != 0 ? g->min / 100.0 : none;
-        if (out->max != NULL) out->max[i] = g->rows != 0 ? g->max / 100.0 : none;
-        if (out->confidence != NULL)
-            out->confidence[i] = g->weight != 0 ? double_of(g->confidence) / weight / 100.0 : none;
-        if (out->grade != NULL) {
-            u128 mean = g->weight != 0 ? (2 * g->score + g->weight) / (2 * g->weight) : 0;
-            out->grade[i] = (uint8_t)grade_of(mean < HUNDRED ? (uint32_t)mean : HUNDRED);
-        }
-        for (int grade = 0; grade < 6; grade++) {
-            if (out->grade_rows[grade] != NULL) out->grade_rows[grade][i] = g->grades[grade];
-        }
+    if (a->compact.pieces == NULL) {
+        for (size_t i = first; i < end; i++) finish_group(job->out, i, a->tables[0].groups[a->order[i]]);
+        return;
+    }
+    for (size_t number = cell_order_find(&a->compact, first); first < end; number++) {
+        const cell_piece *piece = &a->compact.pieces[number];
+        size_t last = piece->place + piece->count < end ? piece->place + piece->count : end;
+        for (; first < last; first++) finish_group(job->out, first, group_of(&piece->groups[first - piece->place]));
     }
 }
 

@@ -1,9 +1,10 @@
 /* cell_rows.c: blocks of rows by what every processor has; which variant this one takes. */
 #include "kernel/cell_rows_lanes.h"
+#include "kernel/cell_rows_plain.h"
 
 const cell_rows_kernels *cell_rows_kernels_find(const char *name)
 {
-    static const cell_rows_kernels scalar = {"scalar", read_rows, add_run};
+    static const cell_rows_kernels scalar = {"scalar", read_rows, add_run, add_each};
     const cell_rows_kernels *all[] = {
 #if UCID_X86
         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&

@@ -1,49 +1,41 @@
-/* cell_sums.c: groups are found by their cell's number; rows in no order are put aside by parts of the parents first.
+/* cell_sums.c: how rows find their groups depends on how they come.
  *
- *     cells, scores --block--> keys, values --few runs, few groups-------------> group, one look-up a run
- *                                           \-no order--> 64 parts, aside ---> groups of a part, which fit into a cache
+ *     cells, scores --block--> keys, values --runs, ascending----> tail: the next group, or one more
+ *                                           \-few groups---------> near: a hash table that fits into a cache
+ *                                           \-many, in no order--> heap: rows, to be sorted
  *
- * A key is base cell and digits of a parent; all but its last two digits are a tract, and a tract lists its at most 49
- * groups by these. A part has the tracts whose hashes begin alike. A row that is aside is 8 bytes, key and value; a
- * group is a cache line. Threads have sums of their own, which are united part by part, and only tracts are sorted, not
- * groups. Cost: O(rows); 64 to 128 bytes a group and 4 to 8 for each that its tract could have; 8 MB for what is aside.
- */
+ *     tail, full near, full heap --> runs of groups, ascending --take--> order
+ *
+ * Whether groups are few is tried: the heap's first rows are added to near groups, and where these do not hold them, or
+ * turn out to have few rows for each, rows stay in the heap. Two runs are merged where one is not half as long as the
+ * other, so there are few and a group is moved few times. Threads have sums of their own; their heaps are sorted
+ * together and their runs ordered together, so most groups are written once. Cost: O(rows); 64 bytes a group, twice
+ * that for what is merged; 64 MB a thread for heaps and their sorting. */
 #include "kernel/cell_sums.h"
 
-#include "kernel/cell_rows.h"
+#include "kernel/cell_sort.h"
 #include "rt/memory.h"
 #include "rt/pool.h"
 
 #include <string.h>
 
-enum { PART_BITS = 6, PARTS = 1 << PART_BITS, ASIDE = 16384, AHEAD = 64 };
-enum { TRACT_BITS = 6, TRACT = 1 << TRACT_BITS };
-enum { RUN = 8, SMALL = 1 << 16 }; /* rows that are worth a call; that are not worth memory to be put aside */
-static const uint32_t VALUE = (1u << CELL_ROWS_VALUE_BITS) - 1;
-enum { FINEST_ASIDE = (64 - CELL_ROWS_VALUE_BITS - 7) / 3 };
-
-typedef struct tract_slot {
-    uint64_t number; /* of the tract + 1; 0: free */
-    uint32_t tract;
-} tract_slot;
-
-typedef struct part {
-    tract_slot *slots;
-    size_t slot_count; /* a power of two, at least four times tract_count */
-    uint32_t *tracts;  /* [tract_count][TRACT] number of a group + 1; 0: none */
-    size_t tract_count, tract_capacity;
-    ucid_cell_sum *sums;
-    size_t count, capacity;
-} part;
+enum { NEAR = 1 << 14, SLOTS = 4, AHEAD = 64 }; /* groups; slots for each; rows that are looked for at once */
+enum { NEAR_ROWS = 16 };                        /* for each group are enough */
+enum { TRIAL = 1 << 16, HEAP = 1 << 22, TAIL_MIN = 4096 }; /* rows; groups that are worth a run */
+enum { RUNS = 64, RUNS_PLAIN = 16 };
 
 struct ucid_cell_sums {
     ucid_allocator allocator;
     const cell_rows_kernels *kernels;
     int resolution;
-    int64_t rows;
-    part parts[PARTS];
-    uint32_t aside_rows[PARTS];
-    uint64_t *aside; /* [PARTS][ASIDE], made when it is needed */
+    enum { UNTRIED, FEW, MANY } groups; /* what is known of rows in no order */
+    cell_run tail, near;
+    uint16_t *slots; /* numbers of near groups + 1; 0: free */
+    int slot_bits;
+    size_t near_rows;
+    cell_heap heap;
+    cell_run runs[RUNS];
+    int run_count;
     ucid_cell_sum lost;
 };
 
@@ -54,26 +46,29 @@ ucid_cell_sums *ucid_cell_sums_new(const ucid_allocator *allocator, int resoluti
     s->allocator = *allocator;
     s->kernels = cell_rows_kernels_find(NULL);
     s->resolution = resolution;
-    s->lost.min = UINT16_MAX;
+    s->heap.all = UINT64_MAX;
     return s;
 }
 
-static void part_close(const ucid_allocator *allocator, part *p)
+static size_t slot_count(const ucid_cell_sums *s) { return s->slots != NULL ? (size_t)1 << s->slot_bits : 0; }
+
+static void empty_heap(ucid_cell_sums *s)
 {
-    ucid_release(allocator, p->slots, p->slot_count, sizeof *p->slots);
-    ucid_release(allocator, p->tracts, p->tract_capacity, TRACT * sizeof *p->tracts);
-    ucid_release(allocator, p->sums, p->capacity, sizeof *p->sums);
-    *p = (part){0};
+    ucid_release(&s->allocator, s->heap.rows, s->heap.capacity, sizeof *s->heap.rows);
+    s->heap = (cell_heap){.all = UINT64_MAX};
 }
 
 void ucid_cell_sums_clear(ucid_cell_sums *s)
 {
-    for (int p = 0; p < PARTS; p++) {
-        part_close(&s->allocator, &s->parts[p]);
-        s->aside_rows[p] = 0;
-    }
-    s->lost.nulls = 0;
-    s->rows = 0;
+    cell_run_reset(&s->tail, &s->allocator);
+    while (s->run_count > 0) cell_run_reset(&s->runs[--s->run_count], &s->allocator);
+    cell_run_reset(&s->near, &s->allocator);
+    ucid_release(&s->allocator, s->slots, slot_count(s), sizeof *s->slots);
+    s->slots = NULL;
+    s->near_rows = 0;
+    s->groups = UNTRIED;
+    empty_heap(s);
+    s->lost = (ucid_cell_sum){0};
 }
 
 void ucid_cell_sums_free(ucid_cell_sums *s)
@@ -81,111 +76,163 @@ void ucid_cell_sums_free(ucid_cell_sums *s)
     if (s == NULL) return;
     ucid_allocator allocator = s->allocator;
     ucid_cell_sums_clear(s);
-    ucid_release(&allocator, s->aside, (size_t)PARTS * ASIDE, sizeof *s->aside);
     ucid_release(&allocator, s, 1, sizeof *s);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- Runs --
+ */
+
+/* The run is taken over. */
+static int push(ucid_cell_sums *s, cell_run *run)
+{
+    if (run->count == 0) return 1;
+    s->runs[s->run_count++] = *run;
+    *run = (cell_run){0};
+    while (s->run_count > 1 && s->runs[s->run_count - 2].count < 2 * s->runs[s->run_count - 1].count) {
+        cell_run *last = &s->runs[s->run_count - 1];
+        if (!cell_run_merge(last - 1, last, &s->allocator)) return 0;
+        s->run_count--;
+    }
+    return 1;
+}
+
+static void empty_near(ucid_cell_sums *s)
+{
+    s->near.count = s->near_rows = 0;
+    if (s->slots != NULL) memset(s->slots, 0, slot_count(s) * sizeof *s->slots);
+}
+
+/* Numbers of groups by cell, a byte a pass, bytes that all share left out. */
+static const uint16_t *sort_numbers(const cell_run *run, uint16_t *numbers, uint16_t *spare)
+{
+    uint64_t any = 0, all = UINT64_MAX;
+    for (size_t i = 0; i < run->count; i++) {
+        numbers[i] = (uint16_t)i;
+        any |= run->groups[i].cell;
+        all &= run->groups[i].cell;
+    }
+    for (int shift = 0; shift < 64; shift += 8) {
+        if (((any ^ all) >> shift & 255) == 0) continue;
+        uint16_t first[257] = {0};
+        for (size_t i = 0; i < run->count; i++) first[(run->groups[i].cell >> shift & 255) + 1]++;
+        for (int b = 0; b < 256; b++) first[b + 1] = (uint16_t)(first[b + 1] + first[b]);
+        for (size_t i = 0; i < run->count; i++) {
+            spare[first[run->groups[numbers[i]].cell >> shift & 255]++] = numbers[i];
+        }
+        uint16_t *swap = numbers;
+        numbers = spare;
+        spare = swap;
+    }
+    return numbers;
+}
+
+/* The near groups become a run. */
+static int leave_near(ucid_cell_sums *s)
+{
+    size_t count = s->near.count;
+    if (count == 0) return 1;
+    cell_run run = {ucid_allocate(&s->allocator, count, sizeof *run.groups), count, count};
+    uint16_t *numbers = ucid_allocate(&s->allocator, 2 * count, sizeof *numbers);
+    if (run.groups == NULL || numbers == NULL) {
+        cell_run_reset(&run, &s->allocator);
+        ucid_release(&s->allocator, numbers, 2 * count, sizeof *numbers);
+        return 0;
+    }
+    const uint16_t *order = sort_numbers(&s->near, numbers, numbers + count);
+    for (size_t i = 0; i < count; i++) run.groups[i] = s->near.groups[order[i]];
+    ucid_release(&s->allocator, numbers, 2 * count, sizeof *numbers);
+    if (s->near_rows < NEAR_ROWS * count) s->groups = MANY;
+    empty_near(s);
+    return push(s, &run);
+}
+
+/* So do the rows of the heap. */
+static int leave_heap(ucid_cell_sums *s)
+{
+    cell_heap *heap = &s->heap;
+    cell_run run;
+    if (heap->count == 0) return 1;
+    if (!cell_sort(&heap, 1, s->kernels, s->resolution, 1, &s->allocator, &run)) return 0;
+    if (run.count <= NEAR / 2) s->groups = FEW;
+    *heap = (cell_heap){heap->rows, 0, heap->capacity, 0, UINT64_MAX};
+    return push(s, &run);
 }
 
 /* --------------------------------------------------------------------------------------------------------- Groups --
  */
 
-/* The upper bits choose the part, those below them the place in it. */
-static uint64_t hash_of(uint64_t key) { return (key >> TRACT_BITS) * 0x9e3779b97f4a7c15u; }
-static size_t part_of(uint64_t hash) { return (size_t)(hash >> (64 - PART_BITS)); }
-static size_t slot_of(uint64_t hash, size_t slot_count) { return (size_t)(hash << PART_BITS >> 32) & (slot_count - 1); }
+static inline size_t slot_of(uint64_t cell, int bits) { return (size_t)(cell * 0x9e3779b97f4a7c15u >> (64 - bits)); }
 
-static int grow_slots(const ucid_allocator *allocator, part *p)
+static int grow_slots(ucid_cell_sums *s, size_t groups)
 {
-    size_t count = p->slot_count != 0 ? 2 * p->slot_count : 16;
-    tract_slot *slots = ucid_allocate_zero(allocator, count, sizeof *slots);
+    int bits = 8;
+    while ((size_t)1 << bits < SLOTS * groups) bits++;
+    size_t mask = ((size_t)1 << bits) - 1;
+    uint16_t *slots = ucid_allocate_zero(&s->allocator, mask + 1, sizeof *slots);
     if (slots == NULL) return 0;
-    for (size_t i = 0; i < p->slot_count; i++) {
-        if (p->slots[i].number == 0) continue;
-        size_t at = slot_of(hash_of((p->slots[i].number - 1) << TRACT_BITS), count);
-        while (slots[at].number != 0) at = (at + 1) & (count - 1);
-        slots[at] = p->slots[i];
+    ucid_release(&s->allocator, s->slots, slot_count(s), sizeof *s->slots);
+    s->slots = slots;
+    s->slot_bits = bits;
+    for (size_t i = 0; i < s->near.count; i++) {
+        size_t at = slot_of(s->near.groups[i].cell, bits);
+        while (slots[at] != 0) at = (at + 1) & mask;
+        slots[at] = (uint16_t)(i + 1);
     }
-    ucid_release(allocator, p->slots, p->slot_count, sizeof *slots);
-    p->slots = slots;
-    p->slot_count = count;
     return 1;
 }
 
-/* The tract of a key that has none. */
-static uint32_t *make_tract(const ucid_allocator *allocator, part *p, uint64_t key)
+/* Room for so many more near groups; what is there may have left. */
+static int make_room(ucid_cell_sums *s, size_t more)
 {
-    void *tracts = p->tracts;
-    if (4 * (p->tract_count + 1) > p->slot_count && !grow_slots(allocator, p)) return NULL;
-    if (!ucid_grow(allocator, &tracts, &p->tract_capacity, p->tract_count + 1, TRACT * sizeof *p->tracts)) return NULL;
-    p->tracts = tracts;
-    size_t at = slot_of(hash_of(key), p->slot_count);
-    while (p->slots[at].number != 0) at = (at + 1) & (p->slot_count - 1);
-    p->slots[at] = (tract_slot){(key >> TRACT_BITS) + 1, (uint32_t)p->tract_count};
-    return memset(&p->tracts[TRACT * p->tract_count++], 0, TRACT * sizeof *p->tracts);
+    if (s->near.count + more > NEAR && !leave_near(s)) return 0;
+    size_t groups = s->near.count + more;
+    void *grown = s->near.groups;
+    if (!ucid_grow(&s->allocator, &grown, &s->near.capacity, groups, sizeof *s->near.groups)) return 0;
+    s->near.groups = grown;
+    return slot_count(s) >= SLOTS * groups || grow_slots(s, groups);
 }
 
-static uint32_t make_group(ucid_cell_sums *s, part *p, uint64_t key, uint32_t *tract)
+/* Number of the near group of a cell, made where there is none and room. */
+static uint32_t near_group(ucid_cell_sums *s, uint64_t cell)
 {
-    void *sums = p->sums;
-    if (tract == NULL) tract = make_tract(&s->allocator, p, key);
-    if (tract == NULL || !ucid_grow(&s->allocator, &sums, &p->capacity, p->count + 1, sizeof *p->sums)) return 0;
-    p->sums = sums;
-    p->sums[p->count] = (ucid_cell_sum){.cell = cell_rows_cell(key, s->resolution), .min = UINT16_MAX};
-    tract[key & (TRACT - 1)] = (uint32_t)++p->count;
-    return tract[key & (TRACT - 1)];
-}
-
-static inline uint32_t *tract_of(const part *p, uint64_t key, uint64_t hash)
-{
-    if (p->slot_count == 0) return NULL;
-    for (size_t at = slot_of(hash, p->slot_count);; at = (at + 1) & (p->slot_count - 1)) {
-        if (p->slots[at].number == (key >> TRACT_BITS) + 1) return &p->tracts[TRACT * (size_t)p->slots[at].tract];
-        if (p->slots[at].number == 0) return NULL;
+    size_t at = slot_of(cell, s->slot_bits), mask = slot_count(s) - 1;
+    for (; s->slots[at] != 0; at = (at + 1) & mask) {
+        if (s->near.groups[s->slots[at] - 1].cell == cell) return s->slots[at] - 1u;
     }
+    s->near.groups[s->near.count] = (ucid_cell_sum){.cell = cell};
+    s->slots[at] = (uint16_t)++s->near.count;
+    return s->slots[at] - 1u;
 }
 
-/* The number of a key's group + 1, made where there is none; 0 where memory is out. */
-static inline uint32_t find(ucid_cell_sums *s, part *p, uint64_t key, uint64_t hash)
+/* The tail's last group, one more behind it, or a near one. NULL: no memory. */
+static ucid_cell_sum *group_of(ucid_cell_sums *s, uint64_t cell, size_t rows)
 {
-    uint32_t *tract = tract_of(p, key, hash), number = tract != NULL ? tract[key & (TRACT - 1)] : 0;
-    return number != 0 ? number : make_group(s, p, key, tract);
+    cell_run *tail = &s->tail;
+    uint64_t last = tail->count > 0 ? tail->groups[tail->count - 1].cell : 0;
+    if (cell == last) return &tail->groups[tail->count - 1];
+    if (cell > last) {
+        void *grown = tail->groups;
+        if (!ucid_grow(&s->allocator, &grown, &tail->capacity, tail->count + 1, sizeof *tail->groups)) return NULL;
+        tail->groups = grown;
+        tail->groups[tail->count] = (ucid_cell_sum){.cell = cell};
+        return &tail->groups[tail->count++];
+    }
+    if (!make_room(s, 1)) return NULL;
+    s->near_rows += rows;
+    return &s->near.groups[near_group(s, cell)];
 }
 
-static ucid_cell_sum *group_of(ucid_cell_sums *s, part *p, uint64_t key, uint64_t hash)
+/* Something begins below the tail's end: is it worth a tail of its own? */
+static int begin(ucid_cell_sums *s, uint64_t cell)
 {
-    uint32_t number = find(s, p, key, hash);
-    return number != 0 ? &p->sums[number - 1] : NULL;
-}
-
-static void merge(ucid_cell_sum *into, const ucid_cell_sum *from)
-{
-    into->score += from->score;
-    into->square += from->square;
-    into->confidence += from->confidence;
-    for (int g = 0; g < 6; g++) into->grades[g] += from->grades[g];
-    into->nulls += from->nulls;
-    into->min = from->min < into->min ? from->min : into->min;
-    into->max = from->max > into->max ? from->max : into->max;
+    const cell_run *tail = &s->tail;
+    int below = tail->count >= TAIL_MIN && cell < tail->groups[tail->count - 1].cell;
+    return !below || push(s, &s->tail);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- Rows --
  */
 
-static inline void add_value(ucid_cell_sum *g, uint32_t value)
-{
-    uint32_t score = cell_rows_score(value);
-    if (value >> CELL_ROWS_NULL_BIT != 0) {
-        g->nulls++;
-        return;
-    }
-    g->score += score;
-    g->square += (uint64_t)score * score;
-    g->confidence += cell_rows_confidence(value);
-    g->grades[cell_rows_grade(value)]++;
-    g->min = score < g->min ? (uint16_t)score : g->min;
-    g->max = score > g->max ? (uint16_t)score : g->max;
-}
-
-/* Rows of a block, run by run. */
 static int add_runs(ucid_cell_sums *s, const cell_rows *rows)
 {
     int starts[CELL_ROWS_BLOCK + 1], runs = 0;
@@ -195,75 +242,129 @@ static int add_runs(ucid_cell_sums *s, const cell_rows *rows)
         for (; eight != 0; eight &= eight - 1) starts[runs++] = i + __builtin_ctzll(eight) / 8;
     }
     starts[runs] = rows->count;
+    if (!begin(s, cell_rows_cell(rows->keys[0], s->resolution))) return 0;
     for (int r = 0; r < runs; r++) {
-        int first = starts[r], end = starts[r + 1];
-        uint64_t key = rows->keys[first], hash = hash_of(key);
-        if (key == CELL_ROWS_NOWHERE) {
-            s->lost.nulls += (uint32_t)(end - first);
-            continue;
-        }
-        part *p = &s->parts[part_of(hash)];
-        ucid_cell_sum *g = group_of(s, p, key, hash);
+        int first = starts[r], count = starts[r + 1] - first;
+        ucid_cell_sum *g = group_of(s, cell_rows_cell(rows->keys[first], s->resolution), (size_t)count);
         if (g == NULL) return 0;
-        if (!rows->nulls && end - first >= RUN) {
-            s->kernels->add_run(g, rows->values + first, end - first);
-        } else {
-            for (int i = first; i < end; i++) add_value(g, rows->values[i]);
-        }
+        s->kernels->add_run(g, rows->values + first, count);
     }
     return 1;
 }
 
-/* Rows that were put aside go to their groups, which are fetched while those of the rows behind them are looked for. */
-static int work_off(ucid_cell_sums *s, size_t number)
+/* At most AHEAD rows: their slots are fetched at once, then groups, then values are added. There is room. */
+static void add_ahead(ucid_cell_sums *s, const uint64_t *keys, const uint32_t *values, int n)
 {
-    part *p = &s->parts[number];
-    const uint64_t *rows = &s->aside[number * ASIDE];
-    uint32_t groups[AHEAD], count = s->aside_rows[number];
-    for (uint32_t first = 0; first < count; first += AHEAD) {
-        uint32_t n = count - first < AHEAD ? count - first : AHEAD;
-        for (uint32_t i = 0; i < n; i++) {
-            uint64_t key = rows[first + i] >> CELL_ROWS_VALUE_BITS;
-            groups[i] = find(s, p, key, hash_of(key));
-            if (groups[i] == 0) return 0;
-            __builtin_prefetch(&p->sums[groups[i] - 1], 1);
-        }
-        for (uint32_t i = 0; i < n; i++) add_value(&p->sums[groups[i] - 1], (uint32_t)rows[first + i] & VALUE);
+    uint64_t cells[AHEAD];
+    uint32_t numbers[AHEAD];
+    const uint16_t *slots = s->slots;
+    int bits = s->slot_bits, resolution = s->resolution;
+    s->near_rows += (size_t)n;
+    for (int i = 0; i < n; i++) {
+        cells[i] = cell_rows_cell(keys[i], resolution);
+        numbers[i] = (uint32_t)slots[slot_of(cells[i], bits)] - 1u;
     }
-    s->aside_rows[number] = 0;
+    for (int i = 0; i < n; i++) {
+        if (numbers[i] == UINT32_MAX || s->near.groups[numbers[i]].cell != cells[i]) {
+            numbers[i] = near_group(s, cells[i]);
+        }
+    }
+    s->kernels->add_each(s->near.groups, numbers, values, n);
+}
+
+static int add_near(ucid_cell_sums *s, const cell_rows *rows)
+{
+    for (int first = 0; first < rows->count; first += AHEAD) {
+        int n = rows->count - first < AHEAD ? rows->count - first : AHEAD;
+        if (!make_room(s, (size_t)n)) return 0;
+        add_ahead(s, rows->keys + first, rows->values + first, n);
+    }
     return 1;
 }
 
-static int put_aside(ucid_cell_sums *s, const cell_rows *rows)
+/* Do near groups hold the rows of the heap? Where they do, that is where these are now. */
+static int try_near(ucid_cell_sums *s)
 {
-    if (s->aside == NULL) {
-        s->aside = ucid_allocate(&s->allocator, (size_t)PARTS * ASIDE, sizeof *s->aside);
-        if (s->aside == NULL) return 0;
+    uint64_t keys[AHEAD];
+    uint32_t values[AHEAD];
+    s->groups = MANY;
+    if (!leave_near(s)) return 0;
+    for (size_t first = 0; first < s->heap.count; first += AHEAD) {
+        size_t n = s->heap.count - first < AHEAD ? s->heap.count - first : AHEAD;
+        if (s->near.count + n > NEAR) {
+            empty_near(s);
+            return 1;
+        }
+        if (!make_room(s, n)) {
+            empty_near(s);
+            return 0;
+        }
+        for (size_t i = 0; i < n; i++) {
+            keys[i] = s->heap.rows[first + i] >> CELL_ROWS_VALUE_BITS;
+            values[i] = (uint32_t)(s->heap.rows[first + i] & ((1u << CELL_ROWS_VALUE_BITS) - 1));
+        }
+        add_ahead(s, keys, values, (int)n);
     }
+    s->groups = FEW;
+    empty_heap(s);
+    return 1;
+}
+
+static int add_heap(ucid_cell_sums *s, const cell_rows *rows)
+{
+    cell_heap *heap = &s->heap;
+    void *grown = heap->rows;
+    if (heap->count + CELL_ROWS_BLOCK > HEAP && !leave_heap(s)) return 0;
+    if (!ucid_grow(&s->allocator, &grown, &heap->capacity, heap->count + CELL_ROWS_BLOCK, sizeof *heap->rows)) return 0;
+    heap->rows = grown;
+    uint64_t *to = heap->rows + heap->count, any = heap->any, all = heap->all;
+    for (int i = 0; i < rows->count; i++) {
+        to[i] = rows->keys[i] << CELL_ROWS_VALUE_BITS | rows->values[i];
+        any |= to[i];
+        all &= to[i];
+    }
+    heap->any = any;
+    heap->all = all;
+    heap->count += (size_t)rows->count;
+    return s->groups != UNTRIED || heap->count < TRIAL || try_near(s);
+}
+
+/* Rows without a parent are counted and leave the block. */
+static void drop_nowhere(ucid_cell_sums *s, cell_rows *rows)
+{
+    int count = 0;
+    rows->runs = rows->falls = 0;
     for (int i = 0; i < rows->count; i++) {
         uint64_t key = rows->keys[i];
-        if (key == CELL_ROWS_NOWHERE) {
-            s->lost.nulls++;
-            continue;
-        }
-        size_t number = part_of(hash_of(key));
-        s->aside[number * ASIDE + s->aside_rows[number]++] = key << CELL_ROWS_VALUE_BITS | rows->values[i];
-        if (s->aside_rows[number] == ASIDE && !work_off(s, number)) return 0;
+        if (key == CELL_ROWS_NOWHERE) continue;
+        rows->starts[count] = count == 0 || key != rows->keys[count - 1];
+        rows->runs += rows->starts[count];
+        rows->falls += count > 0 && key < rows->keys[count - 1];
+        rows->keys[count] = key;
+        rows->values[count++] = rows->values[i];
     }
-    return 1;
+    memset(rows->starts + count, 0, (size_t)(CELL_ROWS_BLOCK - count));
+    s->lost.nulls += (uint32_t)(rows->count - count);
+    rows->count = count;
 }
 
 int ucid_cell_sums_add(ucid_cell_sums *s, int64_t n, const uint64_t *cells, const ucid_aggregate_rows *rows)
 {
     cell_rows block;
-    for (int64_t first = 0; first < n; first += CELL_ROWS_BLOCK) {
-        s->rows += CELL_ROWS_BLOCK;
+    int complete = 1;
+    for (int64_t first = 0; first < n && complete; first += CELL_ROWS_BLOCK) {
         block.count = n - first < CELL_ROWS_BLOCK ? (int)(n - first) : CELL_ROWS_BLOCK;
         s->kernels->read(cells, rows, first, s->resolution, &block);
-        int direct = 4 * block.runs <= block.count || s->rows < SMALL || s->resolution > FINEST_ASIDE;
-        if (!(direct ? add_runs(s, &block) : put_aside(s, &block))) return 0;
+        if (block.nowhere > 0) drop_nowhere(s, &block);
+        if (block.count == 0) continue;
+        if (4 * block.runs <= block.count || block.falls == 0) {
+            complete = add_runs(s, &block);
+        } else {
+            int near = s->groups == FEW || s->resolution > CELL_SORT_FINEST;
+            complete = near ? add_near(s, &block) : add_heap(s, &block);
+        }
     }
-    return 1;
+    return complete;
 }
 
 /* --------------------------------------------------------------------------------------------------------- Taking --
@@ -271,114 +372,129 @@ int ucid_cell_sums_add(ucid_cell_sums *s, int64_t n, const uint64_t *cells, cons
 
 typedef struct take_job {
     ucid_cell_sums *const *list;
-    int count;
-    int failed[PARTS];
+    int *failed; /* [list] */
 } take_job;
 
-/* One part of all sums becomes that of the first. */
-static void unite(void *ctx, int64_t number, int worker)
+static void settle(void *ctx, int64_t number, int worker)
 {
     (void)worker;
-    take_job *job = ctx;
-    ucid_cell_sums *into = job->list[0];
-    part *p = &into->parts[number];
-    for (int k = 0; k < job->count && !job->failed[number]; k++) {
-        ucid_cell_sums *s = job->list[k];
-        part *from = &s->parts[number];
-        job->failed[number] = s->aside_rows[number] > 0 && !work_off(s, (size_t)number);
-        for (size_t i = 0; k > 0 && i < from->count && !job->failed[number]; i++) {
-            uint64_t key = cell_rows_key(from->sums[i].cell, s->resolution);
-            ucid_cell_sum *g = group_of(into, p, key, hash_of(key));
-            if (g != NULL) merge(g, &from->sums[i]);
-            job->failed[number] = g == NULL;
-        }
-        if (k > 0 && !job->failed[number]) part_close(&s->allocator, from);
-    }
+    const take_job *job = ctx;
+    ucid_cell_sums *s = job->list[number];
+    job->failed[number] = !leave_near(s) || !push(s, &s->tail);
 }
 
-typedef struct tract_place {
-    uint64_t number; /* of the tract + 1 */
-    uint32_t part, tract;
-} tract_place;
-
-/* By number, a byte a pass, bytes that all share left out. */
-static void sort_tracts(tract_place *tracts, tract_place *spare, size_t count)
+/* Heaps of all become a run of the first. */
+static int settle_heaps(ucid_cell_sums *const *list, int count, int threads, cell_heap **heaps)
 {
-    tract_place *from = tracts, *to = spare;
-    for (int shift = 0; shift < 64; shift += 8) {
-        size_t first[257] = {0};
-        for (size_t i = 0; i < count; i++) first[(from[i].number >> shift & 255) + 1]++;
-        if (count == 0 || first[(from[0].number >> shift & 255) + 1] == count) continue;
-        for (int b = 0; b < 256; b++) first[b + 1] += first[b];
-        for (size_t i = 0; i < count; i++) to[first[from[i].number >> shift & 255]++] = from[i];
-        tract_place *swap = from;
-        from = to;
-        to = swap;
-    }
-    if (from != tracts) memcpy(tracts, from, count * sizeof *tracts);
-}
-
-int ucid_cell_sums_take(ucid_cell_sums *const *list, int count, int threads, ucid_cell_order *out)
-{
-    take_job job = {list, count, {0}};
     ucid_cell_sums *s = list[0];
-    size_t groups = 0, tracts = 0, at = 0, failed = 0;
-    ucid_parallel(threads, PARTS, unite, &job);
-    for (size_t p = 0; p < PARTS; p++) {
-        groups += s->parts[p].count;
-        tracts += s->parts[p].tract_count;
-        failed += job.failed[p] != 0;
+    size_t rows = 0;
+    cell_run run;
+    for (int i = 0; i < count; i++) {
+        heaps[i] = &list[i]->heap;
+        rows += heaps[i]->count;
     }
-    if (failed > 0) return 0;
-    for (int k = 1; k < count; k++) {
-        merge(&s->lost, &list[k]->lost);
-        ucid_cell_sums_clear(list[k]);
-    }
-    size_t capacity = groups + 1;
-    const ucid_cell_sum **order = ucid_allocate(&s->allocator, capacity, sizeof *order);
-    tract_place *places = ucid_allocate(&s->allocator, 2 * tracts, sizeof *places);
-    if (order == NULL || places == NULL) {
-        ucid_release(&s->allocator, order, capacity, sizeof *order);
-        ucid_release(&s->allocator, places, 2 * tracts, sizeof *places);
-        return 0;
-    }
-    for (uint32_t p = 0; p < PARTS; p++) {
-        for (size_t i = 0; i < s->parts[p].slot_count; i++) {
-            const tract_slot *slot = &s->parts[p].slots[i];
-            if (slot->number != 0) places[at++] = (tract_place){slot->number, p, slot->tract};
-        }
-    }
-    sort_tracts(places, places + tracts, tracts);
-    at = 0;
-    if (s->lost.nulls > 0) order[at++] = &s->lost;
-    for (size_t i = 0; i < tracts; i++) {
-        const part *p = &s->parts[places[i].part];
-        const uint32_t *tract = &p->tracts[TRACT * (size_t)places[i].tract];
-        for (int k = 0; k < TRACT; k++) {
-            if (tract[k] != 0) order[at++] = &p->sums[tract[k] - 1];
-        }
-    }
-    ucid_release(&s->allocator, places, 2 * tracts, sizeof *places);
-    *out = (ucid_cell_order){order, at, capacity};
+    if (rows == 0) return 1;
+    if (!cell_sort(heaps, (size_t)count, s->kernels, s->resolution, threads, &s->allocator, &run)) return 0;
+    for (int i = 0; i < count; i++) empty_heap(list[i]);
+    if (s->run_count >= RUNS_PLAIN) return push(s, &run);
+    s->runs[s->run_count++] = run;
     return 1;
 }
 
-int ucid_cell_sums_add_groups(ucid_cell_sums *s, const ucid_cell_order *finer)
+int ucid_cell_sums_take(ucid_cell_sums *const *list, int count, int threads, cell_order *out)
+{
+    ucid_allocator *allocator = &list[0]->allocator;
+    size_t n = (size_t)count, runs_max = n * RUNS, run_count = 0;
+    int *failed = ucid_allocate_zero(allocator, n, sizeof *failed), complete = 1;
+    cell_heap **heaps = ucid_allocate(allocator, n, sizeof *heaps);
+    cell_run *runs = ucid_allocate(allocator, runs_max, sizeof *runs);
+    if (failed == NULL || heaps == NULL || runs == NULL) {
+        complete = 0;
+    } else {
+        take_job job = {list, failed};
+        ucid_parallel(threads, count, settle, &job);
+        for (int i = 0; i < count; i++) complete = complete && !failed[i];
+        complete = complete && settle_heaps(list, count, threads, heaps);
+        for (int i = 0; i < count; i++) {
+            for (int r = 0; r < list[i]->run_count; r++) runs[run_count++] = list[i]->runs[r];
+            if (i > 0) cell_sum_merge(&list[0]->lost, &list[i]->lost);
+            if (i > 0) list[i]->lost = (ucid_cell_sum){0};
+        }
+        complete = complete && cell_order_make(&list[0]->lost, runs, run_count, threads, allocator, out);
+    }
+    ucid_release(allocator, failed, n, sizeof *failed);
+    ucid_release(allocator, heaps, n, sizeof *heaps);
+    ucid_release(allocator, runs, runs_max, sizeof *runs);
+    return complete;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- Finer --
+ */
+
+typedef struct finer_job {
+    ucid_cell_sums *const *list;
+    const cell_order *finer;
+    const size_t *starts; /* [list + 1] places */
+    int *failed;          /* [list] */
+} finer_job;
+
+static int add_finer(ucid_cell_sums *s, const cell_order *finer, size_t first, size_t end)
 {
     ucid_cell_sum *g = NULL;
-    uint64_t last = CELL_ROWS_NOWHERE;
-    for (size_t i = 0; i < finer->count; i++) {
-        const ucid_cell_sum *from = finer->groups[i];
-        if (i + AHEAD < finer->count) __builtin_prefetch(finer->groups[i + AHEAD]);
-        if (from->cell == 0) {
-            merge(&s->lost, from);
-            continue;
+    for (size_t number = cell_order_find(finer, first); first < end; number++) {
+        const cell_piece *piece = &finer->pieces[number];
+        size_t last = piece->place + piece->count < end ? piece->count : end - piece->place;
+        for (size_t i = first - piece->place; i < last; i++) {
+            const ucid_cell_sum *from = &piece->groups[i];
+            if (from->cell == 0) {
+                cell_sum_merge(&s->lost, from);
+                continue;
+            }
+            uint64_t cell = cell_rows_cell(cell_rows_key(from->cell, s->resolution), s->resolution);
+            if (g == NULL && !begin(s, cell)) return 0;
+            if (g == NULL || g->cell != cell) g = group_of(s, cell, 1);
+            if (g == NULL) return 0;
+            cell_sum_merge(g, from);
         }
-        uint64_t key = cell_rows_key(from->cell, s->resolution), hash = hash_of(key);
-        if (key != last) g = group_of(s, &s->parts[part_of(hash)], key, hash);
-        if (g == NULL) return 0;
-        merge(g, from);
-        last = key;
+        first = piece->place + last;
     }
     return 1;
+}
+
+static void add_part(void *ctx, int64_t number, int worker)
+{
+    (void)worker;
+    const finer_job *job = ctx;
+    job->failed[number] = !add_finer(job->list[number], job->finer, job->starts[number], job->starts[number + 1]);
+}
+
+static uint64_t key_at(const cell_order *order, size_t place, int resolution)
+{
+    const cell_piece *piece = &order->pieces[cell_order_find(order, place)];
+    return cell_rows_key(piece->groups[place - piece->place].cell, resolution);
+}
+
+int ucid_cell_sums_add_groups(ucid_cell_sums *const *list, int count, const cell_order *finer)
+{
+    ucid_allocator *allocator = &list[0]->allocator;
+    size_t n = (size_t)count;
+    size_t *starts = ucid_allocate_zero(allocator, n + 1, sizeof *starts);
+    int *failed = ucid_allocate_zero(allocator, n, sizeof *failed), complete = starts != NULL && failed != NULL;
+    if (complete) {
+        for (size_t i = 1; i <= n; i++) { /* no parent is in two parts */
+            size_t at = i < n ? finer->groups / n * i : finer->groups;
+            if (at < starts[i - 1]) at = starts[i - 1];
+            while (at > starts[i - 1] && at < finer->groups &&
+                   key_at(finer, at, list[0]->resolution) == key_at(finer, at - 1, list[0]->resolution)) {
+                at++;
+            }
+            starts[i] = at;
+        }
+        finer_job job = {list, finer, starts, failed};
+        ucid_parallel(count, count, add_part, &job);
+        for (int i = 0; i < count; i++) complete = complete && !failed[i];
+    }
+    ucid_release(allocator, starts, n + 1, sizeof *starts);
+    ucid_release(allocator, failed, n, sizeof *failed);
+    return complete;
 }

@@ -2,16 +2,7 @@
 #ifndef UCID_KERNEL_CELL_SUMS_H
 #define UCID_KERNEL_CELL_SUMS_H
 
-#include "ucid.h"
-
-/* One cache line: sums of hundredths. */
-typedef struct ucid_cell_sum {
-    uint64_t cell; /* 0: free */
-    uint64_t score, square, confidence;
-    uint32_t grades[6]; /* rows of each */
-    uint32_t nulls;
-    uint16_t min, max;
-} ucid_cell_sum;
+#include "kernel/cell_runs.h"
 
 typedef struct ucid_cell_sums ucid_cell_sums;
 
@@ -23,17 +14,12 @@ void ucid_cell_sums_free(ucid_cell_sums *sums); /* NULL is fine */
  * that will be taken together may have 2^32 - 1 rows. */
 int ucid_cell_sums_add(ucid_cell_sums *sums, int64_t n, const uint64_t *cells, const ucid_aggregate_rows *rows);
 
-/* Groups ascending by cell, each once. */
-typedef struct ucid_cell_order {
-    const ucid_cell_sum **groups; /* to be released by the caller; NULL: there is none */
-    size_t count, capacity;
-} ucid_cell_order;
-
-/* All groups of several sums of one resolution are put into the first ones, in parallel, and ordered. Rows without a
- * parent are nulls of a group of cell 0. The order is as long there as the first sums are not touched. 0: no memory. */
-int ucid_cell_sums_take(ucid_cell_sums *const *list, int count, int threads, ucid_cell_order *out);
-/* Add groups of a finer or the same resolution. 0: no memory, and some may have been added. */
-int ucid_cell_sums_add_groups(ucid_cell_sums *sums, const ucid_cell_order *finer);
+/* All groups of several sums of one resolution, in order. Rows without a parent are nulls of a group of cell 0. The
+ * order is as long there as these sums are not touched. 0: no memory; what was added is still there. */
+int ucid_cell_sums_take(ucid_cell_sums *const *list, int count, int threads, cell_order *out);
+/* Add groups of a finer or the same resolution, to each of several sums a part of them. 0: no memory, and some may have
+ * been added. */
+int ucid_cell_sums_add_groups(ucid_cell_sums *const *list, int count, const cell_order *finer);
 void ucid_cell_sums_clear(ucid_cell_sums *sums);
 
 #endif

@@ -10,15 +10,17 @@
 enum { HUGE_PAGE = 2 << 20 };
 
 /* Columns of a batch are new memory where a table is kept, and half of the time of making identifiers was the kernel's,
- * page by page. Where the system gives large pages to those who ask, the whole ones inside a block are asked for. */
-static void ask_for_large_pages(void *block, size_t bytes)
+ * page by page. Where the system gives large pages to those who ask, the whole ones of the new part of a block are
+ * asked for. */
+static void ask_for_large_pages(void *block, size_t old_bytes, size_t bytes)
 {
 #ifdef MADV_HUGEPAGE
-    uintptr_t first = ((uintptr_t)block + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    uintptr_t first = ((uintptr_t)block + old_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     uintptr_t end = ((uintptr_t)block + bytes) / HUGE_PAGE * HUGE_PAGE;
     if (first < end) (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
 #else
     (void)block;
+    (void)old_bytes;
     (void)bytes;
 #endif
 }
@@ -26,13 +28,12 @@ static void ask_for_large_pages(void *block, size_t bytes)
 static void *default_allocator(void *ctx, void *ptr, size_t old_size, size_t new_size)
 {
     (void)ctx;
-    (void)old_size;
     if (new_size == 0) {
         free(ptr);
         return NULL;
     }
     void *block = realloc(ptr, new_size);
-    if (block != NULL && ptr == NULL && new_size >= HUGE_PAGE) ask_for_large_pages(block, new_size);
+    if (block != NULL && new_size >= HUGE_PAGE) ask_for_large_pages(block, ptr != NULL ? old_size : 0, new_size);
     return block;
 }
 
