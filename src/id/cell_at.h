@@ -15,17 +15,11 @@ static inline void ucid_sine_cosine_deg(ucid_pair deg, ucid_pair *sine, ucid_pai
     ucid_pair shifted = deg * (1.0 / 90) + 0x1.8p52; /* the quarter turn, in the low bits */
     bits2 quadrant = (bits2)shifted;
     ucid_pair x = (deg - (shifted - 0x1.8p52) * 90.0) * (UCID_PI / 180), s = x * x; /* the difference is exact */
-    ucid_pair p = s * 0x1.5d93013bcc2ffp-33 - 0x1.ae5e663b86afbp-26;
-    p = p * s + 0x1.71de3577b8043p-19;
-    p = p * s - 0x1.a01a019c119b4p-13;
-    p = p * s + 0x1.111111110f87ap-7;
-    p = p * s - 0x1.5555555555549p-3;
+    const ucid_pair *sines = (const ucid_pair *)(const void *)ucid_sine_terms,
+                    *cosines = (const ucid_pair *)(const void *)ucid_cosine_terms;
+    ucid_pair p = sines[0], q = cosines[0];
+    for (int i = 1; i < UCID_TRIG_TERMS; i++) p = p * s + sines[i], q = q * s + cosines[i];
     p = x + x * s * p;
-    ucid_pair q = s * -0x1.8fa467f0b5cadp-37 + 0x1.1ee9d756d40d2p-29;
-    q = q * s - 0x1.27e4f7ea3e917p-22;
-    q = q * s + 0x1.a01a019c839bfp-16;
-    q = q * s - 0x1.6c16c16c14f8ap-10;
-    q = q * s + 0x1.555555555554bp-5;
     q = 1.0 - s * (0.5 - s * q);
     bits2 swap = ((bits2)p ^ (bits2)q) & (0 - (quadrant & 1));
     *sine = (ucid_pair)((bits2)p ^ swap ^ (quadrant & 2) << 62);

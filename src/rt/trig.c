@@ -9,6 +9,19 @@
 
 #include <math.h>
 
+#define TWICE(x)                                                                                                       \
+    {                                                                                                                  \
+        (x), (x)                                                                                                       \
+    }
+_Alignas(16) const double ucid_sine_terms[UCID_TRIG_TERMS][2] = {
+    TWICE(0x1.5d93013bcc2ffp-33),  TWICE(-0x1.ae5e663b86afbp-26), TWICE(0x1.71de3577b8043p-19),
+    TWICE(-0x1.a01a019c119b4p-13), TWICE(0x1.111111110f87ap-7),   TWICE(-0x1.5555555555549p-3),
+};
+_Alignas(16) const double ucid_cosine_terms[UCID_TRIG_TERMS][2] = {
+    TWICE(-0x1.8fa467f0b5cadp-37), TWICE(0x1.1ee9d756d40d2p-29),  TWICE(-0x1.27e4f7ea3e917p-22),
+    TWICE(0x1.a01a019c839bfp-16),  TWICE(-0x1.6c16c16c14f8ap-10), TWICE(0x1.555555555554bp-5),
+};
+
 /* x - k pi/2 for the nearest integer k; *quadrant = k modulo 4. */
 static double reduce(double x, int *quadrant)
 {
