@@ -23,7 +23,7 @@ __all__ = ["STAGES", "levels_of", "needed", "run"]
 
 STAGES = ("part", "merge", "finish")
 _TEXTS = ("city", "region", "country")
-_CHUNK_ROWS = 1 << 20
+_CHUNK_BYTES = 128 << 20  # of rows that are read for two kinds of groups
 
 
 def levels_of(to: str | int | Sequence[str | int]) -> tuple[str, ...]:
@@ -89,11 +89,13 @@ def _of_level(states: pa.Table, level: str) -> pa.Table:
 
 def _chunks(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
     held: list[pa.RecordBatch] = []
+    size = 0
     for batch in batches:
         held.append(batch)
-        if sum(one.num_rows for one in held) >= _CHUNK_ROWS:
+        size += batch.nbytes
+        if size >= _CHUNK_BYTES:
             yield pa.Table.from_batches(held)
-            held = []
+            held, size = [], 0
     yield pa.Table.from_batches(held, batches.schema)
 
 

@@ -121,9 +121,10 @@ def run(
         waiting.append((one.position, one.attempt + 1, time.monotonic() + min(30.0, 0.25 * 2**one.attempt)))
 
     def give_out(now: float) -> None:
-        """Some tasks more than there are slots, so that few workers wait for the next, many in one call where there are many
-        workers. The last ones are given out one by one: behind a task that runs they would wait while others are idle."""
-        ahead = max(1, slots // 4) if len(waiting) > slots else 0
+        """A second task for each slot, which begins while the result of the first is on its way here, many in one call where there
+        are many workers: equal tasks end at once everywhere. The last ones are given out one by one: behind a task that runs they
+        would wait while others are idle."""
+        ahead = slots if len(waiting) > slots else 0
         room = slots + ahead - len(flying)
         if room < (max(1, slots // 8) if ahead else 1):
             return
