@@ -24,19 +24,6 @@ size_t ucid_texts_create_bound(int64_t n, const ucid_create_columns *columns)
     return (size_t)n * 84 + flags;
 }
 
-/* Upper-cased word of the grammar into out; 0 where it is none. */
-static inline int take_word(ucid_text text, size_t least, size_t most, int digits, char *out)
-{
-    if (text.length < least || text.length > most) return 0;
-    for (size_t i = 0; i < text.length; i++) {
-        char c = text.data[i];
-        if ((unsigned char)(c - 'a') <= 25) c = (char)(c - 32);
-        if ((unsigned char)(c - 'A') > 25 && !(digits && (unsigned char)(c - '0') <= 9)) return 0;
-        out[i] = c;
-    }
-    return 1;
-}
-
 /* What a row's text has around its pieces. */
 typedef struct row_frame {
     char head[16];       /* "UCID-V1:IST:" */
@@ -97,7 +84,7 @@ static int write_rows(const row_frame *frame, const ucid_pieces *pieces, int i, 
 
 /* City, time and context of a row, as far as they are not constant. */
 typedef struct create_state {
-    char city[3], context[16];
+    char city[16], context[16]; /* three letters; letters and digits */
     uint8_t context_length;
     int good_city, good_time, good_context, good_flags;
     int16_t year;
@@ -110,14 +97,14 @@ typedef struct create_state {
 
 static void take_city(create_state *s, ucid_text text)
 {
-    s->good_city = take_word(text, 3, 3, 0, s->city);
+    s->good_city = upper_word(text.data, text.length, 3, 3, 0, s->city);
     memcpy(s->frame.head + 8, s->city, 3);
 }
 
 static void take_context(create_state *s, ucid_text text)
 {
     s->frame.middle_length = 0;
-    s->good_context = take_word(text, 1, 16, 1, s->context);
+    s->good_context = upper_word(text.data, text.length, 1, 16, 1, s->context);
     s->context_length = (uint8_t)text.length;
 }
 

@@ -17,19 +17,6 @@ static ucid_status invalid(ucid_place *place, int field)
     return place->status = UCID_INVALID_FIELD;
 }
 
-/* text in upper case if it is [A-Za-z0-9]{least,most} (letters alone where digits is 0). */
-static int read_word(ucid_text text, size_t least, size_t most, int digits, char *out)
-{
-    if (text.length < least || text.length > most) return 0;
-    for (size_t i = 0; i < text.length; i++) {
-        char c = text.data[i];
-        if ((unsigned char)(c - 'a') <= 25) c = (char)(c - 32);
-        if ((unsigned char)(c - 'A') > 25 && !(digits && (unsigned char)(c - '0') <= 9)) return 0;
-        out[i] = c;
-    }
-    return 1;
-}
-
 /* Flags of values joined by ';', as parts have them. */
 static int read_flags(const ucid_values *values, char joined[UCID_LENGTH_MAX], ucid_parts *parts)
 {
@@ -55,17 +42,22 @@ static double rounded(double deg) { return copysign(ucid_decimal_round(deg, 1000
 static ucid_status create(const ucid_values *values, unsigned mode, const ucid_registry *registry, ucid_parts *parts,
                           char context[16], char flags[UCID_LENGTH_MAX], ucid_place *place)
 {
-    if (!read_word(values->city, 3, 3, 0, parts->city)) return invalid(place, UCID_FIELD_CITY);
+    uint64_t city = values->city.length == 3 ? upper_short(values->city.data, 3, 0) : 0;
+    if (city == 0) return invalid(place, UCID_FIELD_CITY);
     if (!(fabs(values->lat_deg) <= 90.0)) return invalid(place, UCID_FIELD_LAT);
     if (!(fabs(values->lon_deg) <= 180.0)) return invalid(place, UCID_FIELD_LON);
     if (values->resolution < 0 || values->resolution > 15) return invalid(place, UCID_FIELD_RESOLUTION);
     if (values->cell != NULL && *values->cell >> 60 != 0) return invalid(place, UCID_FIELD_CELL);
     int year, week, hour;
     if (!ucid_time_split(values->time, &year, &week, &hour)) return invalid(place, UCID_FIELD_TIME);
-    if (!read_word(values->context, 1, 16, 1, context)) return invalid(place, UCID_FIELD_CONTEXT);
+    if (!upper_word(values->context.data, values->context.length, 1, 16, 1, context))
+        return invalid(place, UCID_FIELD_CONTEXT);
     if (values->grade > UCID_GRADE_A_PLUS) return invalid(place, UCID_FIELD_GRADE);
     if (!(values->confidence >= 0.0 && values->confidence <= 1.0)) return invalid(place, UCID_FIELD_CONFIDENCE);
     if (!read_flags(values, flags, parts)) return invalid(place, UCID_FIELD_FLAGS);
+    char letters[4];
+    store4(letters, (uint32_t)city);
+    memcpy(parts->city, letters, 3);
     parts->year = (int16_t)year;
     parts->week = (uint8_t)week;
     parts->hour = (uint8_t)hour;

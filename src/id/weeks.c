@@ -33,20 +33,17 @@ int ucid_hour_is_key(int32_t hour)
     return (hour - UCID_HOUR_MIN) % 168 < 24;
 }
 
-static int two_digits(const char *text)
-{
-    unsigned tens = (unsigned char)text[0] - '0', ones = (unsigned char)text[1] - '0';
-    return tens <= 9 && ones <= 9 ? (int)(tens * 10 + ones) : -1;
-}
-
 int ucid_time_split(ucid_text text, int *year, int *week, int *hour)
 {
-    if (text.length != UCID_TIME_LENGTH || text.data[4] != 'W' || text.data[7] != 'T') return 0;
-    int century = two_digits(text.data), rest = two_digits(text.data + 2);
-    *week = two_digits(text.data + 5);
-    *hour = two_digits(text.data + 8);
-    *year = century * 100 + rest;
-    return century >= 0 && rest >= 0 && *year >= 1 && *week >= 1 && *week <= 53 && *hour >= 0 && *hour <= 23;
+    if (text.length != UCID_TIME_LENGTH) return 0;
+    uint64_t word = load8(text.data) ^ 0x5430305730303030, end = load8(text.data + 2) ^ 0x3030543030573030;
+    if ((not_digits(word, 0x7F76767F76767676) | not_digits(end, 0x76767F76767F7676)) != 0) return 0;
+    word = word * 10 + (word >> 8); /* bytes 0 and 2: the year's halves; 5: the week */
+    end = end * 10 + (end >> 8);    /* byte 6: the hour */
+    *year = (int)((word & 0xFF) * 100 + (word >> 16 & 0xFF));
+    *week = word >> 40 & 0xFF;
+    *hour = end >> 48 & 0xFF;
+    return *year >= 1 && *week >= 1 && *week <= 53 && *hour <= 23;
 }
 
 ucid_status ucid_time_parse(ucid_text text, int32_t *hour, ucid_error *error)

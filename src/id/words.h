@@ -109,6 +109,28 @@ static inline uint64_t letters_from(uint64_t word, char first)
     return at_least(low, (unsigned)first) & ~at_least(low, (unsigned)first + 26) & ~word & HIGHS;
 }
 
+/* n <= 8 bytes in upper case, as a word; 0 where they are not all letters or, where digits is 1, digits. */
+static inline uint64_t upper_short(const char *text, size_t n, int digits)
+{
+    uint64_t word = load_short(text, n), past = n < 8 ? ~UINT64_C(0) << 8 * n : 0;
+    word -= letters_from(word, 'a') >> 2; /* 32 of each */
+    uint64_t good = digits ? letters_or_digits(word) : letters_from(word, 'A');
+    return ((good | past) & HIGHS) == HIGHS ? word : 0;
+}
+
+/* least <= n <= most <= 16 bytes in upper case, likewise; 0 where there is another number of them. out has 16 bytes,
+ * and those after the n-th may be written. */
+static inline int upper_word(const char *text, size_t n, size_t least, size_t most, int digits, char *out)
+{
+    if (n < least || n > most) return 0;
+    uint64_t last = upper_short(n > 8 ? text + n - 8 : text, n > 8 ? 8 : n, digits);
+    store8(n > 8 ? out + n - 8 : out, last);
+    if (n <= 8) return last != 0;
+    uint64_t first = upper_short(text, 8, digits);
+    store8(out, first);
+    return first != 0 && last != 0;
+}
+
 /* High bit of each byte that is c. */
 static inline uint64_t bytes_that_are(uint64_t word, char c)
 {
