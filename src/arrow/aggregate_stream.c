@@ -511,55 +511,47 @@ static ucid_status make_results(const aggregate_source *self, int64_t groups, ui
     return status;
 }
 
-static ucid_status make_batch(arrow_fold *fold, struct ArrowArray *out, ucid_error *error)
+static ucid_status make_columns(arrow_fold *fold, struct ArrowArray *columns, int64_t *rows, ucid_error *error)
 {
     aggregate_source *self = (aggregate_source *)fold;
-    struct ArrowArray columns[COLUMNS_MAX] = {{0}};
-    int64_t groups;
-    ucid_status status = ucid_aggregate_sort(self->aggregate, &groups, error);
+    ucid_status status = ucid_aggregate_sort(self->aggregate, rows, error);
     if (status != UCID_OK) return status;
+    int64_t groups = *rows;
     if (groups > GROUPS_MAX) {
         return ucid_fail(error, UCID_INVALID_ARGUMENT, "%lld groups are more than %d", (long long)groups, GROUPS_MAX);
     }
     size_t n = (size_t)groups + 1;
-    int by_cell = self->resolution >= 0;
     status = arrow_scratch_reserve(&self->key_bytes, &self->fold.allocator, n * KEY_MAX, error);
     if (status == UCID_OK) status = arrow_scratch_reserve(&self->statuses, &self->fold.allocator, n, error);
-    if (status == UCID_OK) {
-        uint64_t *cells = by_cell ? self->key_bytes.bytes : NULL;
-        char(*text)[KEY_MAX] = by_cell ? NULL : self->key_bytes.bytes;
-        status = self->states ? make_states(self, groups, cells, text, columns, error)
-                              : make_results(self, groups, cells, text, self->statuses.bytes, columns, error);
-    }
-    if (status == UCID_OK) status = arrow_struct(out, groups, columns, column_count(fold), &fold->allocator, error);
-    for (int i = 0; i < COLUMNS_MAX; i++) {
-        if (columns[i].release != NULL) columns[i].release(&columns[i]);
-    }
-    return status;
+    if (status != UCID_OK) return status;
+    int by_cell = self->resolution >= 0;
+    uint64_t *cells = by_cell ? self->key_bytes.bytes : NULL;
+    char(*text)[KEY_MAX] = by_cell ? NULL : self->key_bytes.bytes;
+    return self->states ? make_states(self, groups, cells, text, columns, error)
+                        : make_results(self, groups, cells, text, self->statuses.bytes, columns, error);
+}
+
+static ucid_status begin(arrow_fold *fold, const void *given, ucid_error *error)
+{
+    aggregate_source *self = (aggregate_source *)fold;
+    const ucid_aggregate_stream_options *options = given;
+    self->states = options->states;
+    ucid_status status = read_to(self, options->to, error);
+    if (status == UCID_OK) status = find_columns(self, options, error);
+    if (status != UCID_OK) return status;
+    ucid_aggregate_options groups = UCID_AGGREGATE_OPTIONS_INIT;
+    groups.allocator = options->allocator;
+    groups.threads = options->threads;
+    groups.resolution = self->resolution >= 0 ? self->resolution : UCID_AGGREGATE_TEXT;
+    return ucid_aggregate_new(&groups, &self->aggregate, error);
 }
 
 ucid_status ucid_aggregate_stream(struct ArrowArrayStream *in, const ucid_aggregate_stream_options *options,
                                   struct ArrowArrayStream *out, ucid_error *error)
 {
+    static const arrow_folder folder = {
+        sizeof(aggregate_source), begin, add_rows, make_columns, column_count, describe, reset};
     if (options == NULL) return ucid_fail(error, UCID_INVALID_ARGUMENT, "options say what the groups are");
-    static const arrow_folder folder = {sizeof(aggregate_source), add_rows, make_batch, column_count, describe, reset};
-    arrow_fold *fold;
-    ucid_status status =
-        arrow_fold_new(in, &folder, options->allocator, options->progress, options->progress_ctx, &fold, error);
-    if (status != UCID_OK) return status;
-    aggregate_source *self = (aggregate_source *)fold;
-    self->states = options->states;
-    status = read_to(self, options->to, error);
-    if (status == UCID_OK) status = find_columns(self, options, error);
-    ucid_aggregate_options groups = UCID_AGGREGATE_OPTIONS_INIT;
-    groups.allocator = options->allocator;
-    groups.threads = options->threads;
-    groups.resolution = self->resolution >= 0 ? self->resolution : UCID_AGGREGATE_TEXT;
-    if (status == UCID_OK) status = ucid_aggregate_new(&groups, &self->aggregate, error);
-    if (status != UCID_OK) {
-        arrow_fold_free(fold);
-        return status;
-    }
-    arrow_fold_open(fold, in, out);
-    return UCID_OK;
+    arrow_fold_options of_fold = {options->allocator, options->progress, options->progress_ctx, options};
+    return arrow_fold_open(in, &folder, &of_fold, out, error);
 }

@@ -1,6 +1,7 @@
 /* fold.c: rows go in before the batch comes out; memory holds what a folder keeps, and one batch. */
 #include "arrow/fold.h"
 
+#include "arrow/arrays.h"
 #include "arrow/stream.h"
 #include "rt/error.h"
 #include "rt/memory.h"
@@ -11,32 +12,13 @@
 
 enum { PIECE_ROWS = 1 << 17 };
 
-void arrow_fold_free(arrow_fold *fold)
+static void fold_free(arrow_fold *fold)
 {
     ucid_allocator allocator = fold->allocator;
     fold->folder->reset(fold);
     if (fold->schema.release != NULL) fold->schema.release(&fold->schema);
     if (fold->in.release != NULL) fold->in.release(&fold->in);
     ucid_release(&allocator, fold, 1, fold->folder->size);
-}
-
-ucid_status arrow_fold_new(struct ArrowArrayStream *in, const arrow_folder *folder, const ucid_allocator *allocator,
-                           ucid_progress_fn progress, void *progress_ctx, arrow_fold **fold, ucid_error *error)
-{
-    ucid_allocator given = ucid_allocator_or_default(allocator);
-    arrow_fold *made = ucid_allocate_zero(&given, 1, folder->size);
-    if (made == NULL) return ucid_fail_memory(error, "a stream", folder->size);
-    made->folder = folder;
-    made->allocator = given;
-    made->progress = progress;
-    made->progress_ctx = progress_ctx;
-    ucid_status status = arrow_schema_read(in, &made->schema, error);
-    if (status != UCID_OK) {
-        arrow_fold_free(made);
-        return status;
-    }
-    *fold = made;
-    return UCID_OK;
 }
 
 static ucid_status add_all(arrow_fold *fold, ucid_error *error)
@@ -71,6 +53,22 @@ static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
     return ENOMEM;
 }
 
+static ucid_status make_batch(arrow_fold *fold, struct ArrowArray *out, ucid_error *error)
+{
+    int count = fold->folder->columns(fold);
+    size_t n = (size_t)count;
+    struct ArrowArray *columns = ucid_allocate_zero(&fold->allocator, n, sizeof *columns);
+    if (columns == NULL) return ucid_fail_memory(error, "columns", n * sizeof *columns);
+    int64_t rows;
+    ucid_status status = fold->folder->make(fold, columns, &rows, error);
+    if (status == UCID_OK) status = arrow_struct(out, rows, columns, count, &fold->allocator, error);
+    for (int i = 0; i < count; i++) {
+        if (columns[i].release != NULL) columns[i].release(&columns[i]);
+    }
+    ucid_release(&fold->allocator, columns, n, sizeof *columns);
+    return status;
+}
+
 static int get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
 {
     arrow_fold *fold = stream->private_data;
@@ -80,7 +78,7 @@ static int get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
         return 0;
     }
     ucid_status status = add_all(fold, &fold->error);
-    if (status == UCID_OK) status = fold->folder->make(fold, out, &fold->error);
+    if (status == UCID_OK) status = make_batch(fold, out, &fold->error);
     if (status != UCID_OK) fold->failed = arrow_errno(status);
     fold->ended = 1;
     return fold->failed;
@@ -94,13 +92,28 @@ static const char *get_last_error(struct ArrowArrayStream *stream)
 
 static void release(struct ArrowArrayStream *stream)
 {
-    arrow_fold_free(stream->private_data);
+    fold_free(stream->private_data);
     stream->release = NULL;
 }
 
-void arrow_fold_open(arrow_fold *fold, struct ArrowArrayStream *in, struct ArrowArrayStream *out)
+ucid_status arrow_fold_open(struct ArrowArrayStream *in, const arrow_folder *folder, const arrow_fold_options *options,
+                            struct ArrowArrayStream *out, ucid_error *error)
 {
+    ucid_allocator allocator = ucid_allocator_or_default(options->allocator);
+    arrow_fold *fold = ucid_allocate_zero(&allocator, 1, folder->size);
+    if (fold == NULL) return ucid_fail_memory(error, "a stream", folder->size);
+    fold->folder = folder;
+    fold->allocator = allocator;
+    fold->progress = options->progress;
+    fold->progress_ctx = options->progress_ctx;
+    ucid_status status = arrow_schema_read(in, &fold->schema, error);
+    if (status == UCID_OK) status = folder->begin(fold, options->of_folder, error);
+    if (status != UCID_OK) {
+        fold_free(fold);
+        return status;
+    }
     fold->in = *in;
     in->release = NULL;
     *out = (struct ArrowArrayStream){get_schema, get_next, get_last_error, release, fold};
+    return UCID_OK;
 }

@@ -11,10 +11,13 @@ typedef struct arrow_fold arrow_fold;
 /* What is done with the rows. Its fold is a struct of `size` bytes that begins with an arrow_fold, zeroed at first. */
 typedef struct arrow_folder {
     size_t size;
+    /* What the options say of the schema that the fold has. */
+    ucid_status (*begin)(arrow_fold *fold, const void *options, ucid_error *error);
     /* Rows [first, first + count) of a batch, counted from its own start. */
     ucid_status (*add)(arrow_fold *fold, const struct ArrowArray *batch, int64_t first, int64_t count,
                        ucid_error *error);
-    ucid_status (*make)(arrow_fold *fold, struct ArrowArray *out, ucid_error *error);
+    /* The columns of the batch, zeroed at first, and its rows. */
+    ucid_status (*make)(arrow_fold *fold, struct ArrowArray *columns, int64_t *rows, ucid_error *error);
     int (*columns)(arrow_fold *fold); /* of the batch */
     /* Type, name and flags of each column, and whatever else; 0, or an errno code. */
     int (*describe)(arrow_fold *fold, struct ArrowSchema *out);
@@ -33,11 +36,15 @@ struct arrow_fold {
     ucid_error error;
 };
 
-/* A fold that knows the schema of a stream. err   those of arrow_schema_read; NO_MEMORY */
-ucid_status arrow_fold_new(struct ArrowArrayStream *in, const arrow_folder *folder, const ucid_allocator *allocator,
-                           ucid_progress_fn progress, void *progress_ctx, arrow_fold **fold, ucid_error *error);
-void arrow_fold_free(arrow_fold *fold);
-/* The stream itself, which takes over the fold and in. */
-void arrow_fold_open(arrow_fold *fold, struct ArrowArrayStream *in, struct ArrowArrayStream *out);
+typedef struct arrow_fold_options {
+    const ucid_allocator *allocator;
+    ucid_progress_fn progress;
+    void *progress_ctx;
+    const void *of_folder;
+} arrow_fold_options;
+
+/* The stream, which takes over in when it succeeds. err   those of arrow_schema_read and begin; NO_MEMORY */
+ucid_status arrow_fold_open(struct ArrowArrayStream *in, const arrow_folder *folder, const arrow_fold_options *options,
+                            struct ArrowArrayStream *out, ucid_error *error);
 
 #endif

@@ -896,52 +896,40 @@ static int describe(arrow_fold *fold, struct ArrowSchema *out)
     return code;
 }
 
-static ucid_status make_batch(arrow_fold *fold, struct ArrowArray *out, ucid_error *error)
+static ucid_status make_columns(arrow_fold *fold, struct ArrowArray *columns, int64_t *rows, ucid_error *error)
 {
     group_source *self = (group_source *)fold;
-    enum { COLUMNS_MAX = BY_MAX + FUNCTIONS_MAX };
-    struct ArrowArray columns[COLUMNS_MAX] = {{0}};
-    int64_t groups;
-    ucid_status status = ucid_groups_sort(self->groups, &groups, error);
+    ucid_status status = ucid_groups_sort(self->groups, rows, error);
     for (int k = 0; k < self->by_count && status == UCID_OK; k++) {
-        status = self->by[k].kind == KEY_TEXT ? make_text_key(self, groups, k, &columns[k], error)
-                                              : make_number_key(self, groups, k, &columns[k], error);
+        status = self->by[k].kind == KEY_TEXT ? make_text_key(self, *rows, k, &columns[k], error)
+                                              : make_number_key(self, *rows, k, &columns[k], error);
     }
-    if (status == UCID_OK) {
-        status = (self->states ? make_states : make_results)(self, groups, columns + self->by_count, error);
-    }
-    if (status == UCID_OK) status = arrow_struct(out, groups, columns, column_count(fold), &fold->allocator, error);
-    for (int i = 0; i < COLUMNS_MAX; i++) {
-        if (columns[i].release != NULL) columns[i].release(&columns[i]);
-    }
-    return status;
+    if (status != UCID_OK) return status;
+    return (self->states ? make_states : make_results)(self, *rows, columns + self->by_count, error);
+}
+
+static ucid_status begin(arrow_fold *fold, const void *given, ucid_error *error)
+{
+    group_source *self = (group_source *)fold;
+    const ucid_group_stream_options *options = given;
+    self->states = options->states;
+    ucid_status status = read_functions(self, options->functions, error);
+    if (status == UCID_OK) status = read_by(self, options->by, error);
+    if (status == UCID_OK) status = find_states(self, error);
+    if (status == UCID_OK) status = read_of(self, options->of, error);
+    if (status != UCID_OK) return status;
+    return ucid_groups_new(options->allocator, options->threads, self->what,
+                           options->memory_bytes != 0 ? options->memory_bytes : MEMORY, &self->groups, error);
 }
 
 ucid_status ucid_group_stream(struct ArrowArrayStream *in, const ucid_group_stream_options *options,
                               struct ArrowArrayStream *out, ucid_error *error)
 {
+    static const arrow_folder folder = {sizeof(group_source), begin,    add_rows, make_columns,
+                                        column_count,         describe, reset};
     if (options == NULL || options->size != sizeof *options) {
         return ucid_fail(error, UCID_INVALID_ARGUMENT, "options say what the groups are");
     }
-    static const arrow_folder folder = {sizeof(group_source), add_rows, make_batch, column_count, describe, reset};
-    arrow_fold *fold;
-    ucid_status status =
-        arrow_fold_new(in, &folder, options->allocator, options->progress, options->progress_ctx, &fold, error);
-    if (status != UCID_OK) return status;
-    group_source *self = (group_source *)fold;
-    self->states = options->states;
-    status = read_functions(self, options->functions, error);
-    if (status == UCID_OK) status = read_by(self, options->by, error);
-    if (status == UCID_OK) status = find_states(self, error);
-    if (status == UCID_OK) status = read_of(self, options->of, error);
-    if (status == UCID_OK) {
-        status = ucid_groups_new(options->allocator, options->threads, self->what,
-                                 options->memory_bytes != 0 ? options->memory_bytes : MEMORY, &self->groups, error);
-    }
-    if (status != UCID_OK) {
-        arrow_fold_free(fold);
-        return status;
-    }
-    arrow_fold_open(fold, in, out);
-    return UCID_OK;
+    arrow_fold_options of_fold = {options->allocator, options->progress, options->progress_ctx, options};
+    return arrow_fold_open(in, &folder, &of_fold, out, error);
 }

@@ -9,6 +9,7 @@
  * and deviations are divided out at the very end. Cost: O(rows); 200 bytes a group. */
 #include "id/cell.h"
 #include "kernel/cell_sums.h"
+#include "kernel/slots.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 #include "rt/pool.h"
@@ -48,8 +49,7 @@ typedef struct group {
 typedef struct table {
     group *groups;
     size_t count, capacity;
-    uint32_t *slots;   /* number of a group + 1; 0: free */
-    size_t slot_count; /* a power of two, at least twice count */
+    slots slots;
 } table;
 
 struct ucid_aggregate {
@@ -77,52 +77,27 @@ const char *ucid_aggregate_column_name(int column)
 
 static int same_key(group_key a, group_key b) { return ((a.high ^ b.high) | (a.low ^ b.low)) == 0; }
 
-static uint64_t hash_of(group_key key)
+static uint32_t hash_of(group_key key)
 {
     uint64_t x = (key.low ^ key.high * 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
-    return (x ^ x >> 32) * 0xd6e8feb86659fd93u >> 20;
-}
-
-static int grow_slots(const ucid_allocator *allocator, table *t)
-{
-    size_t count = 256;
-    while (count < 2 * (t->count + 1) || count <= t->slot_count) count *= 2;
-    uint32_t *slots = ucid_allocate_zero(allocator, count, sizeof *slots);
-    if (slots == NULL) return 0;
-    for (size_t i = 0; i < t->count; i++) {
-        size_t at = hash_of(t->groups[i].key) & (count - 1);
-        while (slots[at] != 0) at = (at + 1) & (count - 1);
-        slots[at] = (uint32_t)i + 1;
-    }
-    ucid_release(allocator, t->slots, t->slot_count, sizeof *slots);
-    t->slots = slots;
-    t->slot_count = count;
-    return 1;
+    return (uint32_t)((x ^ x >> 32) * 0xd6e8feb86659fd93u >> 32);
 }
 
 /* The group of a key, made where there is none; NULL where memory is out. */
 static group *find(const ucid_allocator *allocator, table *t, group_key key)
 {
-    size_t at = 0;
-    if (t->slot_count == 0 && t->count > 0 && !grow_slots(allocator, t)) return NULL;
-    if (t->slot_count != 0) {
-        at = hash_of(key) & (t->slot_count - 1);
-        for (; t->slots[at] != 0; at = (at + 1) & (t->slot_count - 1)) {
-            group *g = &t->groups[t->slots[at] - 1];
-            if (same_key(g->key, key)) return g;
-        }
-    }
-    if (t->count >= UINT32_MAX - 1) return NULL;
-    if (2 * (t->count + 1) > t->slot_count) {
-        if (!grow_slots(allocator, t)) return NULL;
-        at = hash_of(key) & (t->slot_count - 1);
-        while (t->slots[at] != 0) at = (at + 1) & (t->slot_count - 1);
+    if (!slots_reserve(&t->slots, allocator)) return NULL;
+    uint32_t hash = hash_of(key);
+    size_t at = hash;
+    for (uint32_t number; (number = slots_next(&t->slots, hash, &at)) != SLOTS_NONE;) {
+        if (same_key(t->groups[number].key, key)) return &t->groups[number];
     }
     void *groups = t->groups;
+    if (t->count >= SLOTS_NONE - 1) return NULL;
     if (!ucid_grow(allocator, &groups, &t->capacity, t->count + 1, sizeof *t->groups)) return NULL;
     t->groups = groups;
     t->groups[t->count] = (group){.key = key, .min = NO_MINIMUM, .max = -1};
-    t->slots[at] = (uint32_t)t->count + 1;
+    slots_put(&t->slots, hash, at, (uint32_t)t->count);
     return &t->groups[t->count++];
 }
 
@@ -253,12 +228,11 @@ static void add_range(void *ctx, int64_t range, int worker)
             keys[i] = row_key(job, first + i);
             if (i > 0 && same_key(keys[i], keys[i - 1])) continue;
             starts[runs++] = i;
-            if (t->slot_count != 0) __builtin_prefetch(&t->slots[hash_of(keys[i]) & (t->slot_count - 1)]);
+            slots_fetch(&t->slots, hash_of(keys[i]));
         }
         starts[runs] = n;
-        for (int r = 0; t->slot_count != 0 && r < runs; r++) {
-            uint32_t number = t->slots[hash_of(keys[starts[r]]) & (t->slot_count - 1)];
-            const char *g = (const char *)&t->groups[number != 0 ? number - 1 : 0];
+        for (int r = 0; t->count != 0 && r < runs; r++) {
+            const char *g = (const char *)&t->groups[slots_guess(&t->slots, hash_of(keys[starts[r]]))];
             __builtin_prefetch(g);
             __builtin_prefetch(g + 64);
             __builtin_prefetch(g + 128);
@@ -424,7 +398,7 @@ ucid_status ucid_aggregate_new(const ucid_aggregate_options *options, ucid_aggre
 static void table_close(const ucid_allocator *allocator, table *t)
 {
     ucid_release(allocator, t->groups, t->capacity, sizeof *t->groups);
-    ucid_release(allocator, t->slots, t->slot_count, sizeof *t->slots);
+    slots_reset(&t->slots, allocator);
     *t = (table){0};
 }
 

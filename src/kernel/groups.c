@@ -7,6 +7,7 @@
  * key, 88 more for its sum, 88 for that of squares. */
 #include "kernel/groups.h"
 
+#include "kernel/slots.h"
 #include "kernel/tally.h"
 #include "rt/error.h"
 #include "rt/memory.h"
@@ -17,10 +18,6 @@
 enum { BLOCK = 32, ROWS_A_THREAD = 16384, THREADS_MAX = 64 };
 static const uint32_t NULL_KEY = UINT32_MAX;
 
-typedef struct slot {
-    uint32_t hash, number; /* of the group + 1; 0: free */
-} slot;
-
 typedef struct table {
     ucid_group *groups;
     size_t count, capacity;
@@ -28,8 +25,7 @@ typedef struct table {
     size_t sum_capacity, square_capacity;
     char *keys;
     size_t key_bytes, key_capacity;
-    slot *slots;
-    size_t slot_count; /* a power of two, at least twice count */
+    slots slots;
 } table;
 
 struct ucid_groups {
@@ -69,24 +65,8 @@ static uint32_t hash_of(const char *bytes, uint32_t length)
 
 static int same_key(const table *t, const ucid_group *g, const key *k)
 {
-    return g->hash == k->hash && g->key_length == k->length &&
+    return g->key_length == k->length &&
            (k->length == 0 || k->length == NULL_KEY || memcmp(t->keys + g->key, k->bytes, k->length) == 0);
-}
-
-static int grow_slots(const ucid_allocator *allocator, table *t)
-{
-    size_t count = t->slot_count != 0 ? 2 * t->slot_count : 256;
-    slot *slots = ucid_allocate_zero(allocator, count, sizeof *slots);
-    if (slots == NULL) return 0;
-    for (size_t i = 0; i < t->count; i++) {
-        size_t at = t->groups[i].hash & (count - 1);
-        while (slots[at].number != 0) at = (at + 1) & (count - 1);
-        slots[at] = (slot){t->groups[i].hash, (uint32_t)i + 1};
-    }
-    ucid_release(allocator, t->slots, t->slot_count, sizeof *slots);
-    t->slots = slots;
-    t->slot_count = count;
-    return 1;
 }
 
 static int grow(const ucid_allocator *allocator, void *array, size_t *capacity, size_t needed, size_t item)
@@ -119,17 +99,16 @@ static int make_group(const ucid_allocator *allocator, int what, table *t, const
     return 1;
 }
 
-/* Number of a key's group, made where there is none; UINT32_MAX where memory is out. */
+/* Number of a key's group, made where there is none; SLOTS_NONE where memory is out. */
 static uint32_t find(const ucid_allocator *allocator, int what, table *t, const key *k)
 {
-    if (2 * (t->count + 1) > t->slot_count && !grow_slots(allocator, t)) return UINT32_MAX;
-    size_t at = k->hash & (t->slot_count - 1);
-    for (; t->slots[at].number != 0; at = (at + 1) & (t->slot_count - 1)) {
-        uint32_t number = t->slots[at].number - 1;
-        if (t->slots[at].hash == k->hash && same_key(t, &t->groups[number], k)) return number;
+    if (!slots_reserve(&t->slots, allocator)) return SLOTS_NONE;
+    size_t at = k->hash;
+    for (uint32_t number; (number = slots_next(&t->slots, k->hash, &at)) != SLOTS_NONE;) {
+        if (same_key(t, &t->groups[number], k)) return number;
     }
-    if (!make_group(allocator, what, t, k)) return UINT32_MAX;
-    t->slots[at] = (slot){k->hash, (uint32_t)t->count};
+    if (!make_group(allocator, what, t, k)) return SLOTS_NONE;
+    slots_put(&t->slots, k->hash, at, (uint32_t)t->count - 1);
     return (uint32_t)t->count - 1;
 }
 
@@ -141,7 +120,7 @@ static void table_close(const ucid_allocator *allocator, table *t)
     ucid_release(allocator, t->sums, t->sum_capacity, sizeof *t->sums);
     ucid_release(allocator, t->squares, t->square_capacity, sizeof *t->squares);
     ucid_release(allocator, t->keys, t->key_capacity, 1);
-    ucid_release(allocator, t->slots, t->slot_count, sizeof *t->slots);
+    slots_reset(&t->slots, allocator);
     *t = (table){0};
 }
 
@@ -274,11 +253,11 @@ static void add_range(void *ctx, int64_t range, int worker)
         for (int i = 0; i < n; i++) {
             keys[i] = row_key(rows, first + i);
             keys[i].hash = hash_of(keys[i].bytes, keys[i].length);
-            if (t->slot_count != 0) __builtin_prefetch(&t->slots[keys[i].hash & (t->slot_count - 1)]);
+            slots_fetch(&t->slots, keys[i].hash);
         }
         for (int i = 0; i < n; i++) {
             numbers[i] = find(&groups->allocator, groups->what, t, &keys[i]);
-            if (numbers[i] == UINT32_MAX) {
+            if (numbers[i] == SLOTS_NONE) {
                 job->statuses[range] = ucid_fail_memory(error, "groups", t->count * sizeof(ucid_group));
                 return;
             }
