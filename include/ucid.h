@@ -1330,10 +1330,12 @@ typedef struct ucid_group_stream_options {
  *   out   the columns of the key, texts as utf8 and floats as doubles, then
  *         results: a column a function, of its name
  *         states: state_rows, state_count, state_flags, int64, state_least, state_most, of the numbers' kind, then,
- * where they are needed, state_sum, state_squares, state_values, binary: the last holds all different values cost
- * O(rows); memory of the groups, some 150 to 240 bytes and the key each err   INVALID_ARGUMENT: a function that is
- * none; DATA_ERROR: a column is missing or of a wrong type, a sum of integers beyond 64 bits; IO_ERROR: no room in
- * TMPDIR; CANCELLED; NO_MEMORY safe  one thread at a time for one stream          since 0.1 */
+ *         where they are needed, state_sum, state_squares, state_values, binary: the last holds all different values
+ *   cost  O(rows); memory of the groups, some 150 to 240 bytes and the key each
+ *   err   INVALID_ARGUMENT: a function that is none; DATA_ERROR: a column is missing or of a wrong type, a sum of
+ *         integers beyond 64 bits; IO_ERROR: no room in TMPDIR; CANCELLED; NO_MEMORY: of groups, that they take more
+ *         than three quarters of the memory that this process may have, their number and their bytes
+ *   safe  one thread at a time for one stream          since 0.1 */
 UCID_API ucid_status ucid_group_stream(struct ArrowArrayStream *in, const ucid_group_stream_options *options,
                                        struct ArrowArrayStream *out, ucid_error *error);
 

@@ -1,6 +1,7 @@
 /* test_aggregate.c: groups against a naive computation; any split, merge, order and number of threads, same bytes. */
 #include "id/cell.h"
 #include "kernel/cell_rows.h"
+#include "kernel/groups.h"
 #include "lattice.h"
 #include "rt/memory.h"
 
@@ -562,6 +563,36 @@ static void memory_that_runs_out_is_an_error(void **state)
     }
 }
 
+/* An error of its own says how many groups there are and what they take; groups that fit do not know a limit. */
+static void groups_beyond_memory_are_an_error(void **state)
+{
+    (void)state;
+    enum { KEYS = 50000, LENGTH = 5 };
+    static char keys[KEYS * LENGTH];
+    static int64_t offsets[KEYS + 1];
+    ucid_error error;
+    for (int i = 0; i < KEYS; i++) {
+        for (int digit = 0, rest = i; digit < LENGTH; digit++, rest /= 10)
+            keys[i * LENGTH + digit] = (char)('0' + rest % 10);
+        offsets[i + 1] = (int64_t)(i + 1) * LENGTH;
+    }
+    const ucid_group_rows rows = {.keys = keys, .offsets = offsets, .numbers = score};
+    for (int threads = 1; threads <= 3; threads += 2) {
+        ucid_groups *groups = NULL;
+        int64_t count = 0;
+        assert_int_equal(ucid_groups_new(NULL, threads, UCID_GROUPS_SUM, 0, &groups, NULL), UCID_OK);
+        assert_int_equal(ucid_groups_add(groups, KEYS, &rows, &error), UCID_OK);
+        ucid_groups_limit(groups, 1 << 20);
+        assert_int_equal(ucid_groups_add(groups, KEYS, &rows, &error), UCID_NO_MEMORY);
+        assert_non_null(strstr(error.message, "no memory for more groups: 50000"));
+        assert_non_null(strstr(error.message, " bytes"));
+        assert_int_equal(ucid_groups_sort(groups, &count, NULL), UCID_OK);
+        assert_int_equal(count, KEYS);
+        ucid_groups_free(groups);
+    }
+    assert_true(ucid_memory_size() > 1 << 24 && ucid_memory_size() < UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -573,6 +604,7 @@ int main(void)
         cmocka_unit_test(every_order_gives_the_sums_of_written_weights),
         cmocka_unit_test(every_variant_reads_the_same),
         cmocka_unit_test(memory_that_runs_out_is_an_error),
+        cmocka_unit_test(groups_beyond_memory_are_an_error),
     };
     return cmocka_run_group_tests(tests, make_rows, NULL);
 }

@@ -7,6 +7,8 @@ import io
 import math
 import os
 import random
+import re
+import resource
 from fractions import Fraction
 
 import duckdb
@@ -15,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ucid
+from conftest import SANITIZED, ucid
 
 ALL = "rows,count,nulls,sum,mean,std,var,min,max,median,p0,p12.5,p90,p100"
 csv.field_size_limit(1 << 24)
@@ -202,6 +204,18 @@ def test_values_that_do_not_fit_go_to_a_file(tmp_path):
     result = ucid("aggregate", tmp_path / "in.parquet", "-o", tmp_path / "x.csv", *options, "--memory", "1", check=False,
                   env={**os.environ, "TMPDIR": str(tmp_path / "missing")})  # fmt: skip
     assert result.returncode in (3, 5) and "missing: cannot create" in result.stderr
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer takes more address space")
+def test_groups_that_do_not_fit_are_an_error(tmp_path):
+    with (tmp_path / "in.csv").open("w") as file:
+        file.write("k,v\n")
+        file.writelines(f"key number {i},{i % 100}\n" for i in range(3_000_000))
+    limit = 700 << 20
+    result = ucid("aggregate", tmp_path / "in.csv", "-o", tmp_path / "x.csv", "--by", "k", "--agg", "mean,std", "--of", "v", check=False,
+                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))  # fmt: skip
+    assert result.returncode == 5 and re.search(r"no memory for more groups: \d+.* take \d+ bytes", result.stderr), result.stderr
+    assert not (tmp_path / "x.csv").exists()
 
 
 def test_wrong_questions(tmp_path):

@@ -295,6 +295,19 @@ static int take(ucid_aggregate *a)
     return ucid_cell_sums_take(list, count, a->threads, &a->compact);
 }
 
+/* Groups so far, each as often as it is in several threads, and what they take. */
+static ucid_status fail_groups(const ucid_aggregate *a, ucid_error *error)
+{
+    size_t groups = a->compact.groups, bytes = 0;
+    for (int i = 0; i < a->threads; i++) {
+        const table *t = &a->tables[i];
+        size_t sums = a->sums[i] != NULL ? ucid_cell_sums_count(a->sums[i]) : 0;
+        groups += t->count + (a->compact.pieces == NULL ? sums : 0);
+        bytes += t->count * sizeof *t->groups + t->slots.count * sizeof *t->slots.slots + sums * sizeof(ucid_cell_sum);
+    }
+    return ucid_fail(error, UCID_NO_MEMORY, "no memory for more groups: %zu take %zu bytes", groups, bytes);
+}
+
 /* Something is about to be added. */
 static void forget_order(ucid_aggregate *a)
 {
@@ -345,7 +358,7 @@ static ucid_status add_rows(add_job *job, ucid_error *error)
     ucid_aggregate *a = job->aggregate;
     if (job->cells != NULL && job->rows->weight == NULL) {
         if (job->n > SUM_ROWS_MAX / 2) return add_pieces(job, error);
-        if (a->sum_rows + job->n > SUM_ROWS_MAX && !collect(a)) return ucid_fail_memory(error, "groups", sizeof(group));
+        if (a->sum_rows + job->n > SUM_ROWS_MAX && !collect(a)) return fail_groups(a, error);
         a->sum_rows += job->n;
     }
     int failed[THREADS_MAX] = {0}, any = 0;
@@ -354,7 +367,7 @@ static ucid_status add_rows(add_job *job, ucid_error *error)
     forget_order(a);
     ucid_parallel(job->ranges, job->ranges, add_range, job);
     for (int i = 0; i < job->ranges; i++) any |= failed[i];
-    return any ? ucid_fail_memory(error, "groups", a->tables[0].count * sizeof(group)) : UCID_OK;
+    return any ? fail_groups(a, error) : UCID_OK;
 }
 
 static ucid_status check_rows(const ucid_aggregate *a, int text, int64_t n, const void *keys,
@@ -492,7 +505,7 @@ ucid_status ucid_aggregate_add_states(ucid_aggregate *a, int64_t n, const uint64
         group_key key = by_text ? text_key(text[i], UCID_AGGREGATE_TEXT_MAX)
                                 : (group_key){0, ucid_cell_parent_bits(cells[i], a->resolution)};
         group *into = find(&a->allocator, &a->tables[0], key);
-        if (into == NULL) return ucid_fail_memory(error, "groups", a->tables[0].count * sizeof(group));
+        if (into == NULL) return fail_groups(a, error);
         merge_group(into, &g);
     }
     return UCID_OK;
@@ -533,11 +546,11 @@ ucid_status ucid_aggregate_merge(ucid_aggregate *a, ucid_aggregate *from, ucid_e
                          from->resolution, a->resolution);
     }
     forget_order(a);
-    if (!take(from)) return ucid_fail_memory(error, "groups", sizeof(group));
-    if (from->compact.pieces != NULL && !merge_sums(a, from)) return ucid_fail_memory(error, "groups", sizeof(group));
+    if (!take(from)) return fail_groups(a, error);
+    if (from->compact.pieces != NULL && !merge_sums(a, from)) return fail_groups(a, error);
     for (int i = 0; i < from->threads; i++) {
         if (!merge_table(a, &from->tables[i])) {
-            return ucid_fail_memory(error, "groups", a->tables[0].count * sizeof(group));
+            return fail_groups(a, error);
         }
     }
     return UCID_OK;
@@ -576,14 +589,14 @@ ucid_status ucid_aggregate_sort(ucid_aggregate *a, int64_t *groups, ucid_error *
     size_t in_tables = 0;
     for (int i = 0; i < a->threads; i++) in_tables += a->tables[i].count;
     if (in_tables == 0 && a->sum_rows > 0) {
-        if (!take(a)) return ucid_fail_memory(error, "groups", sizeof(group));
+        if (!take(a)) return fail_groups(a, error);
         a->sorted = 1;
         *groups = (int64_t)a->compact.groups;
         return UCID_OK;
     }
-    if (a->sum_rows > 0 && !collect(a)) return ucid_fail_memory(error, "groups", all->count * sizeof(group));
+    if (a->sum_rows > 0 && !collect(a)) return fail_groups(a, error);
     for (int i = 1; !a->sorted && i < a->threads; i++) {
-        if (!merge_table(a, &a->tables[i])) return ucid_fail_memory(error, "groups", all->count * sizeof(group));
+        if (!merge_table(a, &a->tables[i])) return fail_groups(a, error);
         table_close(&a->allocator, &a->tables[i]);
     }
     if (!a->sorted) {

@@ -71,6 +71,13 @@ void ucid_cell_sums_clear(ucid_cell_sums *s)
     s->lost = (ucid_cell_sum){0};
 }
 
+size_t ucid_cell_sums_count(const ucid_cell_sums *s)
+{
+    size_t count = s->tail.count + s->near.count;
+    for (int r = 0; r < s->run_count; r++) count += s->runs[r].count;
+    return count;
+}
+
 void ucid_cell_sums_free(ucid_cell_sums *s)
 {
     if (s == NULL) return;

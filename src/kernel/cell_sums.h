@@ -21,5 +21,7 @@ int ucid_cell_sums_take(ucid_cell_sums *const *list, int count, int threads, cel
  * been added. */
 int ucid_cell_sums_add_groups(ucid_cell_sums *const *list, int count, const cell_order *finer);
 void ucid_cell_sums_clear(ucid_cell_sums *sums);
+/* Groups, each as often as it is in different runs. */
+size_t ucid_cell_sums_count(const ucid_cell_sums *sums);
 
 #endif

@@ -31,7 +31,8 @@ typedef struct table {
 struct ucid_groups {
     ucid_allocator allocator;
     int threads, what;
-    table *tables; /* [threads] */
+    uint64_t limit; /* bytes */
+    table *tables;  /* [threads] */
     ucid_tally *values;
     uint32_t *order;
     size_t order_capacity;
@@ -134,6 +135,7 @@ ucid_status ucid_groups_new(const ucid_allocator *allocator, int threads, int wh
     g->allocator = given;
     g->threads = threads;
     g->what = what;
+    ucid_groups_limit(g, 0);
     g->tables = ucid_allocate_zero(&given, (size_t)threads, sizeof *g->tables);
     ucid_status status = g->tables != NULL ? UCID_OK : ucid_fail_memory(error, "groups", sizeof *g->tables);
     if (status == UCID_OK && (what & UCID_GROUPS_VALUES) != 0) {
@@ -145,6 +147,40 @@ ucid_status ucid_groups_new(const ucid_allocator *allocator, int threads, int wh
     }
     *groups = g;
     return UCID_OK;
+}
+
+void ucid_groups_limit(ucid_groups *groups, uint64_t bytes)
+{
+    groups->limit = bytes != 0 ? bytes : ucid_memory_size() / 4 * 3;
+}
+
+static uint64_t table_bytes(const table *t)
+{
+    size_t sums = (t->sums != NULL) + (size_t)(t->squares != NULL);
+    return t->count * (sizeof *t->groups + sums * sizeof *t->sums) + t->key_bytes +
+           t->slots.count * sizeof *t->slots.slots;
+}
+
+/* Where there are too many groups, or no memory for more. */
+static ucid_status fail_groups(const ucid_groups *groups, ucid_error *error)
+{
+    uint64_t count = 0, bytes = 0;
+    for (int i = 0; i < groups->threads; i++) {
+        count += groups->tables[i].count;
+        bytes += table_bytes(&groups->tables[i]);
+    }
+    return ucid_fail(error, UCID_NO_MEMORY,
+                     "no memory for more groups: %llu%s take %llu bytes, with their keys and sums; groups do not go "
+                     "into a file, as values do",
+                     (unsigned long long)count, groups->threads > 1 ? ", some in several threads," : "",
+                     (unsigned long long)bytes);
+}
+
+static int fit(const ucid_groups *groups)
+{
+    uint64_t bytes = 0;
+    for (int i = 0; i < groups->threads; i++) bytes += table_bytes(&groups->tables[i]);
+    return bytes <= groups->limit;
 }
 
 void ucid_groups_free(ucid_groups *g)
@@ -285,10 +321,11 @@ ucid_status ucid_groups_add(ucid_groups *groups, int64_t n, const ucid_group_row
     ucid_parallel(job.ranges, job.ranges, add_range, &job);
     for (int i = 0; i < job.ranges; i++) {
         if (statuses[i] == UCID_OK) continue;
+        if (statuses[i] == UCID_NO_MEMORY) return fail_groups(groups, error);
         if (error != NULL) *error = errors[i];
         return statuses[i];
     }
-    return UCID_OK;
+    return fit(groups) ? UCID_OK : fail_groups(groups, error);
 }
 
 /* -------------------------------------------------------------------------------------------------------- Merging --
@@ -299,7 +336,7 @@ ucid_status ucid_groups_find(ucid_groups *groups, const char *bytes, size_t leng
     key k = {bytes, bytes != NULL ? (uint32_t)length : NULL_KEY, 0};
     k.hash = hash_of(k.bytes, k.length);
     *number = find(&groups->allocator, groups->what, &groups->tables[0], &k);
-    return *number != UINT32_MAX ? UCID_OK : ucid_fail_memory(error, "groups", sizeof(ucid_group));
+    return *number != SLOTS_NONE ? UCID_OK : fail_groups(groups, error);
 }
 
 ucid_status ucid_groups_add_part(ucid_groups *groups, uint32_t number, const ucid_group *part, const ucid_big *sum,

@@ -54,8 +54,10 @@ typedef struct ucid_group_rows {
 /* memory: bytes for values, see tally.h. err NO_MEMORY */
 ucid_status ucid_groups_new(const ucid_allocator *allocator, int threads, int what, uint64_t memory,
                             ucid_groups **groups, ucid_error *error);
+/* Groups of more bytes are an error; 0: of more than three quarters of what this process may have, as at first. */
+void ucid_groups_limit(ucid_groups *groups, uint64_t bytes);
 void ucid_groups_free(ucid_groups *groups); /* NULL is fine */
-/* err   NO_MEMORY, IO_ERROR: some rows may have been added */
+/* err   NO_MEMORY: says how many groups there are and their bytes; IO_ERROR. Some rows may have been added */
 ucid_status ucid_groups_add(ucid_groups *groups, int64_t n, const ucid_group_rows *rows, ucid_error *error);
 
 /* The group of a key (NULL: the null key), to which a state is then added. Values take its number. err NO_MEMORY */

@@ -1,11 +1,13 @@
 /* memory.c: sizes are checked for overflow here and nowhere else. */
-#define _DEFAULT_SOURCE /* madvise */
+#define _DEFAULT_SOURCE /* madvise, sysconf of physical pages */
 #include "rt/memory.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { HUGE_PAGE = 2 << 20 };
 
@@ -76,4 +78,26 @@ int ucid_grow(const ucid_allocator *allocator, void **ptr, size_t *capacity, siz
     *ptr = grown;
     *capacity = target;
     return 1;
+}
+
+static uint64_t read_limit(const char *path)
+{
+    unsigned long long limit = UINT64_MAX;
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return UINT64_MAX;
+    if (fscanf(file, "%20llu", &limit) != 1) limit = UINT64_MAX; /* "max" */
+    fclose(file);
+    return limit;
+}
+
+uint64_t ucid_memory_size(void)
+{
+    static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    uint64_t size = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : UINT64_MAX;
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        uint64_t limit = read_limit(limits[i]);
+        if (limit < size) size = limit;
+    }
+    return size;
 }
