@@ -426,9 +426,8 @@ static int describe(arrow_fold *fold, struct ArrowSchema *out)
         const char *name = i == R_KEY ? key_name(self)
                            : state    ? ucid_aggregate_column_name(i - 1)
                                       : result_columns[i].name;
-        code = ArrowSchemaSetFormat(out->children[i], state ? "l" : result_columns[i].format);
-        if (code == NANOARROW_OK) code = ArrowSchemaSetName(out->children[i], name);
-        out->children[i]->flags = state || !result_columns[i].nullable ? 0 : ARROW_FLAG_NULLABLE;
+        code = arrow_fold_column(out->children[i], name, state ? "l" : result_columns[i].format,
+                                 !state && result_columns[i].nullable);
     }
     return code == NANOARROW_OK ? copy_metadata(fold->schema.metadata, out) : code;
 }

@@ -40,6 +40,14 @@ static ucid_status add_all(arrow_fold *fold, ucid_error *error)
     }
 }
 
+int arrow_fold_column(struct ArrowSchema *column, const char *name, const char *format, int nullable)
+{
+    ArrowErrorCode code = ArrowSchemaSetFormat(column, format);
+    if (code == NANOARROW_OK) code = ArrowSchemaSetName(column, name);
+    column->flags = nullable ? ARROW_FLAG_NULLABLE : 0;
+    return code;
+}
+
 static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
 {
     arrow_fold *fold = stream->private_data;

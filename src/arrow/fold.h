@@ -47,4 +47,7 @@ typedef struct arrow_fold_options {
 ucid_status arrow_fold_open(struct ArrowArrayStream *in, const arrow_folder *folder, const arrow_fold_options *options,
                             struct ArrowArrayStream *out, ucid_error *error);
 
+/* A column of the schema that describe fills. */
+int arrow_fold_column(struct ArrowSchema *column, const char *name, const char *format, int nullable);
+
 #endif

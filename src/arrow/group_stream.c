@@ -1,15 +1,11 @@
 /* group_stream.c: rows of any table go into groups before the first of them comes out.
  *
- *     rows --pieces--> keys as bytes, numbers --> ucid_groups --> one batch: results, or states
- *
- * The key of a row is the text of its one column as it is, else the values of all columns, written so that bytes have
- * the order of the values:
- *
- *     null 00    text 01, its bytes with 00 as 00 FF, then 00 00    number 01, eight bytes, the highest first
+ *     rows --pieces--> keys as bytes (group_keys.c), numbers --> ucid_groups --> one batch: results, or states
  *
  * What the columns hold says what they are: a table with the columns of a state is one of states. */
 #include "arrow/arrays.h"
 #include "arrow/fold.h"
+#include "arrow/group_keys.h"
 #include "arrow/stream.h"
 #include "kernel/groups.h"
 #include "kernel/tally.h"
@@ -22,19 +18,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BY_MAX = 16, FUNCTIONS_MAX = 64, FLAG_UP = 1, FLAG_DOWN = 2 };
+enum { FUNCTIONS_MAX = 64, FLAG_UP = 1, FLAG_DOWN = 2 };
 static const uint64_t MEMORY = (uint64_t)1 << 30;
-
-typedef enum key_kind { KEY_TEXT, KEY_WHOLE, KEY_REAL } key_kind;
-
-typedef struct key_column {
-    int64_t column;
-    key_kind kind;
-    enum ArrowType type; /* of what is stored */
-    arrow_texts texts;
-    arrow_wholes wholes;
-    arrow_numbers numbers;
-} key_column;
 
 typedef enum function { F_COUNT, F_ROWS, F_NULLS, F_SUM, F_MEAN, F_STD, F_VAR, F_MIN, F_MAX, F_PERCENTILE } function;
 static const struct {
@@ -65,8 +50,8 @@ static const char *const state_names[STATES] = {"state_rows",  "state_count", "s
 typedef struct group_source {
     arrow_fold fold;
     ucid_groups *groups;
-    int by_count, asked_count, what, states, of_states, whole;
-    key_column by[BY_MAX];
+    int asked_count, what, states, of_states, whole;
+    group_keys by;
     asked asked[FUNCTIONS_MAX];
     int64_t of; /* column of numbers, -1: none */
     int64_t state[STATES];
@@ -75,8 +60,7 @@ typedef struct group_source {
     arrow_texts state_texts[STATES];
     arrow_wholes state_wholes[STATES];
     arrow_numbers state_numbers[STATES]; /* least and most, of doubles */
-    arrow_scratch keys, offsets;
-    double *percentiles[FUNCTIONS_MAX]; /* [groups], by number of the group */
+    double *percentiles[FUNCTIONS_MAX];  /* [groups], by number of the group */
     size_t percentile_count;
 } group_source;
 
@@ -84,11 +68,6 @@ static void reset(arrow_fold *fold)
 {
     group_source *self = (group_source *)fold;
     ucid_allocator allocator = fold->allocator;
-    for (int k = 0; k < self->by_count; k++) {
-        arrow_texts_reset(&self->by[k].texts, &allocator);
-        arrow_wholes_reset(&self->by[k].wholes, &allocator);
-        arrow_numbers_reset(&self->by[k].numbers, &allocator);
-    }
     for (int s = 0; s < STATES; s++) {
         arrow_texts_reset(&self->state_texts[s], &allocator);
         arrow_wholes_reset(&self->state_wholes[s], &allocator);
@@ -99,8 +78,7 @@ static void reset(arrow_fold *fold)
     }
     arrow_numbers_reset(&self->numbers, &allocator);
     arrow_wholes_reset(&self->wholes, &allocator);
-    arrow_scratch_reset(&self->keys, &allocator);
-    arrow_scratch_reset(&self->offsets, &allocator);
+    group_keys_reset(&self->by, &allocator);
     ucid_groups_free(self->groups);
 }
 
@@ -159,51 +137,6 @@ static ucid_status read_functions(group_source *self, const char *const *names, 
         self->what |= a.function < F_PERCENTILE ? functions[a.function].what : UCID_GROUPS_VALUES;
         self->asked[self->asked_count++] = a;
     }
-    return UCID_OK;
-}
-
-static int is_text(enum ArrowType type)
-{
-    return type == NANOARROW_TYPE_STRING || type == NANOARROW_TYPE_LARGE_STRING || type == NANOARROW_TYPE_STRING_VIEW;
-}
-
-static ucid_status read_by(group_source *self, const char *const *names, ucid_error *error)
-{
-    for (; names != NULL && *names != NULL; names++) {
-        if (self->by_count == BY_MAX) {
-            return ucid_fail(error, UCID_INVALID_ARGUMENT, "groups by more than %d columns", BY_MAX);
-        }
-        key_column *k = &self->by[self->by_count];
-        k->column = arrow_find(&self->fold.schema, *names, NULL);
-        if (k->column < 0) return arrow_missing(&self->fold.schema, *names, "", error);
-        for (int i = 0; i < self->by_count; i++) {
-            if (self->by[i].column == k->column) {
-                return ucid_fail(error, UCID_INVALID_ARGUMENT, "groups twice by column '%s'", *names);
-            }
-        }
-        const struct ArrowSchema *column = self->fold.schema.children[k->column];
-        struct ArrowSchemaView view;
-        struct ArrowError reason;
-        if (ArrowSchemaViewInit(&view, arrow_row_schema(column), &reason) != NANOARROW_OK) {
-            return ucid_fail(error, UCID_DATA_ERROR, "column '%s': %s", *names, reason.message);
-        }
-        k->type = view.storage_type;
-        if (is_text(view.type) || view.type == NANOARROW_TYPE_NA) {
-            k->kind = KEY_TEXT;
-        } else if (arrow_is_whole((int)view.storage_type) && view.type != NANOARROW_TYPE_DECIMAL32 &&
-                   view.type != NANOARROW_TYPE_DECIMAL64) {
-            k->kind = KEY_WHOLE;
-        } else if (view.type == NANOARROW_TYPE_FLOAT || view.type == NANOARROW_TYPE_DOUBLE) {
-            k->kind = KEY_REAL;
-        } else {
-            char type[64];
-            (void)ArrowSchemaToString(column, type, sizeof type, 0);
-            return ucid_fail(error, UCID_DATA_ERROR,
-                             "column '%s' is %s; groups are by texts, numbers, dates, times and truths", *names, type);
-        }
-        self->by_count++;
-    }
-    if (self->by_count == 0) return ucid_fail(error, UCID_INVALID_ARGUMENT, "no column to group by");
     return UCID_OK;
 }
 
@@ -266,92 +199,6 @@ static ucid_status find_states(group_source *self, ucid_error *error)
  */
 
 static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1) != 0; }
-
-static ucid_status read_key(group_source *self, key_column *k, const struct ArrowArray *batch, int64_t first,
-                            int64_t count, ucid_error *error)
-{
-    const struct ArrowSchema *schema = self->fold.schema.children[k->column];
-    const struct ArrowArray *array = batch->children[k->column];
-    first += batch->offset;
-    if (k->kind == KEY_TEXT)
-        return arrow_read_texts(schema, array, first, count, &self->fold.allocator, &k->texts, error);
-    if (k->kind == KEY_WHOLE)
-        return arrow_read_wholes(schema, array, first, count, &self->fold.allocator, &k->wholes, error);
-    return arrow_read_numbers(schema, array, first, count, &self->fold.allocator, &k->numbers, error);
-}
-
-static char *put_word(char *at, uint64_t word)
-{
-    *at++ = 1;
-    for (int shift = 56; shift >= 0; shift -= 8) *at++ = (char)(uint8_t)(word >> shift);
-    return at;
-}
-
-/* At most 2 bytes a byte of text and 9 a column. */
-static char *put_key(const key_column *k, int64_t row, char *at)
-{
-    const uint8_t *validity = k->kind == KEY_TEXT    ? k->texts.validity
-                              : k->kind == KEY_WHOLE ? k->wholes.validity
-                                                     : k->numbers.validity;
-    if (!is_set(validity, row)) {
-        *at++ = 0;
-        return at;
-    }
-    if (k->kind == KEY_WHOLE) {
-        uint64_t word = (uint64_t)k->wholes.values[row];
-        return put_word(at, k->type == NANOARROW_TYPE_UINT64 ? word : ucid_order_of_whole((int64_t)word));
-    }
-    if (k->kind == KEY_REAL) {
-        double value = k->numbers.values[row];
-        return put_word(at, value == value ? ucid_order_of_double(value) : UINT64_MAX);
-    }
-    *at++ = 1;
-    for (int64_t i = k->texts.offsets[row]; i < k->texts.offsets[row + 1]; i++) {
-        *at++ = k->texts.data[i];
-        if (k->texts.data[i] == '\0') *at++ = (char)(uint8_t)255;
-    }
-    *at++ = 0;
-    *at++ = 0;
-    return at;
-}
-
-static ucid_status read_keys(group_source *self, const struct ArrowArray *batch, int64_t first, int64_t count,
-                             ucid_group_rows *rows, ucid_error *error)
-{
-    ucid_status status = UCID_OK;
-    size_t bytes = 1;
-    for (int k = 0; k < self->by_count && status == UCID_OK; k++) {
-        status = read_key(self, &self->by[k], batch, first, count, error);
-        bytes += 9 * (size_t)count;
-        if (status == UCID_OK && self->by[k].kind == KEY_TEXT) {
-            bytes += 2 * (size_t)(self->by[k].texts.offsets[count] - self->by[k].texts.offsets[0]);
-        }
-    }
-    if (status == UCID_OK && self->by_count == 1 && self->by[0].kind == KEY_TEXT) {
-        const arrow_texts *texts = &self->by[0].texts;
-        rows->keys = texts->data;
-        rows->offsets = texts->offsets;
-        rows->key_validity = texts->validity;
-        return UCID_OK;
-    }
-    if (status == UCID_OK) status = arrow_scratch_reserve(&self->keys, &self->fold.allocator, bytes, error);
-    if (status == UCID_OK) {
-        status =
-            arrow_scratch_reserve(&self->offsets, &self->fold.allocator, ((size_t)count + 1) * sizeof(int64_t), error);
-    }
-    if (status != UCID_OK) return status;
-    char *start = self->keys.bytes, *at = start;
-    int64_t *offsets = self->offsets.bytes;
-    for (int64_t row = 0; row < count; row++) {
-        offsets[row] = at - start;
-        for (int k = 0; k < self->by_count; k++) at = put_key(&self->by[k], row, at);
-    }
-    offsets[count] = at - start;
-    rows->keys = start;
-    rows->offsets = offsets;
-    rows->key_validity = NULL;
-    return UCID_OK;
-}
 
 static uint64_t get_word(const char *bytes, int count)
 {
@@ -460,7 +307,7 @@ static ucid_status add_rows(arrow_fold *fold, const struct ArrowArray *batch, in
 {
     group_source *self = (group_source *)fold;
     ucid_group_rows rows = {0};
-    ucid_status status = read_keys(self, batch, first, count, &rows, error);
+    ucid_status status = group_keys_read(&self->by, &fold->schema, batch, first, count, &fold->allocator, &rows, error);
     if (status == UCID_OK && self->of_states) return add_states(self, batch, first, count, &rows, error);
     if (status == UCID_OK && self->of >= 0) {
         const struct ArrowSchema *schema = self->fold.schema.children[self->of];
@@ -746,152 +593,31 @@ static ucid_status make_states(group_source *self, int64_t groups, struct ArrowA
     return status;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- Keys --
- */
-
-/* Length of what put_key wrote. */
-static size_t key_length(const key_column *k, const char *at)
-{
-    if (at[0] == 0) return 1;
-    if (k->kind != KEY_TEXT) return 9;
-    size_t length = 1;
-    while (at[length] != 0 || at[length + 1] != 0) length += at[length] == 0 ? 2 : 1;
-    return length + 2;
-}
-
-/* Where the key's part for column `which` is, with its length; NULL: null. */
-static const char *key_part(const group_source *self, int64_t row, int which, size_t *length)
-{
-    uint32_t number = ucid_groups_at(self->groups, row);
-    const char *at = ucid_groups_key(self->groups, number);
-    if (self->by_count == 1 && self->by[0].kind == KEY_TEXT) {
-        *length = at != NULL ? ucid_groups_get(self->groups, number)->key_length : 0;
-        return at;
-    }
-    for (int k = 0; k < which; k++) at += key_length(&self->by[k], at);
-    *length = key_length(&self->by[which], at);
-    return at[0] != 0 ? at : NULL;
-}
-
-static ucid_status make_text_key(const group_source *self, int64_t groups, int which, struct ArrowArray *column,
-                                 ucid_error *error)
-{
-    int plain = self->by_count == 1;
-    size_t bytes = 0, length;
-    for (int64_t row = 0; row < groups; row++) {
-        if (key_part(self, row, which, &length) != NULL) bytes += length;
-    }
-    if (bytes > INT32_MAX) return ucid_fail(error, UCID_INVALID_ARGUMENT, "keys of more than 2 GB");
-    arrow_leaf leaf;
-    ucid_status status = arrow_leaf_text(column, groups, bytes + 1, 1, 0, &self->fold.allocator, &leaf, error);
-    if (status != UCID_OK) return status;
-    char *start = leaf.values, *at = start;
-    for (int64_t row = 0; row < groups; row++) {
-        const char *part = key_part(self, row, which, &length);
-        if (part == NULL) {
-            arrow_leaf_null(&leaf, row);
-        } else if (plain) {
-            if (length > 0) memcpy(at, part, length);
-            at += length;
-        } else {
-            for (size_t i = 1; i < length - 2; i++) {
-                *at++ = part[i];
-                if (part[i] == 0) i++;
-            }
-        }
-        leaf.offsets[row + 1] = (int32_t)(at - start);
-    }
-    arrow_leaf_finish(&leaf, groups);
-    return UCID_OK;
-}
-
-static size_t width_of(enum ArrowType type)
-{
-    switch (type) {
-    case NANOARROW_TYPE_BOOL:
-    case NANOARROW_TYPE_INT8:
-    case NANOARROW_TYPE_UINT8: return 1;
-    case NANOARROW_TYPE_INT16:
-    case NANOARROW_TYPE_UINT16: return 2;
-    case NANOARROW_TYPE_INT32:
-    case NANOARROW_TYPE_UINT32: return 4;
-    default: return 8;
-    }
-}
-
-static ucid_status make_number_key(const group_source *self, int64_t groups, int which, struct ArrowArray *column,
-                                   ucid_error *error)
-{
-    const key_column *k = &self->by[which];
-    size_t width = k->kind == KEY_REAL ? 8 : width_of(k->type), length;
-    arrow_leaf leaf;
-    ucid_status status = arrow_leaf_fixed(column, groups, width, 1, &self->fold.allocator, &leaf, error);
-    if (status != UCID_OK) return status;
-    char *at = leaf.values;
-    if (groups > 0) memset(at, 0, (size_t)groups * width);
-    for (int64_t row = 0; row < groups; row++) {
-        const char *part = key_part(self, row, which, &length);
-        if (part == NULL) {
-            arrow_leaf_null(&leaf, row);
-            continue;
-        }
-        uint64_t word = 0;
-        for (int i = 1; i <= 8; i++) word = word << 8 | (uint8_t)part[i];
-        if (k->kind == KEY_REAL) {
-            double value = word != UINT64_MAX ? ucid_double_of_order(word) : (double)NAN;
-            memcpy(at + row * 8, &value, 8);
-            continue;
-        }
-        if (k->type != NANOARROW_TYPE_UINT64) word = (uint64_t)ucid_whole_of_order(word);
-        if (k->type == NANOARROW_TYPE_BOOL) {
-            at[row >> 3] = (char)(at[row >> 3] | (char)(word << (row & 7)));
-        } else {
-            put_bytes(at + (size_t)row * width, word, (int)width);
-        }
-    }
-    arrow_leaf_finish(&leaf, groups);
-    return UCID_OK;
-}
-
 /* --------------------------------------------------------------------------------------------------------- Stream --
  */
 
 static int column_count(arrow_fold *fold)
 {
     const group_source *self = (const group_source *)fold;
-    int count = self->by_count;
+    int count = self->by.count;
     if (!self->states) return count + self->asked_count;
     for (int s = 0; s < STATES; s++) count += has_state(self, s);
     return count;
 }
 
-static ArrowErrorCode name_column(struct ArrowSchema *column, const char *name, const char *format, int nullable)
-{
-    ArrowErrorCode code = ArrowSchemaSetFormat(column, format);
-    if (code == NANOARROW_OK) code = ArrowSchemaSetName(column, name);
-    column->flags = nullable ? ARROW_FLAG_NULLABLE : 0;
-    return code;
-}
-
 static int describe(arrow_fold *fold, struct ArrowSchema *out)
 {
     const group_source *self = (const group_source *)fold;
-    ArrowErrorCode code = NANOARROW_OK;
-    int c = 0;
-    for (int k = 0; k < self->by_count && code == NANOARROW_OK; k++, c++) {
-        const struct ArrowSchema *given = self->fold.schema.children[self->by[k].column];
-        const char *whole = arrow_row_schema(given)->format;
-        const char *format = self->by[k].kind == KEY_TEXT ? "u" : self->by[k].kind == KEY_REAL ? "g" : whole;
-        code = name_column(out->children[c], given->name, format, 1);
-    }
+    ArrowErrorCode code = group_keys_describe(&self->by, &fold->schema, out);
+    int c = self->by.count;
     for (int f = 0; f < self->asked_count && !self->states && code == NANOARROW_OK; f++, c++) {
         function of = self->asked[f].function;
         int always = of == F_COUNT || of == F_ROWS || of == F_NULLS;
-        code = name_column(out->children[c], self->asked[f].name, gives_wholes(self, of) ? "l" : "g", !always);
+        code = arrow_fold_column(out->children[c], self->asked[f].name, gives_wholes(self, of) ? "l" : "g", !always);
     }
     for (int s = 0; s < STATES && self->states && code == NANOARROW_OK; s++) {
         const char *format = s > S_FLAGS ? "z" : is_extreme(s) && !self->whole ? "g" : "l";
-        if (has_state(self, s)) code = name_column(out->children[c++], state_names[s], format, 0);
+        if (has_state(self, s)) code = arrow_fold_column(out->children[c++], state_names[s], format, 0);
     }
     return code;
 }
@@ -900,12 +626,9 @@ static ucid_status make_columns(arrow_fold *fold, struct ArrowArray *columns, in
 {
     group_source *self = (group_source *)fold;
     ucid_status status = ucid_groups_sort(self->groups, rows, error);
-    for (int k = 0; k < self->by_count && status == UCID_OK; k++) {
-        status = self->by[k].kind == KEY_TEXT ? make_text_key(self, *rows, k, &columns[k], error)
-                                              : make_number_key(self, *rows, k, &columns[k], error);
-    }
+    if (status == UCID_OK) status = group_keys_make(&self->by, self->groups, *rows, columns, &fold->allocator, error);
     if (status != UCID_OK) return status;
-    return (self->states ? make_states : make_results)(self, *rows, columns + self->by_count, error);
+    return (self->states ? make_states : make_results)(self, *rows, columns + self->by.count, error);
 }
 
 static ucid_status begin(arrow_fold *fold, const void *given, ucid_error *error)
@@ -914,7 +637,7 @@ static ucid_status begin(arrow_fold *fold, const void *given, ucid_error *error)
     const ucid_group_stream_options *options = given;
     self->states = options->states;
     ucid_status status = read_functions(self, options->functions, error);
-    if (status == UCID_OK) status = read_by(self, options->by, error);
+    if (status == UCID_OK) status = group_keys_find(&self->by, &fold->schema, options->by, error);
     if (status == UCID_OK) status = find_states(self, error);
     if (status == UCID_OK) status = read_of(self, options->of, error);
     if (status != UCID_OK) return status;
