@@ -42,10 +42,10 @@ def _local(workers, stores):
 
 
 @contextlib.contextmanager
-def _dask(workers, stores):
+def _dask(workers, stores, memory_limit="1GB"):
     from distributed import Client
 
-    with Client(**{**DASK_OPTIONS, "n_workers": workers}) as client:
+    with Client(**{**DASK_OPTIONS, "n_workers": workers, "memory_limit": memory_limit}) as client:
         yield lambda made: made.compute()
         client.cluster.close()
 
@@ -79,7 +79,7 @@ def _spark(workers, stores):
 @contextlib.contextmanager
 def _modin(workers, stores):
     os.environ["MODIN_ENGINE"] = "dask"
-    with _dask(workers, stores):
+    with _dask(workers, stores, "4GB"):  # a copy of the frame for each operation stays with the workers
         yield lambda made: made._to_pandas()
 
 
