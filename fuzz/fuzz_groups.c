@@ -1,6 +1,6 @@
 /* fuzz_groups.c: bytes become rows of keys and numbers, and a way to split them. Groups of one call, of pieces, of
- * three threads and of merged parts must be the same to the last bit, and their counts and ranges those of a plain
- * loop. */
+ * three threads, of merged parts and of a file of runs must be the same to the last bit, and their counts and ranges
+ * those of a plain loop. */
 #include "kernel/groups.h"
 
 #include <stdlib.h>
@@ -23,11 +23,19 @@ static void require(int holds)
     if (!holds) abort();
 }
 
-static ucid_groups *groups_of(int threads)
+static ucid_groups *groups_of(int threads, uint64_t memory)
 {
     ucid_groups *groups = NULL;
-    require(ucid_groups_new(NULL, threads, WHAT, 0, &groups, NULL) == UCID_OK);
+    require(ucid_groups_new(NULL, threads, WHAT, memory, &groups, NULL) == UCID_OK);
     return groups;
+}
+
+static int64_t order(ucid_groups *groups)
+{
+    int64_t count = 0;
+    require(ucid_groups_begin(groups, NULL) == UCID_OK && ucid_groups_next(groups, &count, NULL) == UCID_OK);
+    require(!ucid_groups_more(groups));
+    return count;
 }
 
 /* Ten bytes a row: length of the key and whether both are there, the key's one byte, the number's eight. A short input
@@ -69,8 +77,7 @@ static void add(ucid_groups *groups, const rows *r, int whole, int64_t first, in
 static void merge(ucid_groups *into, ucid_groups *from)
 {
     static ucid_big sum, squares;
-    int64_t count = 0;
-    require(ucid_groups_sort(from, &count, NULL) == UCID_OK);
+    int64_t count = order(from);
     for (int64_t i = 0; i < count; i++) {
         uint32_t number = ucid_groups_at(from, i), to;
         const ucid_group *group = ucid_groups_get(from, number);
@@ -90,9 +97,8 @@ static int same_big(const ucid_big *a, const ucid_big *b)
 static void require_same(ucid_groups *one, ucid_groups *other)
 {
     static ucid_big a, b;
-    int64_t count = 0, others = 0;
-    require(ucid_groups_sort(one, &count, NULL) == UCID_OK && ucid_groups_sort(other, &others, NULL) == UCID_OK);
-    require(count == others);
+    int64_t count = order(one);
+    require(count == order(other));
     for (int64_t i = 0; i < count; i++) {
         uint32_t m = ucid_groups_at(one, i), n = ucid_groups_at(other, i);
         const ucid_group *g = ucid_groups_get(one, m), *h = ucid_groups_get(other, n);
@@ -109,8 +115,7 @@ static void require_same(ucid_groups *one, ucid_groups *other)
 
 static void count_plainly(ucid_groups *groups, const rows *r, int whole)
 {
-    int64_t count = 0, all = 0;
-    require(ucid_groups_sort(groups, &count, NULL) == UCID_OK);
+    int64_t count = order(groups), all = 0;
     for (int64_t k = 0; k < count && k < 8; k++) {
         const ucid_group *g = ucid_groups_get(groups, ucid_groups_at(groups, k));
         const char *key = ucid_groups_key(groups, ucid_groups_at(groups, k));
@@ -143,14 +148,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int whole = data[0] & 1;
     int64_t step = 8 * (1 + data[1]);
     make_rows(data + 2, size - 2, &r);
-    ucid_groups *one = groups_of(1), *three = groups_of(3), *pieces = groups_of(2),
-                *parts[2] = {groups_of(1), groups_of(2)};
-    ucid_groups *merged = groups_of(1);
+    ucid_groups *one = groups_of(1, 0), *three = groups_of(3, 0), *pieces = groups_of(2, 0),
+                *parts[2] = {groups_of(1, 0), groups_of(2, 600)}, *filed = groups_of(2, 1);
+    ucid_groups *merged = groups_of(1, 0);
     add(one, &r, whole, 0, r.n);
     add(three, &r, whole, 0, r.n);
     for (int64_t first = 0; first < r.n; first += step) {
         int64_t end = first + step < r.n ? first + step : r.n;
         add(pieces, &r, whole, first, end);
+        add(filed, &r, whole, first, end);
         add(parts[first / step % 2], &r, whole, first, end);
     }
     merge(merged, parts[1]);
@@ -158,8 +164,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require_same(one, three);
     require_same(one, pieces);
     require_same(one, merged);
+    require_same(one, filed);
     count_plainly(one, &r, whole);
     ucid_groups_free(one), ucid_groups_free(three), ucid_groups_free(pieces), ucid_groups_free(merged);
-    ucid_groups_free(parts[0]), ucid_groups_free(parts[1]);
+    ucid_groups_free(parts[0]), ucid_groups_free(parts[1]), ucid_groups_free(filed);
     return 0;
 }

@@ -1308,8 +1308,9 @@ typedef struct ucid_group_stream_options {
     const char *const *by;           /* columns of the key: texts, integers, truths, dates, times, floats; NULL ends */
     const char *of;                  /* column of numbers; NULL: score */
     const char *const *functions;    /* NULL ends; NULL: mean */
-    uint64_t memory_bytes;           /* for the values of percentiles; more go into a file in TMPDIR; 0: 1 GiB */
-    ucid_progress_fn progress;       /* rows done, before each batch of the input; or NULL */
+    uint64_t memory_bytes; /* for groups, and for values of percentiles: more go into files in TMPDIR; 0: a quarter of
+                              the memory that this process may have, and 1 GiB */
+    ucid_progress_fn progress; /* rows done, before each batch of the input; or NULL */
     void *progress_ctx;
 } ucid_group_stream_options;
 #define UCID_GROUP_STREAM_OPTIONS_INIT                                                                                 \
@@ -1317,8 +1318,8 @@ typedef struct ucid_group_stream_options {
         sizeof(ucid_group_stream_options), NULL, 1, 0, NULL, NULL, NULL, 0, NULL, NULL                                 \
     }
 
-/* Any numbers by any columns: one batch of one row a group, ascending by key, null first. Functions, of the values that
- * are neither null nor NaN:
+/* Any numbers by any columns: a row a group, ascending by key, null first; one batch, or several where groups went into
+ * a file. Functions, of the values that are neither null nor NaN:
  *         count  values              rows, nulls  all rows, and those without a value
  *         sum, mean, min, max        median, p0 .. p100 (p99.9)  between the two values about that part of the way
  *         var, std  of a sample (divided by count - 1); null for fewer than two values
@@ -1331,10 +1332,9 @@ typedef struct ucid_group_stream_options {
  *         results: a column a function, of its name
  *         states: state_rows, state_count, state_flags, int64, state_least, state_most, of the numbers' kind, then,
  *         where they are needed, state_sum, state_squares, state_values, binary: the last holds all different values
- *   cost  O(rows); memory of the groups, some 150 to 240 bytes and the key each
+ *   cost  O(rows); memory of the groups, some 200 to 280 bytes and the key each, up to memory_bytes
  *   err   INVALID_ARGUMENT: a function that is none; DATA_ERROR: a column is missing or of a wrong type, a sum of
- *         integers beyond 64 bits; IO_ERROR: no room in TMPDIR; CANCELLED; NO_MEMORY: of groups, that they take more
- *         than three quarters of the memory that this process may have, their number and their bytes
+ *         integers beyond 64 bits; IO_ERROR: no room in TMPDIR; CANCELLED; NO_MEMORY: of groups, their number and bytes
  *   safe  one thread at a time for one stream          since 0.1 */
 UCID_API ucid_status ucid_group_stream(struct ArrowArrayStream *in, const ucid_group_stream_options *options,
                                        struct ArrowArrayStream *out, ucid_error *error);

@@ -1,5 +1,5 @@
 """`ucid aggregate --by`: what DuckDB and pandas say of the same rows, sums that Python's fractions confirm, any CSV file,
-values that do not fit into memory, and the same bytes in every order, split and number of threads."""
+groups and values that do not fit into memory, and the same bytes in every order, split and number of threads."""
 
 import csv
 import datetime
@@ -9,6 +9,8 @@ import os
 import random
 import re
 import resource
+import subprocess
+import sys
 from fractions import Fraction
 
 import duckdb
@@ -17,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import SANITIZED, ucid
+from conftest import BUILD, SANITIZED, ucid
 
 ALL = "rows,count,nulls,sum,mean,std,var,min,max,median,p0,p12.5,p90,p100"
 csv.field_size_limit(1 << 24)
@@ -206,13 +208,49 @@ def test_values_that_do_not_fit_go_to_a_file(tmp_path):
     assert result.returncode in (3, 5) and "missing: cannot create" in result.stderr
 
 
-@pytest.mark.skipif(SANITIZED, reason="a sanitizer takes more address space")
-def test_groups_that_do_not_fit_are_an_error(tmp_path):
+@pytest.mark.parametrize("agg", ["rows,mean,std,min,max", "mean,median,p90,std"])
+def test_groups_that_do_not_fit_go_to_a_file(tmp_path, agg):
+    """Many keys of all types, long and short, each in many places of the input; and their states."""
+    r = np.random.default_rng(9)
+    t = table = mixed(400_000, seed=9).append_column("key", pa.array([f"{'x' * (i % 300)}{i}" if i % 999 else None for i in r.integers(0, 90_000, 400_000)]))  # noqa: F841
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    options = ("--by", "key,open", "--agg", agg, "--of", "v")
+    within = groups(tmp_path, table, *options)
+    for more in (("--threads", "1"), ("--threads", "3"), ("--states",)):
+        ours = groups(tmp_path, table, *options, *more, "--memory", "1", env={**os.environ, "TMPDIR": str(scratch)})
+        assert list(scratch.iterdir()) == [] and len(ours) == len(within) > 1 << 17
+        if "--states" in more:
+            pq.write_table(ours, tmp_path / "states.parquet", row_group_size=10_000)
+            ours = groups(tmp_path, tmp_path / "states.parquet", *options[:4], "--memory", "1")
+        assert ours.equals(within)
+    theirs = duckdb.sql("SELECT key, open, count(*), avg(nullif(v, 'nan')) FROM t GROUP BY ALL ORDER BY key NULLS FIRST, open NULLS FIRST").fetchall()
+    assert [row[:2] for row in theirs] == list(zip(*(within[name].to_pylist() for name in ("key", "open"))))
+    assert_close(within["mean"].to_pylist(), [row[3] for row in theirs])
+    result = ucid("aggregate", tmp_path / "in.parquet", "-o", tmp_path / "x.csv", *options, "--memory", "1", check=False,
+                  env={**os.environ, "TMPDIR": str(tmp_path / "missing")})  # fmt: skip
+    assert result.returncode in (3, 5) and "missing: cannot create" in result.stderr and not (tmp_path / "x.csv").exists()
+
+
+def peak_mib(*command):
+    """Most memory of a command, whose parent has to be small: a new process begins with the peak of the one it is made from."""
+    script = ("import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"
+              " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)")  # fmt: skip
+    return int(subprocess.run([sys.executable, "-S", "-c", script, *command], check=True, capture_output=True).stdout)
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer takes more memory")
+def test_memory_that_groups_take(tmp_path):
     with (tmp_path / "in.csv").open("w") as file:
         file.write("k,v\n")
-        file.writelines(f"key number {i},{i % 100}\n" for i in range(3_000_000))
+        file.writelines(f"key number {i},{i % 100}\n" for i in range(2_000_000))
+    peaks, options = {}, ("--by", "k", "--agg", "mean,std", "--of", "v", "--quiet")
+    for name, more in (("within", ()), ("filed", ("--memory", "64"))):
+        peaks[name] = peak_mib(BUILD / "ucid", "aggregate", tmp_path / "in.csv", "-o", tmp_path / f"{name}.parquet", *options, *more)
+    assert (tmp_path / "within.parquet").read_bytes() == (tmp_path / "filed.parquet").read_bytes()
+    assert peaks["within"] > 600 and peaks["filed"] < 350, peaks
     limit = 700 << 20
-    result = ucid("aggregate", tmp_path / "in.csv", "-o", tmp_path / "x.csv", "--by", "k", "--agg", "mean,std", "--of", "v", check=False,
+    result = ucid("aggregate", tmp_path / "in.csv", "-o", tmp_path / "x.csv", *options, "--memory", "8000", check=False,
                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))  # fmt: skip
     assert result.returncode == 5 and re.search(r"no memory for more groups: \d+.* take \d+ bytes", result.stderr), result.stderr
     assert not (tmp_path / "x.csv").exists()

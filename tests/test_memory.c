@@ -426,7 +426,8 @@ static ucid_status aggregate_keys(const ucid_allocator *allocator, ucid_error *e
 
 /* Groups of texts, some null: sums that grow limbs, squares, values that outgrow their memory; those of one are put
  * into another, as states are. */
-static ucid_status group_numbers(const ucid_allocator *allocator, int threads, int what, ucid_error *error)
+static ucid_status group_numbers(const ucid_allocator *allocator, int threads, int what, uint64_t memory,
+                                 ucid_error *error)
 {
     enum { N = 17000, GROUPS = 300 };
     static char keys[N * 3];
@@ -445,9 +446,10 @@ static ucid_status group_numbers(const ucid_allocator *allocator, int threads, i
     int64_t count = 0;
     ucid_group_rows rows = {
         .keys = keys, .offsets = offsets, .key_validity = validity, .numbers = numbers, .validity = validity};
-    ucid_status status = ucid_groups_new(allocator, threads, what, 1 << 18, &groups, error);
+    ucid_status status = ucid_groups_new(allocator, threads, what, memory, &groups, error);
     if (status == UCID_OK) status = ucid_groups_add(groups, N, &rows, error);
-    if (status == UCID_OK) status = ucid_groups_sort(groups, &count, error);
+    if (status == UCID_OK) status = ucid_groups_begin(groups, error);
+    if (status == UCID_OK) status = ucid_groups_next(groups, &count, error);
     if (status == UCID_OK) assert_true(count == GROUPS + 1);
     if (status == UCID_OK && (what & UCID_GROUPS_VALUES) == 0) {
         status = ucid_groups_new(allocator, 1, what, 0, &merged, error);
@@ -460,7 +462,8 @@ static ucid_status group_numbers(const ucid_allocator *allocator, int threads, i
             status = ucid_groups_find(merged, ucid_groups_key(groups, number), group->key_length, &into, error);
             if (status == UCID_OK) status = ucid_groups_add_part(merged, into, group, &sum, &squares, error);
         }
-        if (status == UCID_OK) status = ucid_groups_sort(merged, &count, error);
+        if (status == UCID_OK) status = ucid_groups_begin(merged, error);
+        if (status == UCID_OK) status = ucid_groups_next(merged, &count, error);
     }
     ucid_groups_free(merged);
     ucid_groups_free(groups);
@@ -469,12 +472,22 @@ static ucid_status group_numbers(const ucid_allocator *allocator, int threads, i
 
 static ucid_status group_sums(const ucid_allocator *allocator, ucid_error *error)
 {
-    return group_numbers(allocator, 2, UCID_GROUPS_SUM | UCID_GROUPS_SQUARES | UCID_GROUPS_RANGE, error);
+    return group_numbers(allocator, 2, UCID_GROUPS_SUM | UCID_GROUPS_SQUARES | UCID_GROUPS_RANGE, 0, error);
+}
+
+static ucid_status group_files(const ucid_allocator *allocator, ucid_error *error)
+{
+    return group_numbers(allocator, 2, UCID_GROUPS_SUM | UCID_GROUPS_SQUARES | UCID_GROUPS_RANGE, 1 << 14, error);
 }
 
 static ucid_status group_values(const ucid_allocator *allocator, ucid_error *error)
 {
-    return group_numbers(allocator, 1, UCID_GROUPS_VALUES, error);
+    return group_numbers(allocator, 1, UCID_GROUPS_VALUES, 1 << 18, error);
+}
+
+static ucid_status group_value_files(const ucid_allocator *allocator, ucid_error *error)
+{
+    return group_numbers(allocator, 1, UCID_GROUPS_VALUES, 1 << 14, error);
 }
 
 /* Two zones that share a border, the second with a hole, and cells on all sides of both. */
@@ -558,6 +571,8 @@ static void aggregating(void **state)
     fail_in_turn("ucid_aggregate by texts", aggregate_keys, NULL);
     fail_in_turn("ucid_groups, sums", group_sums, NULL);
     fail_in_turn("ucid_groups, values", group_values, NULL);
+    fail_in_turn("ucid_groups, sums in a file", group_files, NULL);
+    fail_in_turn("ucid_groups, values in a file", group_value_files, NULL);
 }
 
 static void measuring(void **state)

@@ -546,7 +546,8 @@ def aggregate(
         With ``to``: rows without a score are counted in ``nulls``, those without a group in the group null; or raise
         UCIDDataError.
     memory : int, optional
-        Bytes for the values of percentiles, 1 GiB by default; what is beyond goes into a file in ``TMPDIR``.
+        With ``by``: bytes for groups, and for the values of percentiles; by default a quarter of what the process may have, and
+        1 GiB. What is beyond goes into files in ``TMPDIR``.
     threads : int, optional
         Default: the processors that this process may use.
 

@@ -1,4 +1,4 @@
-/* fold.c: rows go in before the batch comes out; memory holds what a folder keeps, and one batch. */
+/* fold.c: rows go in before the first batch comes out; memory holds what a folder keeps, and one batch. */
 #include "arrow/fold.h"
 
 #include "arrow/arrays.h"
@@ -85,10 +85,12 @@ static int get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
         *out = (struct ArrowArray){0};
         return 0;
     }
-    ucid_status status = add_all(fold, &fold->error);
+    ucid_status status = fold->added ? UCID_OK : add_all(fold, &fold->error);
+    fold->added = 1;
+    fold->more = 0;
     if (status == UCID_OK) status = make_batch(fold, out, &fold->error);
     if (status != UCID_OK) fold->failed = arrow_errno(status);
-    fold->ended = 1;
+    fold->ended = !fold->more;
     return fold->failed;
 }
 

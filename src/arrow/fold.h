@@ -1,6 +1,6 @@
-/* fold.h: a stream of one batch, which is made of the whole of another stream.
+/* fold.h: a stream of one batch, or a few, which is made of the whole of another stream.
  *
- *     in --batches, cut into pieces--> add() ... add() --> make() --> one batch */
+ *     in --batches, cut into pieces--> add() ... add() --> make() --> a batch, and again while there is more */
 #ifndef UCID_ARROW_FOLD_H
 #define UCID_ARROW_FOLD_H
 
@@ -16,7 +16,7 @@ typedef struct arrow_folder {
     /* Rows [first, first + count) of a batch, counted from its own start. */
     ucid_status (*add)(arrow_fold *fold, const struct ArrowArray *batch, int64_t first, int64_t count,
                        ucid_error *error);
-    /* The columns of the batch, zeroed at first, and its rows. */
+    /* The columns of a batch, zeroed at first, and its rows. */
     ucid_status (*make)(arrow_fold *fold, struct ArrowArray *columns, int64_t *rows, ucid_error *error);
     int (*columns)(arrow_fold *fold); /* of the batch */
     /* Type, name and flags of each column, and whatever else; 0, or an errno code. */
@@ -31,8 +31,10 @@ struct arrow_fold {
     struct ArrowSchema schema;  /* of in */
     ucid_progress_fn progress;
     void *progress_ctx;
-    uint64_t rows;     /* that were added */
-    int ended, failed; /* failed: errno code of the failure that ended the stream */
+    uint64_t rows; /* that were added */
+    int more;      /* set by make: another batch follows */
+    int added, ended,
+        failed; /* all of in was added; no batch follows; errno code of the failure that ended the stream */
     ucid_error error;
 };
 

@@ -1,6 +1,6 @@
 /* group_stream.c: rows of any table go into groups before the first of them comes out.
  *
- *     rows --pieces--> keys as bytes (group_keys.c), numbers --> ucid_groups --> one batch: results, or states
+ *     rows --pieces--> keys as bytes (group_keys.c), numbers --> ucid_groups --> batches: results, or states
  *
  * What the columns hold says what they are: a table with the columns of a state is one of states. */
 #include "arrow/arrays.h"
@@ -19,7 +19,6 @@
 #include <string.h>
 
 enum { FUNCTIONS_MAX = 64, FLAG_UP = 1, FLAG_DOWN = 2 };
-static const uint64_t MEMORY = (uint64_t)1 << 30;
 
 typedef enum function { F_COUNT, F_ROWS, F_NULLS, F_SUM, F_MEAN, F_STD, F_VAR, F_MIN, F_MAX, F_PERCENTILE } function;
 static const struct {
@@ -50,7 +49,7 @@ static const char *const state_names[STATES] = {"state_rows",  "state_count", "s
 typedef struct group_source {
     arrow_fold fold;
     ucid_groups *groups;
-    int asked_count, what, states, of_states, whole;
+    int asked_count, what, states, of_states, whole, begun;
     group_keys by;
     asked asked[FUNCTIONS_MAX];
     int64_t of; /* column of numbers, -1: none */
@@ -64,6 +63,14 @@ typedef struct group_source {
     size_t percentile_count;
 } group_source;
 
+static void percentiles_reset(group_source *self)
+{
+    for (int f = 0; f < FUNCTIONS_MAX; f++) {
+        ucid_release(&self->fold.allocator, self->percentiles[f], self->percentile_count, sizeof(double));
+        self->percentiles[f] = NULL;
+    }
+}
+
 static void reset(arrow_fold *fold)
 {
     group_source *self = (group_source *)fold;
@@ -73,9 +80,7 @@ static void reset(arrow_fold *fold)
         arrow_wholes_reset(&self->state_wholes[s], &allocator);
         arrow_numbers_reset(&self->state_numbers[s], &allocator);
     }
-    for (int f = 0; f < FUNCTIONS_MAX; f++) {
-        ucid_release(&allocator, self->percentiles[f], self->percentile_count, sizeof(double));
-    }
+    percentiles_reset(self);
     arrow_numbers_reset(&self->numbers, &allocator);
     arrow_wholes_reset(&self->wholes, &allocator);
     group_keys_reset(&self->by, &allocator);
@@ -299,7 +304,7 @@ static ucid_status add_states(group_source *self, const struct ArrowArray *batch
         const char *key = is_set(rows->key_validity, row) ? rows->keys + rows->offsets[row] : NULL;
         status = add_state(self, key, (size_t)(rows->offsets[row + 1] - rows->offsets[row]), row, error);
     }
-    return status;
+    return status == UCID_OK ? ucid_groups_settle(self->groups, error) : status;
 }
 
 static ucid_status add_rows(arrow_fold *fold, const struct ArrowArray *batch, int64_t first, int64_t count,
@@ -337,6 +342,7 @@ static double number_of(const group_source *self, uint64_t order)
 /* Values between the two that lie about a part of the way from the first to the last, as pandas and DuckDB have it. */
 static ucid_status find_percentiles(group_source *self, int64_t groups, ucid_error *error)
 {
+    percentiles_reset(self);
     self->percentile_count = (size_t)groups;
     for (int f = 0; f < self->asked_count; f++) {
         if (self->asked[f].function != F_PERCENTILE) continue;
@@ -625,9 +631,12 @@ static int describe(arrow_fold *fold, struct ArrowSchema *out)
 static ucid_status make_columns(arrow_fold *fold, struct ArrowArray *columns, int64_t *rows, ucid_error *error)
 {
     group_source *self = (group_source *)fold;
-    ucid_status status = ucid_groups_sort(self->groups, rows, error);
+    ucid_status status = self->begun ? UCID_OK : ucid_groups_begin(self->groups, error);
+    self->begun = 1;
+    if (status == UCID_OK) status = ucid_groups_next(self->groups, rows, error);
     if (status == UCID_OK) status = group_keys_make(&self->by, self->groups, *rows, columns, &fold->allocator, error);
     if (status != UCID_OK) return status;
+    fold->more = ucid_groups_more(self->groups);
     return (self->states ? make_states : make_results)(self, *rows, columns + self->by.count, error);
 }
 
@@ -641,8 +650,8 @@ static ucid_status begin(arrow_fold *fold, const void *given, ucid_error *error)
     if (status == UCID_OK) status = find_states(self, error);
     if (status == UCID_OK) status = read_of(self, options->of, error);
     if (status != UCID_OK) return status;
-    return ucid_groups_new(options->allocator, options->threads, self->what,
-                           options->memory_bytes != 0 ? options->memory_bytes : MEMORY, &self->groups, error);
+    return ucid_groups_new(options->allocator, options->threads, self->what, options->memory_bytes, &self->groups,
+                           error);
 }
 
 ucid_status ucid_group_stream(struct ArrowArrayStream *in, const ucid_group_stream_options *options,

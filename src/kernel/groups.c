@@ -3,10 +3,12 @@
  *     keys -> runs of equal keys -> slot -> group -> counts, extremes, exact sums, values
  *
  * Sums are exact (exact.h) and values are counted (tally.h), so threads and order do not show. Values carry numbers of
- * groups, which are those of one table: where values are kept, one thread adds. Cost: O(rows); 64 bytes a group and its
- * key, 88 more for its sum, 88 for that of squares. */
+ * groups, which are those of one table: where values are kept, one thread adds. Where the tables get too large each
+ * becomes a sorted run in a file (group_runs.c) and begins anew; groups then come out of the runs, a window at a time.
+ * Cost: O(rows); 64 bytes a group and its key, 88 more for its sum, 88 for that of squares, 32 for the order. */
 #include "kernel/groups.h"
 
+#include "kernel/group_runs.h"
 #include "kernel/slots.h"
 #include "kernel/tally.h"
 #include "rt/error.h"
@@ -15,10 +17,20 @@
 
 #include <string.h>
 
-enum { BLOCK = 32, ROWS_A_THREAD = 16384, THREADS_MAX = 64 };
+enum { BLOCK = 32, ROWS_A_THREAD = 16384, THREADS_MAX = 64, WINDOW_GROUPS = 1 << 16, WINDOW_VALUES = 1 << 22 };
 static const uint32_t NULL_KEY = UINT32_MAX;
+static const uint64_t VALUES_MEMORY = (uint64_t)1 << 30;
+
+/* A group in the order of keys: the eight bytes of its key that follow those which all have. */
+typedef struct ranked {
+    uint64_t head;
+    uint32_t number;
+} ranked;
 
 typedef struct table {
+    const ucid_allocator *allocator;
+    ucid_allocator of_wide; /* sums that need more than their place */
+    uint64_t wide;          /* bytes of these */
     ucid_group *groups;
     size_t count, capacity;
     ucid_exact *sums, *squares;
@@ -26,16 +38,19 @@ typedef struct table {
     char *keys;
     size_t key_bytes, key_capacity;
     slots slots;
+    ranked *order; /* [2][count] */
+    size_t order_capacity;
+    int is_sorted;
 } table;
 
 struct ucid_groups {
     ucid_allocator allocator;
     int threads, what;
-    uint64_t limit; /* bytes */
+    uint64_t limit; /* bytes of groups */
     table *tables;  /* [threads] */
     ucid_tally *values;
-    uint32_t *order;
-    size_t order_capacity;
+    group_runs *runs; /* NULL: all groups are in the tables */
+    int told;         /* groups of the tables have come out, or those in the first are a window of the runs */
 };
 
 typedef struct key {
@@ -113,16 +128,40 @@ static uint32_t find(const ucid_allocator *allocator, int what, table *t, const 
     return (uint32_t)t->count - 1;
 }
 
-static void table_close(const ucid_allocator *allocator, table *t)
+static void *allocate_wide(void *ctx, void *ptr, size_t old_size, size_t new_size)
 {
-    for (size_t i = 0; t->sums != NULL && i < t->count; i++) ucid_exact_reset(&t->sums[i], allocator);
-    for (size_t i = 0; t->squares != NULL && i < t->count; i++) ucid_exact_reset(&t->squares[i], allocator);
+    table *t = ctx;
+    void *block = t->allocator->fn(t->allocator->ctx, ptr, old_size, new_size);
+    if (block != NULL || new_size == 0) t->wide += new_size - old_size;
+    return block;
+}
+
+static void reset_sums(table *t)
+{
+    for (size_t i = 0; t->wide > 0 && i < t->count; i++) {
+        if (t->sums != NULL) ucid_exact_reset(&t->sums[i], &t->of_wide);
+        if (t->squares != NULL) ucid_exact_reset(&t->squares[i], &t->of_wide);
+    }
+}
+
+static void table_clear(table *t)
+{
+    reset_sums(t);
+    slots_clear(&t->slots);
+    t->count = t->key_bytes = 0;
+}
+
+static void table_close(table *t)
+{
+    const ucid_allocator *allocator = t->allocator;
+    reset_sums(t);
     ucid_release(allocator, t->groups, t->capacity, sizeof *t->groups);
     ucid_release(allocator, t->sums, t->sum_capacity, sizeof *t->sums);
     ucid_release(allocator, t->squares, t->square_capacity, sizeof *t->squares);
     ucid_release(allocator, t->keys, t->key_capacity, 1);
+    ucid_release(allocator, t->order, t->order_capacity, sizeof *t->order);
     slots_reset(&t->slots, allocator);
-    *t = (table){0};
+    *t = (table){.allocator = allocator, .of_wide = {allocate_wide, t}};
 }
 
 ucid_status ucid_groups_new(const ucid_allocator *allocator, int threads, int what, uint64_t memory,
@@ -135,11 +174,15 @@ ucid_status ucid_groups_new(const ucid_allocator *allocator, int threads, int wh
     g->allocator = given;
     g->threads = threads;
     g->what = what;
-    ucid_groups_limit(g, 0);
+    g->limit = memory != 0 ? memory : ucid_memory_size() / 4;
     g->tables = ucid_allocate_zero(&given, (size_t)threads, sizeof *g->tables);
+    for (int i = 0; g->tables != NULL && i < threads; i++) {
+        g->tables[i].allocator = &g->allocator;
+        g->tables[i].of_wide = (ucid_allocator){allocate_wide, &g->tables[i]};
+    }
     ucid_status status = g->tables != NULL ? UCID_OK : ucid_fail_memory(error, "groups", sizeof *g->tables);
     if (status == UCID_OK && (what & UCID_GROUPS_VALUES) != 0) {
-        status = ucid_tally_new(&given, memory, &g->values, error);
+        status = ucid_tally_new(&given, memory != 0 ? memory : VALUES_MEMORY, &g->values, error);
     }
     if (status != UCID_OK) {
         ucid_groups_free(g);
@@ -149,19 +192,14 @@ ucid_status ucid_groups_new(const ucid_allocator *allocator, int threads, int wh
     return UCID_OK;
 }
 
-void ucid_groups_limit(ucid_groups *groups, uint64_t bytes)
-{
-    groups->limit = bytes != 0 ? bytes : ucid_memory_size() / 4 * 3;
-}
-
 static uint64_t table_bytes(const table *t)
 {
     size_t sums = (t->sums != NULL) + (size_t)(t->squares != NULL);
-    return t->count * (sizeof *t->groups + sums * sizeof *t->sums) + t->key_bytes +
-           t->slots.count * sizeof *t->slots.slots;
+    return t->count * (sizeof *t->groups + sums * sizeof *t->sums + 2 * sizeof *t->order) + t->key_bytes + t->wide +
+           t->slots.used * 2 * sizeof *t->slots.slots;
 }
 
-/* Where there are too many groups, or no memory for more. */
+/* Where there is no memory for more groups. */
 static ucid_status fail_groups(const ucid_groups *groups, ucid_error *error)
 {
     uint64_t count = 0, bytes = 0;
@@ -170,27 +208,20 @@ static ucid_status fail_groups(const ucid_groups *groups, ucid_error *error)
         bytes += table_bytes(&groups->tables[i]);
     }
     return ucid_fail(error, UCID_NO_MEMORY,
-                     "no memory for more groups: %llu%s take %llu bytes, with their keys and sums; groups do not go "
-                     "into a file, as values do",
+                     "no memory for more groups: %llu%s take %llu bytes, with their keys and sums; with less memory "
+                     "given to them, more go into a file",
                      (unsigned long long)count, groups->threads > 1 ? ", some in several threads," : "",
                      (unsigned long long)bytes);
-}
-
-static int fit(const ucid_groups *groups)
-{
-    uint64_t bytes = 0;
-    for (int i = 0; i < groups->threads; i++) bytes += table_bytes(&groups->tables[i]);
-    return bytes <= groups->limit;
 }
 
 void ucid_groups_free(ucid_groups *g)
 {
     if (g == NULL) return;
     ucid_allocator allocator = g->allocator;
-    for (int i = 0; g->tables != NULL && i < g->threads; i++) table_close(&allocator, &g->tables[i]);
+    for (int i = 0; g->tables != NULL && i < g->threads; i++) table_close(&g->tables[i]);
     ucid_release(&allocator, g->tables, (size_t)g->threads, sizeof *g->tables);
-    ucid_release(&allocator, g->order, g->order_capacity, sizeof *g->order);
     ucid_tally_free(g->values);
+    group_runs_free(g->runs);
     ucid_release(&allocator, g, 1, sizeof *g);
 }
 
@@ -217,12 +248,12 @@ static parts parts_of_double(double value)
     return (parts){m, (exponent != 0 ? exponent : 1) - 1075, x.bits >> 63 != 0};
 }
 
-static int add_number(const ucid_allocator *allocator, int what, table *t, uint32_t number, parts p)
+static int add_number(int what, table *t, uint32_t number, parts p)
 {
     return ((what & UCID_GROUPS_SUM) == 0 ||
-            ucid_exact_add_parts(&t->sums[number], p.m, p.position + EXACT_ORIGIN, p.negative, allocator)) &&
+            ucid_exact_add_parts(&t->sums[number], p.m, p.position + EXACT_ORIGIN, p.negative, &t->of_wide)) &&
            ((what & UCID_GROUPS_SQUARES) == 0 ||
-            ucid_exact_add_square(&t->squares[number], p.m, 2 * p.position + EXACT_ORIGIN, allocator));
+            ucid_exact_add_square(&t->squares[number], p.m, 2 * p.position + EXACT_ORIGIN, &t->of_wide));
 }
 
 static ucid_status add_double(ucid_groups *groups, table *t, uint32_t number, double value, ucid_error *error)
@@ -236,7 +267,7 @@ static ucid_status add_double(ucid_groups *groups, table *t, uint32_t number, do
     if (value - value != 0.0) { /* infinite */
         g->up |= value > 0;
         g->down |= value < 0;
-    } else if (!add_number(&groups->allocator, groups->what, t, number, parts_of_double(value))) {
+    } else if (!add_number(groups->what, t, number, parts_of_double(value))) {
         return ucid_fail_memory(error, "sums", EXACT_ALL * sizeof(int64_t));
     }
     return groups->values != NULL ? ucid_tally_add(groups->values, number, order, 1, error) : UCID_OK;
@@ -250,7 +281,7 @@ static ucid_status add_whole(ucid_groups *groups, table *t, uint32_t number, int
     g->least = order < g->least ? order : g->least;
     g->most = order > g->most ? order : g->most;
     parts p = {value < 0 ? -(uint64_t)value : (uint64_t)value, 0, value < 0};
-    if (!add_number(&groups->allocator, groups->what, t, number, p)) {
+    if (!add_number(groups->what, t, number, p)) {
         return ucid_fail_memory(error, "sums", EXACT_ALL * sizeof(int64_t));
     }
     return groups->values != NULL ? ucid_tally_add(groups->values, number, order, 1, error) : UCID_OK;
@@ -325,7 +356,7 @@ ucid_status ucid_groups_add(ucid_groups *groups, int64_t n, const ucid_group_row
         if (error != NULL) *error = errors[i];
         return statuses[i];
     }
-    return fit(groups) ? UCID_OK : fail_groups(groups, error);
+    return ucid_groups_settle(groups, error);
 }
 
 /* -------------------------------------------------------------------------------------------------------- Merging --
@@ -352,8 +383,8 @@ ucid_status ucid_groups_add_part(ucid_groups *groups, uint32_t number, const uci
         g->least = part->least < g->least ? part->least : g->least;
         g->most = part->most > g->most ? part->most : g->most;
     }
-    if ((sum != NULL && !ucid_exact_add_big(&t->sums[number], sum, &groups->allocator)) ||
-        (squares != NULL && !ucid_exact_add_big(&t->squares[number], squares, &groups->allocator))) {
+    if ((sum != NULL && !ucid_exact_add_big(&t->sums[number], sum, &t->of_wide)) ||
+        (squares != NULL && !ucid_exact_add_big(&t->squares[number], squares, &t->of_wide))) {
         return ucid_fail_memory(error, "sums", EXACT_ALL * sizeof(int64_t));
     }
     return UCID_OK;
@@ -377,58 +408,232 @@ static ucid_status merge_table(ucid_groups *groups, const table *from, ucid_erro
     return UCID_OK;
 }
 
-static int is_after(const table *t, uint32_t a, uint32_t b)
+/* ---------------------------------------------------------------------------------------------------------- Order --
+ */
+
+static const char *key_of(const table *t, const ucid_group *g)
 {
-    const ucid_group *x = &t->groups[a], *y = &t->groups[b];
-    if (x->key_length == NULL_KEY || y->key_length == NULL_KEY) return y->key_length == NULL_KEY && a != b;
-    uint32_t shared = x->key_length < y->key_length ? x->key_length : y->key_length;
-    int order = shared > 0 ? memcmp(t->keys + x->key, t->keys + y->key, shared) : 0;
-    return order != 0 ? order > 0 : x->key_length > y->key_length;
+    return g->key_length != NULL_KEY ? t->keys + g->key : NULL;
 }
 
-/* Sort by merging runs of doubling length. */
-static void sort_order(const table *t, uint32_t *order, uint32_t *spare)
+static int is_after(const table *t, const ranked *a, const ranked *b)
 {
-    size_t count = t->count;
+    if (a->head != b->head) return a->head > b->head;
+    const ucid_group *x = &t->groups[a->number], *y = &t->groups[b->number];
+    return group_key_is_after(key_of(t, x), x->key_length, key_of(t, y), y->key_length);
+}
+
+/* Bytes at the start of keys that all have. */
+static size_t find_shared(const table *t)
+{
+    const char *one = NULL;
+    size_t shared = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        const ucid_group *g = &t->groups[i];
+        if (g->key_length == NULL_KEY) continue;
+        const char *other = t->keys + g->key;
+        if (one == NULL) {
+            one = other;
+            shared = g->key_length;
+        }
+        size_t same = 0;
+        while (same < shared && same < g->key_length && other[same] == one[same]) same++;
+        shared = same;
+    }
+    return shared;
+}
+
+static uint64_t head_of(const table *t, const ucid_group *g, size_t shared)
+{
+    uint64_t head = 0;
+    if (g->key_length == NULL_KEY) return 0;
+    for (size_t i = shared; i < shared + 8; i++) {
+        head = head << 8 | (i < g->key_length ? (uint8_t)t->keys[g->key + i] : 0);
+    }
+    return head;
+}
+
+/* Sort by merging runs of doubling length. 0: no memory. */
+static int sort_table(table *t)
+{
+    size_t count = t->count, shared = find_shared(t);
+    if (!grow(t->allocator, &t->order, &t->order_capacity, 2 * count + 1, sizeof *t->order)) return 0;
+    ranked *order = t->order, *spare = t->order + count;
+    for (size_t i = 0; i < count; i++) order[i] = (ranked){head_of(t, &t->groups[i], shared), (uint32_t)i};
     for (size_t width = 1; width < count; width *= 2) {
         for (size_t at = 0; at < count; at += 2 * width) {
             size_t left = at, middle = at + width < count ? at + width : count, right = middle,
                    end = at + 2 * width < count ? at + 2 * width : count;
             for (size_t to = at; to < end; to++) {
-                int take_right = right < end && (left == middle || is_after(t, order[left], order[right]));
+                int take_right = right < end && (left == middle || is_after(t, &order[left], &order[right]));
                 spare[to] = take_right ? order[right++] : order[left++];
             }
         }
-        memcpy(order, spare, count * sizeof *order);
+        ranked *swap = order;
+        order = spare;
+        spare = swap;
     }
+    if (order != t->order) memcpy(t->order, order, count * sizeof *order);
+    return 1;
 }
 
-ucid_status ucid_groups_sort(ucid_groups *groups, int64_t *count, ucid_error *error)
+/* ---------------------------------------------------------------------------------------------------------- A file --
+ */
+
+static void sort_each(void *ctx, int64_t number, int worker)
 {
-    table *all = &groups->tables[0];
+    (void)worker;
+    ucid_groups *groups = ctx;
+    groups->tables[number].is_sorted = sort_table(&groups->tables[number]);
+}
+
+/* Values get the places of their groups as numbers, and so come in the order of keys. */
+static ucid_status order_values(ucid_groups *groups, const table *t, ucid_error *error)
+{
+    uint32_t *places = ucid_allocate(&groups->allocator, t->count, sizeof *places);
+    if (places == NULL) return ucid_fail_memory(error, "the order of groups", t->count * sizeof *places);
+    for (size_t i = 0; i < t->count; i++) places[t->order[i].number] = (uint32_t)i;
+    ucid_status status = ucid_tally_renumber(groups->values, places, error);
+    ucid_release(&groups->allocator, places, t->count, sizeof *places);
+    return status == UCID_OK ? ucid_tally_begin(groups->values, error) : status;
+}
+
+static ucid_status put_run(ucid_groups *groups, table *t, ucid_error *error)
+{
+    group_record record;
+    ucid_tallied value;
+    int there = 0;
+    record.sum.count = record.squares.count = 0;
+    ucid_status status = group_runs_begin(groups->runs, error);
+    if (status == UCID_OK && groups->values != NULL) status = order_values(groups, t, error);
+    if (status == UCID_OK && groups->values != NULL) status = ucid_tally_next(groups->values, &value, &there, error);
+    for (size_t i = 0; i < t->count && status == UCID_OK; i++) {
+        uint32_t number = t->order[i].number;
+        record.group = t->groups[number];
+        record.key = key_of(t, &record.group);
+        if (t->sums != NULL) ucid_exact_get(&t->sums[number], &record.sum);
+        if (t->squares != NULL) ucid_exact_get(&t->squares[number], &record.squares);
+        status = group_runs_put(groups->runs, &record, error);
+        while (status == UCID_OK && there && value.group == i) {
+            status = group_runs_put_value(groups->runs, value.value, value.count, error);
+            if (status == UCID_OK) status = ucid_tally_next(groups->values, &value, &there, error);
+        }
+        if (status == UCID_OK && groups->values != NULL) status = group_runs_put_end(groups->runs, error);
+    }
+    return status == UCID_OK ? group_runs_end(groups->runs, error) : status;
+}
+
+static ucid_status put_tables(ucid_groups *groups, ucid_error *error)
+{
+    ucid_status status = UCID_OK;
+    int sorted = 1;
+    if (groups->runs == NULL) status = group_runs_new(&groups->allocator, &groups->runs, error);
+    if (status != UCID_OK) return status;
+    ucid_parallel(groups->threads, groups->threads, sort_each, groups);
+    for (int i = 0; i < groups->threads; i++) sorted &= groups->tables[i].is_sorted;
+    if (!sorted) return fail_groups(groups, error);
+    for (int i = 0; i < groups->threads && status == UCID_OK; i++) {
+        if (groups->tables[i].count == 0) continue;
+        status = put_run(groups, &groups->tables[i], error);
+        table_clear(&groups->tables[i]);
+    }
+    if (groups->values != NULL) ucid_tally_clear(groups->values);
+    return status;
+}
+
+ucid_status ucid_groups_settle(ucid_groups *groups, ucid_error *error)
+{
+    uint64_t bytes = 0;
+    for (int i = 0; i < groups->threads; i++) bytes += table_bytes(&groups->tables[i]);
+    return bytes <= groups->limit ? UCID_OK : put_tables(groups, error);
+}
+
+/* -------------------------------------------------------------------------------------------------------- Results --
+ */
+
+static ucid_status order_tables(ucid_groups *groups, ucid_error *error)
+{
     for (int i = 1; i < groups->threads; i++) {
         ucid_status status = merge_table(groups, &groups->tables[i], error);
         if (status != UCID_OK) return status;
-        table_close(&groups->allocator, &groups->tables[i]);
+        table_close(&groups->tables[i]);
     }
-    if (!grow(&groups->allocator, &groups->order, &groups->order_capacity, 2 * all->count + 1, sizeof(uint32_t))) {
-        return ucid_fail_memory(error, "the order of groups", 2 * all->count * sizeof(uint32_t));
-    }
-    for (size_t i = 0; i < all->count; i++) groups->order[i] = (uint32_t)i;
-    sort_order(all, groups->order, groups->order + all->count);
-    *count = (int64_t)all->count;
-    return UCID_OK;
+    return sort_table(&groups->tables[0]) ? UCID_OK : fail_groups(groups, error);
 }
 
-uint32_t ucid_groups_at(const ucid_groups *groups, int64_t place) { return groups->order[place]; }
+ucid_status ucid_groups_begin(ucid_groups *groups, ucid_error *error)
+{
+    if (groups->runs == NULL) {
+        groups->told = 0;
+        return order_tables(groups, error);
+    }
+    ucid_status status = groups->told ? UCID_OK : put_tables(groups, error);
+    groups->told = 1;
+    return status == UCID_OK ? group_runs_open(groups->runs, groups->limit / 2, error) : status;
+}
+
+/* A record of the runs goes into the window. */
+static ucid_status add_record(ucid_groups *groups, const group_record *record, size_t *values, ucid_error *error)
+{
+    table *t = &groups->tables[0];
+    key k = {record->key, record->group.key_length, 0};
+    if ((t->count == 0 || !same_key(t, &t->groups[t->count - 1], &k)) &&
+        !make_group(&groups->allocator, groups->what, t, &k)) {
+        return fail_groups(groups, error);
+    }
+    uint32_t number = (uint32_t)t->count - 1, count;
+    uint64_t value;
+    ucid_status status = ucid_groups_add_part(groups, number, &record->group, t->sums != NULL ? &record->sum : NULL,
+                                              t->squares != NULL ? &record->squares : NULL, error);
+    while (status == UCID_OK && groups->values != NULL) {
+        status = group_runs_value(groups->runs, &value, &count, error);
+        if (status != UCID_OK || count == 0) break;
+        status = ucid_tally_add(groups->values, number, value, count, error);
+        ++*values;
+    }
+    return status;
+}
+
+ucid_status ucid_groups_next(ucid_groups *groups, int64_t *count, ucid_error *error)
+{
+    table *t = &groups->tables[0];
+    if (groups->runs == NULL) {
+        *count = groups->told ? 0 : (int64_t)t->count;
+        groups->told = 1;
+        return UCID_OK;
+    }
+    table_clear(t);
+    if (groups->values != NULL) ucid_tally_clear(groups->values);
+    size_t values = 0;
+    ucid_status status = UCID_OK;
+    for (const group_record *top; status == UCID_OK && (top = group_runs_top(groups->runs)) != NULL;) {
+        key k = {top->key, top->group.key_length, 0};
+        int full = t->count == WINDOW_GROUPS || values >= WINDOW_VALUES;
+        if (full && !same_key(t, &t->groups[t->count - 1], &k)) break;
+        status = add_record(groups, top, &values, error);
+        if (status == UCID_OK) status = group_runs_pop(groups->runs, error);
+    }
+    *count = (int64_t)t->count;
+    return status;
+}
+
+int ucid_groups_more(const ucid_groups *groups)
+{
+    return groups->runs != NULL ? group_runs_top(groups->runs) != NULL : !groups->told;
+}
+
+uint32_t ucid_groups_at(const ucid_groups *groups, int64_t place)
+{
+    return groups->runs != NULL ? (uint32_t)place : groups->tables[0].order[place].number;
+}
+
 const ucid_group *ucid_groups_get(const ucid_groups *groups, uint32_t number)
 {
     return &groups->tables[0].groups[number];
 }
 const char *ucid_groups_key(const ucid_groups *groups, uint32_t number)
 {
-    const ucid_group *g = &groups->tables[0].groups[number];
-    return g->key_length != NULL_KEY ? groups->tables[0].keys + g->key : NULL;
+    return key_of(&groups->tables[0], &groups->tables[0].groups[number]);
 }
 const ucid_exact *ucid_groups_sum(const ucid_groups *groups, uint32_t number)
 {

@@ -51,24 +51,31 @@ typedef struct ucid_group_rows {
     const uint8_t *validity;     /* bits of numbers, or NULL */
 } ucid_group_rows;
 
-/* memory: bytes for values, see tally.h. err NO_MEMORY */
+/* memory: bytes of groups, and of values (tally.h), that may be held; what is beyond goes into files. 0: a quarter of
+ * what this process may have, and 1 GiB. err NO_MEMORY */
 ucid_status ucid_groups_new(const ucid_allocator *allocator, int threads, int what, uint64_t memory,
                             ucid_groups **groups, ucid_error *error);
-/* Groups of more bytes are an error; 0: of more than three quarters of what this process may have, as at first. */
-void ucid_groups_limit(ucid_groups *groups, uint64_t bytes);
 void ucid_groups_free(ucid_groups *groups); /* NULL is fine */
 /* err   NO_MEMORY: says how many groups there are and their bytes; IO_ERROR. Some rows may have been added */
 ucid_status ucid_groups_add(ucid_groups *groups, int64_t n, const ucid_group_rows *rows, ucid_error *error);
 
-/* The group of a key (NULL: the null key), to which a state is then added. Values take its number. err NO_MEMORY */
+/* The group of a key (NULL: the null key), to which a state is then added. Values take its number, until it settles.
+ * err NO_MEMORY */
 ucid_status ucid_groups_find(ucid_groups *groups, const char *key, size_t length, uint32_t *number, ucid_error *error);
 /* Counts, range and infinities of *part; sums may be NULL. err NO_MEMORY */
 ucid_status ucid_groups_add_part(ucid_groups *groups, uint32_t number, const ucid_group *part, const ucid_big *sum,
                                  const ucid_big *squares, ucid_error *error);
 
-/* Put all groups into one table and order them: by key, byte by byte, the null key first. err NO_MEMORY */
-ucid_status ucid_groups_sort(ucid_groups *groups, int64_t *count, ucid_error *error);
-/* After that: number of the group at a place of the order, and what is known of a group. */
+/* After some states: groups that are too many go into a file. err NO_MEMORY, IO_ERROR */
+ucid_status ucid_groups_settle(ucid_groups *groups, ucid_error *error);
+
+/* Groups in their order: by key, byte by byte, the null key first. begin may be called again. err NO_MEMORY, IO_ERROR
+ */
+ucid_status ucid_groups_begin(ucid_groups *groups, ucid_error *error);
+/* The next of them, all of those that never were in a file; 0: there are no more. err NO_MEMORY, IO_ERROR */
+ucid_status ucid_groups_next(ucid_groups *groups, int64_t *count, ucid_error *error);
+int ucid_groups_more(const ucid_groups *groups); /* whether the next are any */
+/* Of these: number of the group at a place of the order, and what is known of a group. */
 uint32_t ucid_groups_at(const ucid_groups *groups, int64_t place);
 const ucid_group *ucid_groups_get(const ucid_groups *groups, uint32_t number);
 const char *ucid_groups_key(const ucid_groups *groups, uint32_t number);

@@ -3,12 +3,20 @@
 
 #include "rt/memory.h"
 
+#include <string.h>
+
 enum { LEAST = 256 };
 
 void slots_reset(slots *s, const ucid_allocator *allocator)
 {
     ucid_release(allocator, s->slots, s->count, sizeof *s->slots);
     *s = (slots){0};
+}
+
+void slots_clear(slots *s)
+{
+    if (s->count > 0) memset(s->slots, 0, s->count * sizeof *s->slots);
+    s->used = 0;
 }
 
 int slots_reserve(slots *s, const ucid_allocator *allocator)

@@ -16,6 +16,7 @@ typedef struct slots {
 #define SLOTS_NONE UINT32_MAX
 
 void slots_reset(slots *s, const ucid_allocator *allocator);
+void slots_clear(slots *s);
 /* Room for one more, before it is looked for. 0: no memory. */
 int slots_reserve(slots *s, const ucid_allocator *allocator);
 

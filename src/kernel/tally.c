@@ -38,13 +38,22 @@ struct ucid_tally {
 
 static size_t run_room(const run *r) { return r->filed ? READ_AHEAD : r->count; }
 
+void ucid_tally_clear(ucid_tally *v)
+{
+    for (size_t i = 0; i < v->run_count; i++) {
+        ucid_release(&v->allocator, v->runs[i].values, run_room(&v->runs[i]), sizeof(ucid_tallied));
+    }
+    v->run_count = v->heap_count = v->count = 0;
+    v->rows = v->held = 0;
+    ucid_file_scratch_close(&v->file);
+    if (v->slots != NULL) memset(v->slots, 0, SLOTS * sizeof *v->slots);
+}
+
 void ucid_tally_free(ucid_tally *v)
 {
     if (v == NULL) return;
     ucid_allocator allocator = v->allocator;
-    for (size_t i = 0; i < v->run_count; i++) {
-        ucid_release(&allocator, v->runs[i].values, run_room(&v->runs[i]), sizeof(ucid_tallied));
-    }
+    ucid_tally_clear(v);
     ucid_release(&allocator, v->runs, v->run_capacity, sizeof *v->runs);
     ucid_release(&allocator, v->heap, v->heap_capacity, sizeof *v->heap);
     ucid_release(&allocator, v->buffer, BUFFER, sizeof *v->buffer);
@@ -225,5 +234,27 @@ ucid_status ucid_tally_next(ucid_tally *v, ucid_tallied *value, int *there, ucid
     ucid_status status = read_ahead(v, r, error);
     if (r->next == r->count) v->heap[0] = v->heap[--v->heap_count];
     if (v->heap_count > 1) sink(v, 0);
+    return status;
+}
+
+ucid_status ucid_tally_renumber(ucid_tally *v, const uint32_t *to, ucid_error *error)
+{
+    ucid_tally *other;
+    ucid_tallied value;
+    int there = 1;
+    ucid_status status = ucid_tally_new(&v->allocator, v->memory, &other, error);
+    if (status != UCID_OK) return status;
+    status = ucid_tally_begin(v, error);
+    while (status == UCID_OK && there) {
+        status = ucid_tally_next(v, &value, &there, error);
+        if (status == UCID_OK && there)
+            status = ucid_tally_add(other, to[value.group], value.value, value.count, error);
+    }
+    if (status == UCID_OK) {
+        ucid_tally swap = *v;
+        *v = *other;
+        *other = swap;
+    }
+    ucid_tally_free(other);
     return status;
 }

@@ -24,4 +24,8 @@ ucid_status ucid_tally_begin(ucid_tally *values, ucid_error *error);
 /* 0 in *there: that was the last. */
 ucid_status ucid_tally_next(ucid_tally *values, ucid_tallied *value, int *there, ucid_error *error);
 
+void ucid_tally_clear(ucid_tally *values);
+/* Group g becomes to[g]. err NO_MEMORY, IO_ERROR: some have their old numbers */
+ucid_status ucid_tally_renumber(ucid_tally *values, const uint32_t *to, ucid_error *error);
+
 #endif

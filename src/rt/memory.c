@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { HUGE_PAGE = 2 << 20 };
@@ -99,5 +100,7 @@ uint64_t ucid_memory_size(void)
         uint64_t limit = read_limit(limits[i]);
         if (limit < size) size = limit;
     }
+    struct rlimit own;
+    if (getrlimit(RLIMIT_AS, &own) == 0 && own.rlim_cur != RLIM_INFINITY && own.rlim_cur < size) size = own.rlim_cur;
     return size;
 }

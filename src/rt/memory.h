@@ -23,7 +23,7 @@ void ucid_release(const ucid_allocator *allocator, void *ptr, size_t count, size
 /* Grow *ptr, which holds *capacity items, to hold at least needed: doubling. 1 on success; on 0 all is as it was. */
 int ucid_grow(const ucid_allocator *allocator, void **ptr, size_t *capacity, size_t needed, size_t item);
 
-/* Bytes that this process may have at most: what the machine has, or what its group of processes is allowed. */
+/* Bytes that this process may have at most: what the machine has, or what it or its group of processes is allowed. */
 uint64_t ucid_memory_size(void);
 
 #endif
