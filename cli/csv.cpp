@@ -31,7 +31,6 @@ using std::vector;
 namespace
 {
 
-constexpr int64_t block_bytes = 2 << 20;
 constexpr int64_t row_bytes_max = 1 << 30;
 
 // ----------------------------------------------------------------------------------------------------------- Bits --
@@ -427,9 +426,10 @@ Status with_row(const Status &status, int64_t rows_before)
 class csv_blocks final : public arrow::RecordBatchReader
 {
   public:
-    csv_blocks(shared_ptr<arrow::io::InputStream> input, shared_ptr<arrow::Schema> schema, decoder decode, int threads)
+    csv_blocks(shared_ptr<arrow::io::InputStream> input, shared_ptr<arrow::Schema> schema, decoder decode, int threads,
+               int64_t block_bytes)
         : input_(std::move(input)), schema_(std::move(schema)), decode_(std::move(decode)),
-          ahead_(static_cast<size_t>(threads) + 2)
+          ahead_(static_cast<size_t>(threads) + 2), block_bytes_(block_bytes)
     {
     }
     ~csv_blocks() override
@@ -460,15 +460,22 @@ class csv_blocks final : public arrow::RecordBatchReader
     // The header is the first row; it is not given.
     Status skip_header()
     {
+        bool at_start = true;
         ARROW_RETURN_NOT_OK(fill());
-        const char *bytes = reinterpret_cast<const char *>(buffer_->data());
-        if (length_ >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) start_ = 3;
         for (;;) {
+            const char *bytes = reinterpret_cast<const char *>(buffer_->data());
+            if (at_start && length_ >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) start_ = 3;
             const char *end = row_end_slowly(bytes + start_, bytes + length_);
+            if (end == nullptr && !ended_) { // the row goes on
+                at_start = at_start && start_ == 0;
+                ARROW_RETURN_NOT_OK(fill());
+                continue;
+            }
+            at_start = false;
             size_t next = end != nullptr ? static_cast<size_t>(end - bytes) : length_;
             bool empty = next - start_ <= 2 && (next == start_ || bytes[start_] == '\n' || bytes[start_] == '\r');
             start_ = next;
-            if (!empty || next == length_) return Status::OK();
+            if (!empty || (next == length_ && ended_)) return Status::OK();
         }
     }
 
@@ -478,7 +485,7 @@ class csv_blocks final : public arrow::RecordBatchReader
     {
         int64_t left = static_cast<int64_t>(length_ - start_);
         ARROW_ASSIGN_OR_RAISE(shared_ptr<arrow::ResizableBuffer> next,
-                              arrow::AllocateResizableBuffer(left + std::max(block_bytes, left)));
+                              arrow::AllocateResizableBuffer(left + std::max(block_bytes_, left)));
         if (left > 0) memcpy(next->mutable_data(), buffer_->data() + start_, static_cast<size_t>(left));
         int64_t wanted = next->size() - left, got = 0;
         while (got < wanted) {
@@ -521,6 +528,7 @@ class csv_blocks final : public arrow::RecordBatchReader
     shared_ptr<arrow::Schema> schema_;
     decoder decode_;
     size_t ahead_;
+    int64_t block_bytes_;
     std::deque<arrow::Future<block>> waiting_;
     shared_ptr<arrow::Buffer> buffer_;
     size_t start_ = 0, length_ = 0; // of buffer_: what is still to be cut
@@ -562,7 +570,7 @@ vector<string> csv_header(string_view start)
 
 Result<shared_ptr<arrow::RecordBatchReader>> csv_open(shared_ptr<arrow::io::InputStream> input, int column_count,
                                                       const vector<int> &chosen, const vector<csv_column> &columns,
-                                                      int threads)
+                                                      int threads, int64_t block_bytes)
 {
     auto given = std::make_shared<layout>();
     given->column_count = column_count;
@@ -577,7 +585,7 @@ Result<shared_ptr<arrow::RecordBatchReader>> csv_open(shared_ptr<arrow::io::Inpu
     auto decode = [given](const shared_ptr<arrow::Buffer> &, const char *bytes, const cut &how) {
         return row_reader(*given, bytes, how.whole).read(how);
     };
-    auto reader = std::make_shared<csv_blocks>(std::move(input), given->schema, decode, threads);
+    auto reader = std::make_shared<csv_blocks>(std::move(input), given->schema, decode, threads, block_bytes);
     ARROW_RETURN_NOT_OK(reader->skip_header());
     return reader;
 }
@@ -595,7 +603,7 @@ Result<shared_ptr<arrow::RecordBatchReader>> csv_open_blocks(shared_ptr<arrow::i
         made.rows = made.batch->num_rows();
         return made;
     };
-    auto reader = std::make_shared<csv_blocks>(std::move(input), std::move(schema), whole, threads);
+    auto reader = std::make_shared<csv_blocks>(std::move(input), std::move(schema), whole, threads, csv_block_bytes);
     ARROW_RETURN_NOT_OK(reader->skip_header());
     return reader;
 }

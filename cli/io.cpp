@@ -51,7 +51,7 @@ namespace
 constexpr int64_t batch_bytes = 64 << 20;      // of one batch, guessed from the number of columns
 constexpr int64_t row_group_bytes = 256 << 20; // of one row group before compression, guessed likewise
 constexpr int64_t row_group_rows = 1 << 20;
-constexpr int32_t csv_block_bytes = 4 << 20;
+constexpr int32_t csv_peek_bytes = 4 << 20;
 
 // ---------------------------------------------------------------------------------------------------------- Errors --
 
@@ -396,7 +396,7 @@ class csv_reader final : public arrow::RecordBatchReader
                                                              const read_plan &plan, const std::optional<place> &where)
     {
         csv_options options;
-        options.read.block_size = csv_block_bytes;
+        options.read.block_size = csv_peek_bytes;
         options.parse.newlines_in_values = true;
         options.convert.check_utf8 = false; // a row whose text is none has a status of its own
         if (plan.text || holds(plan.more_texts, "*")) options.convert.default_column_type = arrow::utf8();
@@ -405,10 +405,10 @@ class csv_reader final : public arrow::RecordBatchReader
         }
         for (const string &name : plan.numbers) options.convert.column_types[name] = arrow::float64();
         ARROW_ASSIGN_OR_RAISE(auto buffered, arrow::io::BufferedInputStream::Create(
-                                                 csv_block_bytes + 1, arrow::default_memory_pool(), input));
-        ARROW_ASSIGN_OR_RAISE(std::string_view start, buffered->Peek(csv_block_bytes));
+                                                 csv_peek_bytes + 1, arrow::default_memory_pool(), input));
+        ARROW_ASSIGN_OR_RAISE(std::string_view start, buffered->Peek(csv_peek_bytes));
         vector<string> names = csv_header(start);
-        size_t whole = start.size() == csv_block_bytes ? csv_whole_rows(start) : 0;
+        size_t whole = start.size() == csv_peek_bytes ? csv_whole_rows(start) : 0;
         std::set<string> different(names.begin(), names.end());
         bool long_one = whole > 0 && !names.empty() && different.size() == names.size();
         shared_ptr<arrow::io::InputStream> first = buffered;

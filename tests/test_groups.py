@@ -342,6 +342,14 @@ def test_csv_without_quotes_of_many_blocks(tmp_path):
     check_csv(tmp_path, long_row)
 
 
+def test_csv_with_a_long_header(tmp_path):
+    names = [f"column {i}" for i in range(220_000)]
+    text = ",".join(["k", *names, "v"]) + "\n" + "".join(f"{key}{',' * (len(names) + 1)}{i}\n" for i, key in enumerate("abca"))
+    assert len(text) > 2 << 20
+    (tmp_path / "in.csv").write_text("\n" + text)
+    assert rows_of(groups(tmp_path, tmp_path / "in.csv", "--by", "k", "--agg", "rows,sum", "--of", "v")) == [("a", 2, 3.0), ("b", 1, 1.0), ("c", 1, 2.0)]
+
+
 def test_csv_that_is_wrong(tmp_path):
     rows = [f"a,{i}" for i in range(400000)]
     for at, row, words in [
