@@ -85,6 +85,65 @@ def test_all_zones_are_those_of_geos(folder, expected):
     assert out["name"].to_pylist() == [";".join(f"zone {z}" for z in zones) or None for zones in expected]
 
 
+def crossing(x, y, random):
+    """Rings that cross and touch themselves and each other, twice the same corner, spikes, a hole that lies outside."""
+    corners = [x, y] + np.round(random.uniform(-8, 8, (9, 2)), 6)
+    corners = np.insert(corners, [3, 5], corners[[3, 2]], axis=0)
+    shift = np.round(random.uniform(-9, 9, 2), 6)
+    return shapely.Polygon(corners, [corners[2:6] + shift, corners[5:10] - shift])
+
+
+def test_rings_that_are_not_simple_are_those_of_geos(tmp_path):
+    """What an odd number of rings is around is what GEOS makes valid of the lines."""
+    random = np.random.default_rng(11)
+    zones = [crossing(x, y, random) for x in range(-160, 161, 8) for y in range(-70, 71, 10)]
+    assert sum(not zone.is_valid for zone in zones) > len(zones) * 0.9
+    places = np.round(np.column_stack([random.uniform(-175, 175, 40_000), random.uniform(-85, 85, 40_000)]), 6)
+    pq.write_table(pa.table({"lon": places[:, 0], "lat": places[:, 1]}), tmp_path / "places.parquet")
+    pq.write_table(pa.table({"geometry": shapely.to_wkb(zones)}), tmp_path / "zones.parquet")
+    found = [set() for _ in places]
+    for number, zone in enumerate(zones):
+        plain = shapely.make_valid(zone, method="linework")
+        near = np.flatnonzero((np.abs(places - shapely.get_coordinates(zone.envelope.centroid)) < 30).all(axis=1))
+        for row in near[shapely.contains_xy(plain, places[near])]:
+            found[row].add(number)
+    out = join(tmp_path, "--all")
+    assert [set(map(int, filter(None, (zones or "").split(";")))) for zones in out["zone"].to_pylist()] == found
+    assert max(map(len, found)) > 2
+
+
+def test_zones_across_longitude_180_and_around_poles_are_those_of_geos(tmp_path):
+    """GEOS is asked on planes where these zones are in one piece."""
+    random = np.random.default_rng(12)
+    lon = np.sort(random.uniform(-180, 180, 50)).round(6)
+    caps = [np.column_stack([lon, sign * random.uniform(60, 80, 50).round(6)]) for sign in (1, -1)]
+    across = [star(180 + random.uniform(-10, 10), random.uniform(-50, 50), 15, 60, random) for _ in range(20)]
+    across.append(shapely.MultiPolygon([star(170, 40, 5, 9, random), star(190, 40, 5, 9, random)]))
+
+    def turned(zone, by=0.0):
+        return shapely.transform(zone, lambda at: np.column_stack([np.round((at[:, 0] + by + 180) % 360 - 180, 7), at[:, 1]]))
+
+    zones = [turned(zone) for zone in across] + [shapely.Polygon(cap) for cap in caps]
+    far = np.array([-180.0, -180.0, 180.0, 179.9999999, 0.0, 0.0, 12.0, -180.0]), np.array([0.0, 40.0, 40.0, -20.0, 90.0, -90.0, 90.0, 90.0])
+    lon = np.concatenate([random.uniform(-180, 180, 20_000), random.uniform(155, 205, 20_000), far[0]])
+    lon = np.where(lon > 180, lon - 360, lon).round(7)
+    lat = np.concatenate([random.uniform(-90, 90, 40_000), far[1]]).round(7)
+    pq.write_table(pa.table({"lon": lon, "lat": lat}), tmp_path / "places.parquet")
+    pq.write_table(pa.table({"geometry": shapely.to_wkb(zones)}), tmp_path / "zones.parquet")
+    expected = [[] for _ in lon]
+    for number, zone in enumerate(across):
+        for row in np.flatnonzero(shapely.contains_xy(zone, np.where(lon < 0, lon + 360, lon), lat)):
+            expected[row].append(number)
+    for number, (cap, pole) in enumerate(zip(caps, (91, -91)), len(across)):
+        over = np.vstack([cap[-1:] - [360, 0], cap, cap[:1] + [360, 0], [[cap[0, 0] + 360, pole], [cap[-1, 0] - 360, pole]]])
+        for row in np.flatnonzero(shapely.contains_xy(shapely.Polygon(over), lon, lat)):
+            expected[row].append(number)
+    out = join(tmp_path, "--all")
+    assert [sorted(map(int, filter(None, (zones or "").split(";")))) for zones in out["zone"].to_pylist()] == expected
+    assert all(any(number in zones for zones in expected) for number in range(len(zones)))
+    assert expected[-4] == expected[-2] == expected[-1] == [len(across)] and expected[-3] == [len(across) + 1]
+
+
 def test_csv_and_geojson(folder, expected):
     out = join(folder, zones="zones.geojson", places="places.csv", out="out.csv")
     assert out["zone"].to_pylist() == [zones[0] if zones else None for zones in expected]
