@@ -7,6 +7,7 @@
 #include "arrow/arrays.h"
 #include "arrow/fold.h"
 #include "arrow/stream.h"
+#include "rt/bits.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 
@@ -161,8 +162,6 @@ static ucid_status read_to(aggregate_source *self, const char *to, ucid_error *e
 
 /* ------------------------------------------------------------------------------------------------------- Reading -- */
 
-static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1) != 0; }
-
 /* Key of a text that is a city, "US-CA" or "US", of what the groups are; empty where it is not known. */
 static size_t key_of(const aggregate_source *self, ucid_text text, char key[KEY_MAX])
 {
@@ -219,7 +218,7 @@ static ucid_status read_keys(aggregate_source *self, const struct ArrowArray *ba
         ucid_text text = {NULL, 0};
         if (by_ucid && bad[row] == UCID_OK) {
             text = (ucid_text){cities + CITY_LETTERS * row, CITY_LETTERS};
-        } else if (!by_ucid && is_set(self->texts.validity, row)) {
+        } else if (!by_ucid && bit_is_set(self->texts.validity, row)) {
             int64_t from = self->texts.offsets[row];
             text = (ucid_text){self->texts.data + from, (size_t)(self->texts.offsets[row + 1] - from)};
         }
@@ -252,7 +251,7 @@ static ucid_status read_cells(aggregate_source *self, const struct ArrowArray *b
                                   &self->fold.allocator, &self->cells, error);
         if (status != UCID_OK) return status;
         for (int64_t row = 0; row < count; row++) {
-            cells[row] = is_set(self->cells.validity, row) ? self->cells.values[row] : 0;
+            cells[row] = bit_is_set(self->cells.validity, row) ? self->cells.values[row] : 0;
         }
         return UCID_OK;
     }

@@ -2,6 +2,7 @@
  * told apart by nanoarrow's views. */
 #include "arrow/arrays.h"
 
+#include "rt/bits.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 
@@ -226,8 +227,6 @@ static ucid_status look_up(const struct ArrowSchema *schema, const struct ArrowA
     return UCID_OK;
 }
 
-static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1); }
-
 /* ------------------------------------------------------------------------------------------------------- Numbers -- */
 
 #define CONVERT(member)                                                                                                \
@@ -291,7 +290,7 @@ ucid_status arrow_read_numbers(const struct ArrowSchema *schema, const struct Ar
         for (int64_t row = 0; status == UCID_OK && row < count; row++) {
             double value = 0;
             int64_t at = view.dictionary->offset + positions[row];
-            if (is_set(out->validity, row)) convert_numbers(view.dictionary, type.decimal_scale, at, 1, &value);
+            if (bit_is_set(out->validity, row)) convert_numbers(view.dictionary, type.decimal_scale, at, 1, &value);
             values[row] = value;
         }
         out->values = values;
@@ -326,7 +325,7 @@ ucid_status arrow_read_wholes(const struct ArrowSchema *schema, const struct Arr
                          &out->validity, error);
         int64_t *values = out->value_scratch.bytes;
         for (int64_t row = 0; status == UCID_OK && row < count; row++) {
-            if (is_set(out->validity, row)) values[row] = ArrowArrayViewGetIntUnsafe(view.dictionary, values[row]);
+            if (bit_is_set(out->validity, row)) values[row] = ArrowArrayViewGetIntUnsafe(view.dictionary, values[row]);
         }
         out->values = values;
         ArrowArrayViewReset(&view);

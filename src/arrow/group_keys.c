@@ -8,6 +8,7 @@
 
 #include "arrow/fold.h"
 #include "arrow/stream.h"
+#include "rt/bits.h"
 #include "rt/error.h"
 
 #include <math.h>
@@ -73,8 +74,6 @@ ucid_status group_keys_find(group_keys *keys, const struct ArrowSchema *schema, 
 /* -------------------------------------------------------------------------------------------------------- Reading --
  */
 
-static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1) != 0; }
-
 static ucid_status read_key(group_key_column *k, const struct ArrowSchema *table, const struct ArrowArray *batch,
                             int64_t first, int64_t count, const ucid_allocator *allocator, ucid_error *error)
 {
@@ -99,7 +98,7 @@ static char *put_key(const group_key_column *k, int64_t row, char *at)
     const uint8_t *validity = k->kind == KEY_TEXT    ? k->texts.validity
                               : k->kind == KEY_WHOLE ? k->wholes.validity
                                                      : k->numbers.validity;
-    if (!is_set(validity, row)) {
+    if (!bit_is_set(validity, row)) {
         *at++ = 0;
         return at;
     }

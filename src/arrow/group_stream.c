@@ -9,6 +9,7 @@
 #include "arrow/stream.h"
 #include "kernel/groups.h"
 #include "kernel/tally.h"
+#include "rt/bits.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 
@@ -203,8 +204,6 @@ static ucid_status find_states(group_source *self, ucid_error *error)
 /* -------------------------------------------------------------------------------------------------------- Reading --
  */
 
-static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1) != 0; }
-
 static uint64_t get_word(const char *bytes, int count)
 {
     uint64_t word = 0;
@@ -247,7 +246,7 @@ static ucid_status add_state(group_source *self, const char *key, size_t key_len
     const char *texts[STATES] = {NULL};
     int64_t lengths[STATES] = {0};
     for (int s = S_SUM; s < STATES; s++) {
-        if (self->state[s] < 0 || !is_set(self->state_texts[s].validity, row)) continue;
+        if (self->state[s] < 0 || !bit_is_set(self->state_texts[s].validity, row)) continue;
         texts[s] = self->state_texts[s].data + self->state_texts[s].offsets[row];
         lengths[s] = self->state_texts[s].offsets[row + 1] - self->state_texts[s].offsets[row];
     }
@@ -296,12 +295,12 @@ static ucid_status add_states(group_source *self, const struct ArrowArray *batch
                 : arrow_read_wholes(schema, array, start, count, &self->fold.allocator, &self->state_wholes[s], error);
         const uint8_t *validity = real ? self->state_numbers[s].validity : self->state_wholes[s].validity;
         for (int64_t row = 0; status == UCID_OK && row < count; row++) {
-            if (is_set(validity, row)) continue;
+            if (bit_is_set(validity, row)) continue;
             status = ucid_fail(error, UCID_DATA_ERROR, "column '%s' of a state has nulls", state_names[s]);
         }
     }
     for (int64_t row = 0; row < count && status == UCID_OK; row++) {
-        const char *key = is_set(rows->key_validity, row) ? rows->keys + rows->offsets[row] : NULL;
+        const char *key = bit_is_set(rows->key_validity, row) ? rows->keys + rows->offsets[row] : NULL;
         status = add_state(self, key, (size_t)(rows->offsets[row + 1] - rows->offsets[row]), row, error);
     }
     return status == UCID_OK ? ucid_groups_settle(self->groups, error) : status;

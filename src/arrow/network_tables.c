@@ -2,6 +2,7 @@
  * becomes what the builder refuses with its row: NaN, no node, an empty tag. */
 #include "arrow/arrays.h"
 #include "arrow/stream.h"
+#include "rt/bits.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 
@@ -70,14 +71,12 @@ static ucid_status find_columns(table *t, const struct ArrowSchema *schema, ucid
     return status;
 }
 
-static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1); }
-
 static ucid_status append_numbers(table_column *column, int64_t before, const arrow_numbers *numbers, int64_t n,
                                   const ucid_allocator *allocator, ucid_error *error)
 {
     ucid_status status = arrow_scratch_reserve(&column->values, allocator, (size_t)(before + n + 1) * 8, error);
     for (int64_t i = 0; i < n && status == UCID_OK; i++) {
-        ((double *)column->values.bytes)[before + i] = is_set(numbers->validity, i) ? numbers->values[i] : NAN;
+        ((double *)column->values.bytes)[before + i] = bit_is_set(numbers->validity, i) ? numbers->values[i] : NAN;
     }
     return status;
 }
@@ -87,7 +86,7 @@ static ucid_status append_wholes(table_column *column, int64_t before, const arr
 {
     ucid_status status = arrow_scratch_reserve(&column->values, allocator, (size_t)(before + n + 1) * 8, error);
     for (int64_t i = 0; i < n && status == UCID_OK; i++) {
-        ((int64_t *)column->values.bytes)[before + i] = is_set(wholes->validity, i) ? wholes->values[i] : INT64_MIN;
+        ((int64_t *)column->values.bytes)[before + i] = bit_is_set(wholes->validity, i) ? wholes->values[i] : INT64_MIN;
     }
     return status;
 }
@@ -103,7 +102,7 @@ static ucid_status append_texts(table_column *column, int64_t before, const arro
     status = arrow_scratch_reserve(&column->values, allocator,
                                    (size_t)(end + texts->offsets[n] - texts->offsets[0] + 1), error);
     for (int64_t i = 0; i < n && status == UCID_OK; i++) {
-        int64_t length = is_set(texts->validity, i) ? texts->offsets[i + 1] - texts->offsets[i] : 0;
+        int64_t length = bit_is_set(texts->validity, i) ? texts->offsets[i + 1] - texts->offsets[i] : 0;
         if (length > 0) {
             memcpy((char *)column->values.bytes + end, texts->data + texts->offsets[i], (size_t)length);
         }

@@ -1,7 +1,9 @@
 /* parse_stream.c: fields of identifiers. */
 #include "arrow/arrays.h"
+
 #include "arrow/place_columns.h"
 #include "arrow/stream.h"
+#include "rt/bits.h"
 
 #include <string.h>
 
@@ -52,8 +54,6 @@ static ucid_status open_parse(arrow_adder *adder, const struct ArrowSchema *sche
 
 static const char *grade_text(uint8_t grade) { return ucid_grade_text(grade); }
 
-static int is_set(const uint8_t *bits, int64_t row) { return bits[row >> 3] >> (row & 7) & 1; }
-
 /* Texts of one width, made row by row; bad rows are null and empty. */
 static ucid_status fixed_texts(struct ArrowArray *column, int64_t count, int32_t width, const uint8_t *validity,
                                void (*put)(const void *from, int64_t row, char *text), const void *from,
@@ -65,7 +65,7 @@ static ucid_status fixed_texts(struct ArrowArray *column, int64_t count, int32_t
     if (status != UCID_OK) return status;
     int64_t at = 0;
     for (int64_t row = 0; row < count; row++) {
-        if (is_set(validity, row)) {
+        if (bit_is_set(validity, row)) {
             put(from, row, (char *)leaf.values + at);
             at += width;
         }

@@ -3,6 +3,7 @@
 #include "arrow/arrays.h"
 #include "arrow/place_columns.h"
 #include "arrow/stream.h"
+#include "rt/bits.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 
@@ -139,8 +140,6 @@ static ucid_status make_column(row_adder *self, int column, int64_t count, struc
     return UCID_OK;
 }
 
-static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1); }
-
 static ucid_status read_rows(row_adder *self, const struct ArrowSchema *schema, const struct ArrowArray *batch,
                              int64_t first, int64_t count, ucid_error *error)
 {
@@ -178,7 +177,7 @@ static ucid_status fill_rows(arrow_adder *adder, const struct ArrowSchema *schem
         static const row_value none = {NULL, 0, 0};
         char room[ROOM];
         ucid_status one = UCID_NULL_INPUT;
-        if (is_set(given, row)) {
+        if (bit_is_set(given, row)) {
             ucid_text text = {NULL, 0};
             if (!kind->by_cell) {
                 text.data = texts->data + texts->offsets[row];
@@ -345,7 +344,7 @@ static ucid_status diff_row(const row_adder *self, ucid_text text, uint64_t cell
     const arrow_texts *texts = &self->earlier.texts;
     ucid_text other = {texts->data + texts->offsets[row], (size_t)(texts->offsets[row + 1] - texts->offsets[row])};
     int32_t hour, earlier;
-    if (!is_set(texts->validity, row)) return UCID_NULL_INPUT;
+    if (!bit_is_set(texts->validity, row)) return UCID_NULL_INPUT;
     ucid_status status = ucid_time_parse(text, &hour, NULL);
     if (status == UCID_OK) status = ucid_time_parse(other, &earlier, NULL);
     if (status == UCID_OK) values[0] = number_value(hour - earlier);

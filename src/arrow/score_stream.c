@@ -6,6 +6,7 @@
 #include "arrow/place_columns.h"
 #include "arrow/stream.h"
 #include "kernel/catalog.h"
+#include "rt/bits.h"
 #include "rt/error.h"
 
 #include <math.h>
@@ -145,15 +146,13 @@ static ucid_status open_score(arrow_adder *adder, const struct ArrowSchema *sche
 
 static const char *grade_text(uint8_t grade) { return ucid_grade_text(grade); }
 
-static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1); }
-
 /* Time keys of the time column: INT32_MIN for what is none. */
 static void read_hours(const arrow_texts *texts, int64_t count, int32_t *hours)
 {
     for (int64_t row = 0; row < count; row++) {
         ucid_text key = {texts->data + texts->offsets[row], (size_t)(texts->offsets[row + 1] - texts->offsets[row])};
         hours[row] = INT32_MIN;
-        if (is_set(texts->validity, row)) (void)ucid_time_parse(key, &hours[row], NULL);
+        if (bit_is_set(texts->validity, row)) (void)ucid_time_parse(key, &hours[row], NULL);
     }
 }
 
@@ -175,7 +174,7 @@ static ucid_status read_by_index(score_adder *self, int64_t count, ucid_texts *c
     char code[CITY_LETTERS + 1] = "";
     for (int64_t row = 0; row < count; row++) {
         int64_t position = -1;
-        if (is_set(self->places.row_validity, row)) {
+        if (bit_is_set(self->places.row_validity, row)) {
             status =
                 catalog_find(self->catalog, self->places.lat_deg[row], self->places.lon_deg[row], &position, error);
         }
@@ -209,7 +208,7 @@ static ucid_status read_flags(score_adder *self, int64_t count, const uint8_t *v
     const uint8_t *flags = self->flags.bytes;
     int first = -1, uniform = 1;
     for (int64_t row = 0; row < count; row++) {
-        if (!is_set(valid, row)) continue;
+        if (!bit_is_set(valid, row)) continue;
         if (first < 0) first = flags[row] & 3;
         uniform &= (flags[row] & 3) == first;
     }
@@ -279,7 +278,7 @@ static ucid_status fill_identifiers(score_adder *self, int64_t count, const ucid
     arrow_leaf_finish(&leaf, count);
     uint8_t *statuses = self->statuses.bytes;
     for (int64_t row = 0; row < count; row++) {
-        if (is_set(valid, row) && created[row] != UCID_OK) statuses[row] = created[row];
+        if (bit_is_set(valid, row) && created[row] != UCID_OK) statuses[row] = created[row];
     }
     return UCID_OK;
 }

@@ -2,6 +2,7 @@
  * consumer may release, or move, any part of any clone in any order and on any thread. */
 #include "arrow/share.h"
 
+#include "rt/bits.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 
@@ -153,8 +154,6 @@ arrow_rows arrow_rows_of(const struct ArrowSchema *schema, size_t *width)
     return ARROW_ROWS_NONE;
 }
 
-static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1); }
-
 /* Bytes of all rows' texts, or -1 where the offsets are none. */
 static int64_t text_bytes(const struct ArrowArray *from, size_t width, const int64_t *rows, int64_t count)
 {
@@ -226,7 +225,7 @@ ucid_status arrow_take_rows(arrow_source *source, const struct ArrowSchema *sche
     buffers[0] = NULL;
     if (validity != NULL) {
         for (int64_t i = 0; i < count; i++) {
-            int valid = is_set(validity, from->offset + rows[i]);
+            int valid = bit_is_set(validity, from->offset + rows[i]);
             at[i >> 3] = (char)(at[i >> 3] | valid << (i & 7));
             taken->null_count += !valid;
         }
@@ -239,7 +238,7 @@ ucid_status arrow_take_rows(arrow_source *source, const struct ArrowSchema *sche
         take_text(from, width, rows, count, to, to + values);
     } else if (kind == ARROW_ROWS_BITS) {
         for (int64_t i = 0; i < count; i++) {
-            to[i >> 3] = (char)(to[i >> 3] | is_set(from->buffers[1], from->offset + rows[i]) << (i & 7));
+            to[i >> 3] = (char)(to[i >> 3] | bit_is_set(from->buffers[1], from->offset + rows[i]) << (i & 7));
         }
     } else {
         const char *old = from->buffers[1];

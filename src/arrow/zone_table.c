@@ -1,6 +1,7 @@
 /* zone_table.c: a table of zones is read once: geometries go into the builder, the wanted columns are put together. */
 #include "arrow/zone_table.h"
 
+#include "rt/bits.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 
@@ -74,8 +75,6 @@ static ucid_status find_columns(reading *r, const ucid_zone_options *options, uc
 
 /* ---------------------------------------------------------------------------------------------------------- Rows -- */
 
-static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1); }
-
 static ucid_status append_texts(reading *r, zone_column *column, int64_t n, ucid_error *error)
 {
     const ucid_allocator *allocator = &r->table->allocator;
@@ -121,7 +120,7 @@ static ucid_status append_column(reading *r, zone_column *column, const struct A
     }
     if (status != UCID_OK) return status;
     uint8_t *valid = column->valid.bytes;
-    for (int64_t i = 0; i < n; i++) valid[first + i] = (uint8_t)is_set(validity, i);
+    for (int64_t i = 0; i < n; i++) valid[first + i] = (uint8_t)bit_is_set(validity, i);
     return UCID_OK;
 }
 
@@ -137,7 +136,7 @@ static ucid_status append_batch(reading *r, const struct ArrowArray *batch, ucid
     status = arrow_read_texts(r->schema.children[r->geometry], batch->children[r->geometry], batch->offset, n,
                               allocator, &r->texts, error);
     for (int64_t i = 0; status == UCID_OK && i < n; i++) {
-        int64_t from = r->texts.offsets[i], to = is_set(r->texts.validity, i) ? r->texts.offsets[i + 1] : from;
+        int64_t from = r->texts.offsets[i], to = bit_is_set(r->texts.validity, i) ? r->texts.offsets[i + 1] : from;
         ucid_error reason;
         status = ucid_zones_builder_add_wkb(r->builder, r->texts.data + from, (size_t)(to - from), &reason);
         if (status != UCID_OK) {

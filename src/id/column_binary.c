@@ -9,15 +9,11 @@
 
 enum { BLOCK = 128 };
 
-static inline ucid_text flags_of(const ucid_field_columns *in, int64_t row)
+/* Empty where there is no such column. */
+static inline ucid_text text_at(const ucid_texts_out *column, int64_t row)
 {
-    if (in->flags.data == NULL) return (ucid_text){"", 0};
-    return row_text(&(ucid_texts){in->flags.data, in->flags.offsets, in->flags.offsets64, 0, NULL}, row);
-}
-
-static inline ucid_text context_of(const ucid_field_columns *in, int64_t row)
-{
-    return row_text(&(ucid_texts){in->context.data, in->context.offsets, in->context.offsets64, 0, NULL}, row);
+    if (column->data == NULL) return (ucid_text){"", 0};
+    return row_text(&(ucid_texts){column->data, column->offsets, column->offsets64, 0, NULL}, row);
 }
 
 /* Ranges, which binary.c takes for granted: there they are the parser's. */
@@ -36,7 +32,7 @@ static ucid_status check_row(const ucid_field_columns *in, int64_t row)
 static ucid_status pack_row(const ucid_field_columns *in, int64_t row, uint8_t *binary)
 {
     ucid_status status = check_row(in, row);
-    ucid_text context = context_of(in, row), flags = flags_of(in, row);
+    ucid_text context = text_at(&in->context, row), flags = text_at(&in->flags, row);
     if (status != UCID_OK) return status;
     if (in->hour[row] < 0 || context.length > 16 || flags.length > UCID_LENGTH_MAX) return UCID_UNENCODABLE;
     ucid_parts parts = {.lat_deg = in->lat_deg[row],
@@ -88,7 +84,7 @@ ucid_status ucid_columns_pack(int64_t n, const ucid_field_columns *fields, uint8
         for (int i = 0; left && i < count; i++) {
             int64_t row = first + i;
             if (i < whole && rows[i] == UCID_OK && bit_is_set(fields->validity, row) &&
-                (fields->flags.data == NULL || flags_of(fields, row).length == 0)) {
+                text_at(&fields->flags, row).length == 0) {
                 continue;
             }
             uint8_t *to = records + i * UCID_BINARY_SIZE;

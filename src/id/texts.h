@@ -2,9 +2,8 @@
 #ifndef UCID_ID_TEXTS_H
 #define UCID_ID_TEXTS_H
 
+#include "rt/bits.h"
 #include "ucid.h"
-
-static inline int bit_is_set(const uint8_t *bits, int64_t i) { return bits == NULL || (bits[i >> 3] >> (i & 7) & 1); }
 
 static inline ucid_text row_text(const ucid_texts *texts, int64_t i)
 {

@@ -11,6 +11,7 @@
 #include "kernel/group_runs.h"
 #include "kernel/slots.h"
 #include "kernel/tally.h"
+#include "rt/bits.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 #include "rt/pool.h"
@@ -228,8 +229,6 @@ void ucid_groups_free(ucid_groups *g)
 /* --------------------------------------------------------------------------------------------------------- Adding --
  */
 
-static int is_set(const uint8_t *bits, int64_t row) { return bits == NULL || (bits[row >> 3] >> (row & 7) & 1) != 0; }
-
 /* A number as m * 2^(position - EXACT_ORIGIN). */
 typedef struct parts {
     uint64_t m;
@@ -298,7 +297,7 @@ typedef struct add_job {
 
 static key row_key(const ucid_group_rows *rows, int64_t row)
 {
-    if (!is_set(rows->key_validity, row)) return (key){NULL, NULL_KEY, 1};
+    if (!bit_is_set(rows->key_validity, row)) return (key){NULL, NULL_KEY, 1};
     return (key){rows->keys + rows->offsets[row], (uint32_t)(rows->offsets[row + 1] - rows->offsets[row]), 0};
 }
 
@@ -331,7 +330,7 @@ static void add_range(void *ctx, int64_t range, int worker)
             t->groups[numbers[i]].rows++;
         }
         for (int i = 0; i < n && status == UCID_OK; i++) {
-            if (!is_set(rows->validity, first + i)) continue;
+            if (!bit_is_set(rows->validity, first + i)) continue;
             if (rows->numbers != NULL) {
                 status = add_double(groups, t, numbers[i], rows->numbers[first + i], error);
             } else if (rows->wholes != NULL) {

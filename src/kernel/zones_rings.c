@@ -6,8 +6,6 @@
 #include "rt/error.h"
 #include "rt/memory.h"
 
-#include <string.h>
-
 #define HALF_TURN ((int64_t)ZONES_WIDTH / 2)
 
 ucid_status ucid_zones_builder_new(const ucid_allocator *allocator, ucid_zones_builder **builder, ucid_error *error)
