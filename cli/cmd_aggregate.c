@@ -63,16 +63,58 @@ static int count_rows(void *ctx, const char *stage, uint64_t done, uint64_t tota
     return cli_interrupted();
 }
 
-/* Write the groups, or tell why there are none. rows are counted while they are written. */
-static int finish(ucid_io_source *source, ucid_status status, const ucid_error *error, struct ArrowArrayStream *groups,
-                  const uint64_t *rows)
+typedef ucid_status start_fn(struct ArrowArrayStream *in, const void *how, struct ArrowArrayStream *out,
+                             ucid_error *error);
+
+static ucid_status start_cells(struct ArrowArrayStream *in, const void *how, struct ArrowArrayStream *out,
+                               ucid_error *error)
 {
+    return ucid_aggregate_stream(in, how, out, error);
+}
+
+static ucid_status start_groups(struct ArrowArrayStream *in, const void *how, struct ArrowArrayStream *out,
+                                ucid_error *error)
+{
+    return ucid_group_stream(in, how, out, error);
+}
+
+/* What is wrong with columns is told of all that the files have, not of those that were asked for. */
+static void tell_columns(const char *const *in, ucid_io_read_options read, start_fn *start, const void *how,
+                         ucid_error *error)
+{
+    ucid_io_source source;
+    struct ArrowArrayStream groups;
+    ucid_error told;
+    for (const char *const *name = in; *name != NULL; name++) {
+        if (strcmp(*name, "-") == 0) return; /* which was read */
+    }
+    read.columns = NULL;
+    if (cli_table_open(&tables, in, &read, &source, &told) != UCID_OK) return;
+    if (start(&source.stream, how, &groups, &told) == UCID_OK) {
+        groups.release(&groups);
+        return;
+    }
+    source.stream.release(&source.stream);
+    *error = told;
+}
+
+/* Read, write the groups, or tell why there are none. rows are counted while they are read. */
+static int run_groups(const char *const *in, const ucid_io_read_options *read, start_fn *start, const void *how,
+                      const uint64_t *rows)
+{
+    ucid_error error;
+    ucid_io_source source;
+    struct ArrowArrayStream groups;
+    if (cli_table_open(&tables, in, read, &source, &error) != UCID_OK) return cli_fail(&error);
+    ucid_status status = start(&source.stream, how, &groups, &error);
     if (status != UCID_OK) {
-        source->stream.release(&source->stream);
-        return status == UCID_INVALID_ARGUMENT ? cli_usage("%s", error->message) : cli_fail(error);
+        source.stream.release(&source.stream);
+        if (status == UCID_INVALID_ARGUMENT) return cli_usage("%s", error.message);
+        if (status == UCID_DATA_ERROR) tell_columns(in, *read, start, how, &error);
+        return cli_fail(&error);
     }
     tables.of_groups = 1;
-    int code = cli_table_write(&tables, source->format, groups, -1, NULL);
+    int code = cli_table_write(&tables, source.format, &groups, -1, NULL);
     json_object_set_new(cli_report(), "rows_read", json_integer((json_int_t)*rows));
     return code;
 }
@@ -95,15 +137,12 @@ static const char *const state_names[] = {"state_rows", "state_count",   "state_
 
 static int run_by(const char *const *in)
 {
-    ucid_error error;
     const char *by[NAMES_MAX], *functions[NAMES_MAX], *names[3 * NAMES_MAX] = {NULL}, *numbers[2] = {NULL};
     cut_names(given.by, by);
     cut_names(given.functions, functions);
     numbers[0] = given.of != NULL ? given.of : "score";
     append(names, append(names, append(names, 0, by), numbers), state_names);
     ucid_io_read_options read = {.columns = names, .texts = by, .numbers = numbers};
-    ucid_io_source source;
-    if (cli_table_open(&tables, in, &read, &source, &error) != UCID_OK) return cli_fail(&error);
     uint64_t rows = 0;
     ucid_group_stream_options stream_options = UCID_GROUP_STREAM_OPTIONS_INIT;
     stream_options.threads = cli_threads(tables.threads);
@@ -114,15 +153,12 @@ static int run_by(const char *const *in)
     stream_options.memory_bytes = (uint64_t)given.memory_mb << 20;
     stream_options.progress = count_rows;
     stream_options.progress_ctx = &rows;
-    struct ArrowArrayStream groups;
-    ucid_status status = ucid_group_stream(&source.stream, &stream_options, &groups, &error);
-    return finish(&source, status, &error, &groups, &rows);
+    return run_groups(in, &read, start_groups, &stream_options, &rows);
 }
 
 static int run(int argc, const char **argv)
 {
     (void)argc;
-    ucid_error error;
     if (!cli_tables_check(&tables)) return CLI_USAGE;
     if (given.by != NULL) {
         if (given.to != NULL || given.weight != NULL || given.score != NULL || given.cell != NULL ||
@@ -144,8 +180,6 @@ static int run(int argc, const char **argv)
     for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) names[count++] = ucid_aggregate_column_name(c);
     texts[text_count] = names[count] = NULL;
     ucid_io_read_options read = {.columns = names, .texts = texts};
-    ucid_io_source source;
-    if (cli_table_open(&tables, argv, &read, &source, &error) != UCID_OK) return cli_fail(&error);
     uint64_t rows = 0;
     ucid_aggregate_stream_options stream_options = UCID_AGGREGATE_STREAM_OPTIONS_INIT;
     stream_options.threads = cli_threads(tables.threads);
@@ -157,9 +191,7 @@ static int run(int argc, const char **argv)
     stream_options.city_column = given.city;
     stream_options.progress = count_rows;
     stream_options.progress_ctx = &rows;
-    struct ArrowArrayStream groups;
-    ucid_status status = ucid_aggregate_stream(&source.stream, &stream_options, &groups, &error);
-    return finish(&source, status, &error, &groups, &rows);
+    return run_groups(argv, &read, start_cells, &stream_options, &rows);
 }
 
 const cli_command cli_aggregate = {
