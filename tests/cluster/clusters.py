@@ -82,11 +82,11 @@ def spark_session(master="local[2]", **conf):
         SparkContext._gateway = SparkContext._jvm = None
 
 
-def same(table, key="id"):
-    """One hash of a table's values, by key; engines differ in order, in how they cut, and in what lies below a null."""
+def same(table, *keys):
+    """One hash of a table's values, by keys (`id`); engines differ in order, in how they cut, and in what lies below a null."""
     if not isinstance(table, pa.Table):
         table = pa.Table.from_pandas(table, preserve_index=False)
-    table = table.sort_by([(name, "ascending") for name in ("level", key) if name in table.column_names])
+    table = table.sort_by([(name, "ascending") for name in ("level", *(keys or ("id",))) if name in table.column_names])
     digest = hashlib.sha256()
     for name in sorted(table.column_names):
         column = table.column(name).combine_chunks()

@@ -17,7 +17,7 @@ import pytest
 from conftest import BUILD, run
 
 from .clusters import BOX, GROUPS, TIME, levels_of, same, ucid
-from .servers import STORES
+from .servers import STORES, wait_until
 
 ROWS = int(os.environ.get("UCID_ROWS", 1_000_000 if os.environ.get("UCID_LONG") else 100_000))
 MARK = "UCID_TESTS_RUN"
@@ -43,7 +43,8 @@ def nothing_is_left(tmp_path_factory):
     """A run leaves no process, and so no port; no namespace, no mount, no folder of Ray's."""
     folder = tmp_path_factory.getbasetemp()
     probe = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    assert probe.pid in {one.pid for one in of_this_run()}  # it would be seen
+    # it would be seen, once Linux shows its variables, which is not at once
+    wait_until(lambda: probe.pid in {one.pid for one in of_this_run()}, "a process that is seen", probe)
     probe.kill()
     probe.wait()
     yield
@@ -75,7 +76,20 @@ def befell():
     return tell
 
 
+TOLD = {}
+
+
+@pytest.fixture(scope="session")
+def told():
+    """Keeps a line for the end of the run, under a heading."""
+    return lambda heading, line: TOLD.setdefault(heading, []).append(line)
+
+
 def pytest_terminal_summary(terminalreporter):
+    for heading, lines in TOLD.items():
+        terminalreporter.section(heading)
+        for line in lines:
+            terminalreporter.write_line(line)
     if FAULTS:
         terminalreporter.section("what befell jobs")
         for fault, where, times, stopped, lost in FAULTS:

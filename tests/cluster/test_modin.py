@@ -11,6 +11,7 @@ import modin.pandas as mpd  # noqa: E402
 from distributed import Client  # noqa: E402
 
 import ucid.distributed as distributed  # noqa: E402
+from ucid.errors import UCIDConfigError  # noqa: E402
 
 from .clusters import BOX, DASK_OPTIONS, GROUPS, LEVELS, TIME, same
 
@@ -20,6 +21,16 @@ def cluster():
     with Client(**DASK_OPTIONS) as client:
         yield client
         client.cluster.close()
+
+
+def test_another_client_of_a_process_is_refused(places, town):
+    """By name, before Modin loses what it left with the first."""
+    frame = mpd.DataFrame(places.slice(0, 100).to_pandas())
+    frame.ucid.score(index=town)
+    with Client(processes=False, n_workers=1, dashboard_address=":0") as second:
+        with pytest.raises(UCIDConfigError, match="first Dask client of a process"):
+            mpd.DataFrame(places.slice(0, 100).to_pandas()).ucid.score(index=town)
+        second.cluster.close()
 
 
 def as_pandas(frame):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import modin.pandas as mpd
@@ -20,6 +21,25 @@ from ucid.errors import UCIDConfigError
 __all__ = ["apply", "from_table", "names", "read", "repartition", "select", "shrink", "write"]
 
 
+@cache
+def _home() -> str:
+    """Of the client that Modin first ran on here. It keeps a function of its own there, for good, that cutting frames needs: on
+    another cluster, what is large enough to be cut ends as "cancelled for reason: lost dependencies"."""
+    from distributed import default_client
+
+    return str(default_client().id)
+
+
+def _client() -> Any:
+    from distributed import default_client
+
+    client = default_client()
+    if client.id != _home():
+        message = "Modin stays with the first Dask client of a process; another cluster, or a new client, wants a new process"
+        raise UCIDConfigError(message)
+    return client
+
+
 def _submit(function: Callable[..., Any], *given: Any) -> Any:
     """A call on the engine below Modin; what it gives stays there."""
     below = Engine.get()
@@ -28,9 +48,7 @@ def _submit(function: Callable[..., Any], *given: Any) -> Any:
 
         return ray.remote(function).remote(*given)  # pyright: ignore[reportAttributeAccessIssue]
     if below == "Dask":
-        from distributed import default_client
-
-        return default_client().submit(function, *given, pure=False)
+        return _client().submit(function, *given, pure=False)
     raise UCIDConfigError(f"Modin runs on {below}; MODIN_ENGINE=ray or dask is wanted")
 
 
