@@ -4,8 +4,9 @@
 
 Rows are a cell of resolution 9 in 2 M places of 60 cities, a city and a score, a file of each million, places of a city in no
 order. `read` reads the same columns as an engine's own collection and does nothing with them; the roll-up of ours starts from
-that collection. DuckDB and polars read and group by themselves, with bit operations for parents. Two threads or workers each;
-means must agree to 1e-9; medians; JSON lines. polars is left out where it is not installed.
+that collection. DuckDB and polars read and group by themselves (bench/rivals/levels.py, with the interpreter that UCID_RIVALS
+names; without it they are left out). Two threads or workers each; means must agree to 1e-9; medians; JSON lines; most memory of
+the process so far.
 """
 
 import argparse
@@ -15,27 +16,20 @@ import json
 import os
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-THREADS = 2
-os.environ["POLARS_MAX_THREADS"] = str(THREADS)
-
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-try:
-    import polars
-except ImportError:
-    polars = None
-
 import ucid
 import ucid.distributed as distributed
 
+THREADS = 2
 LEVELS = ["r9", "r7", "r5", "city", "country"]
 A_FILE = 1_000_000
 
@@ -62,48 +56,6 @@ def make_files(folder, rows):
         pq.write_table(table, folder / f"{part:04}.parquet")
 
 
-def keep(resolution):
-    """What a parent keeps of a cell, and what it gets."""
-    return ~(15 << 52) & (2**64 - 1), resolution << 52 | (1 << (45 - 3 * resolution)) - 1
-
-
-def by_duckdb(folder, db):
-    def parent(resolution):
-        mask, low = keep(resolution)
-        return f"((key & {mask}::UBIGINT) | {low}::UBIGINT)"
-
-    made = {}
-    db.execute(f"CREATE OR REPLACE TEMP TABLE states AS SELECT h3 AS key, city, sum(score) AS s, count(*) AS n"
-               f" FROM read_parquet('{folder}/*.parquet') GROUP BY ALL")  # fmt: skip
-    made["r9"] = db.execute("SELECT key, sum(s) / sum(n) AS mean FROM states GROUP BY 1 ORDER BY 1").fetchnumpy()
-    db.execute(f"CREATE OR REPLACE TEMP TABLE r7 AS SELECT {parent(7)} AS key, sum(s) AS s, sum(n) AS n FROM states GROUP BY 1")
-    made["r7"] = db.execute("SELECT key, s / n AS mean FROM r7 ORDER BY 1").fetchnumpy()
-    made["r5"] = db.execute(f"SELECT {parent(5)} AS key, sum(s) / sum(n) AS mean FROM r7 GROUP BY 1 ORDER BY 1").fetchnumpy()
-    made["city"] = db.execute("SELECT city AS key, sum(s) / sum(n) AS mean FROM states GROUP BY 1 ORDER BY 1").fetchnumpy()
-    made["country"] = db.execute("SELECT country AS key, sum(s) / sum(n) AS mean FROM states JOIN countries USING (city) GROUP BY 1"
-                                 " ORDER BY 1").fetchnumpy()  # fmt: skip
-    return {level: (one["key"], one["mean"]) for level, one in made.items()}
-
-
-def by_polars(folder):
-    def parent(resolution):
-        mask, low = keep(resolution)
-        return (polars.col("h3") & polars.lit(mask, polars.UInt64)) | polars.lit(low, polars.UInt64)
-
-    def coarser(table, key):
-        return table.group_by(key).agg(polars.col("score").sum(), polars.col("n").sum()).sort(key)
-
-    states = polars.scan_parquet(f"{folder}/*.parquet").group_by("h3", "city").agg(polars.col("score").sum(), polars.len().alias("n"))
-    states = states.collect(engine="streaming")
-    r9 = coarser(states, "h3")
-    r7 = coarser(states.with_columns(parent(7)), "h3")
-    r5 = coarser(r7.with_columns(parent(5)), "h3")
-    city = coarser(states, "city")
-    country = coarser(city.with_columns(polars.col("city").replace_strict(dict(cities()))), "city")
-    named = zip(LEVELS, (r9, r7, r5, city, country), strict=True)
-    return {level: (one.to_series(0).to_numpy(), (one["score"] / one["n"]).to_numpy()) for level, one in named}
-
-
 def by_level(groups):
     """Keys and means of a roll-up of ours, cells as numbers, ascending."""
     made = {}
@@ -114,6 +66,16 @@ def by_level(groups):
         order = np.argsort(keys)
         made[level] = keys[order], chosen.column("score").to_numpy()[order]
     return made
+
+
+def by_rival(folder, name, rounds):
+    """What a rival says of its time, and keys and means of its roll-up."""
+    with tempfile.TemporaryDirectory() as made:
+        (Path(made) / "cities.json").write_text(json.dumps(cities()))
+        program = Path(__file__).parent / "rivals" / "levels.py"
+        run = subprocess.run([os.environ["UCID_RIVALS"], program, folder, made, name, str(rounds)], check=True, capture_output=True, text=True)
+        with np.load(Path(made) / "levels.npz") as arrays:
+            return json.loads(run.stdout), {level: (arrays[f"{level}_key"], arrays[f"{level}_mean"]) for level in LEVELS}
 
 
 @contextlib.contextmanager
@@ -167,11 +129,6 @@ def main():
         folder.mkdir(exist_ok=True)
         if not list(folder.glob("*.parquet")):
             make_files(folder, given.rows)
-        db = duckdb.connect(config={"threads": THREADS})
-        db.execute("CREATE TEMP TABLE countries (city VARCHAR, country VARCHAR)")
-        db.executemany("INSERT INTO countries VALUES (?, ?)", cities())
-        rivals = {"duckdb": lambda: by_duckdb(folder, db), **({"polars": lambda: by_polars(folder)} if polars else {})}
-
         def say(program, wall, cpu, **more):
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
             print(json.dumps({"program": program, "rows": given.rows, "wall_s": round(wall, 3), "cpu_s": round(cpu, 3), **more,
@@ -191,11 +148,11 @@ def main():
                            for level in LEVELS)  # fmt: skip
                 say(f"{name}, roll-up", wall, cpu, by_read=round(wall / reading, 3), groups=[len(groups[level][0]) for level in LEVELS],
                     same=same)  # fmt: skip
-        for name, roll in rivals.items():
-            wall, cpu, groups = measured(roll, given.rounds)
+        for name in ("duckdb", "polars") if "UCID_RIVALS" in os.environ else ():
+            said, groups = by_rival(folder, name, given.rounds)
             same = all(list(groups[level][0]) == list(expected[level][0]) and np.allclose(groups[level][1], expected[level][1], rtol=0, atol=1e-9)
                        for level in LEVELS)  # fmt: skip
-            say(name, wall, cpu, same=same)
+            print(json.dumps({"program": name, "rows": given.rows, **said, "same": same, "load": round(os.getloadavg()[0], 1)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def arguments(build: Path, name: str) -> list[list[str]]:
             return [[str(build), city]]
         case "python":
             return [[index_of(build, city)]]
-        case "rivals/tables":  # a row of bench/table.py, which makes its data
+        case "rivals/tables" | "rivals/levels":  # of bench/table.py and bench_rollup.py, which make their data
             return []
         case "rivals/network_scores":
             return [[library, city]]

@@ -14,7 +14,8 @@ static struct {
 } given;
 
 static const struct poptOption options[] = {
-    {"to", '\0', POPT_ARG_STRING, &given.to, 0, "groups; r7 is cells of resolution 7", "r0..r15|city|region|country"},
+    {"to", '\0', POPT_ARG_STRING, &given.to, 0, "groups; r7 is cells of resolution 7; or some: r9,r7,city",
+     "r0..r15|city|region|country"},
     {"weight", '\0', POPT_ARG_STRING, &given.weight, 0, "column of weights, say of population; else each row weighs 1",
      "NAME"},
     {"score", '\0', POPT_ARG_STRING, &given.score, 0, "column of scores; score", "NAME"},
@@ -42,8 +43,8 @@ static const cli_positional positionals[] = {
 static const char *const usual_names[] = {"score", "confidence", "lat",  "latitude", "y", "lon",
                                           "lng",   "longitude",  "long", "x",        NULL};
 /* Of these what a CSV file holds is text, whatever it looks like. */
-static const char *const text_names[] = {"h3",   "h3_index",  "h3_cell", "cell",    "ucid", "ucid_string",
-                                         "city", "city_code", "region",  "country", NULL};
+static const char *const text_names[] = {"h3",        "h3_index", "h3_cell", "cell",  "ucid", "ucid_string", "city",
+                                         "city_code", "region",   "country", "level", "key",  NULL};
 enum { NAMES_MAX = 64 };
 
 static size_t append(const char **names, size_t count, const char *const *more)

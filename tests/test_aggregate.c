@@ -1,5 +1,6 @@
 /* test_aggregate.c: groups against a naive computation; any split, merge, order and number of threads, same bytes. */
 #include "id/cell.h"
+#include "kernel/aggregate.h"
 #include "kernel/cell_rows.h"
 #include "kernel/groups.h"
 #include "lattice.h"
@@ -337,6 +338,112 @@ static void texts_are_keys(void **state)
     ucid_aggregate_free(NULL);
 }
 
+/* Keys by their numbers, few or many, in runs or in no order, some of them the same text. */
+static void numbered_keys_are_texts(void **state)
+{
+    (void)state;
+    static uint32_t numbers[ROWS];
+    static int32_t offsets[ROWS + 1], row_offsets[ROWS + 1];
+    static char text[3 * ROWS], row_text[3 * ROWS];
+    const ucid_aggregate_rows plain = {score, confidence, grade, NULL, validity}, *kinds[] = {&all_rows, &plain};
+    const uint32_t counts[] = {1, 37, ROWS};
+    uint64_t seed = 8;
+    for (int kind = 0; kind < 2; kind++) {
+        for (int k = 0; k < 6; k++) {
+            uint32_t keys = counts[k / 2];
+            for (uint32_t i = 0; i < keys; i++) {
+                int length = (int)(i % 4);
+                for (int c = 0; c < length; c++) text[offsets[i] + c] = (char)('A' + lattice_random(&seed) % 3);
+                offsets[i + 1] = offsets[i] + length;
+            }
+            for (int i = 0; i < ROWS; i++) {
+                int same = k % 2 == 0 && i > 0 && lattice_random(&seed) % 100 != 0;
+                numbers[i] = same ? numbers[i - 1] : (uint32_t)(lattice_random(&seed) % keys);
+                int32_t from = offsets[numbers[i]], length = offsets[numbers[i] + 1] - from;
+                memcpy(row_text + row_offsets[i], text + from, (size_t)length);
+                row_offsets[i + 1] = row_offsets[i] + length;
+            }
+            ucid_aggregate *a = aggregate_of(1, UCID_AGGREGATE_TEXT), *b = aggregate_of(3, UCID_AGGREGATE_TEXT);
+            assert_int_equal(ucid_aggregate_add_keys(a, ROWS, row_text, row_offsets, kinds[kind], NULL), UCID_OK);
+            assert_int_equal(ucid_aggregate_add_numbered(b, ROWS, numbers, keys, text, offsets, kinds[kind], NULL),
+                             UCID_OK);
+            states s = states_of(a);
+            assert_true(s.n > (k < 2 ? 0 : 5));
+            assert_same_states(b, &s);
+            states_free(&s);
+            ucid_aggregate_free(a);
+            ucid_aggregate_free(b);
+        }
+    }
+    static const int32_t too_long[] = {0, 20};
+    ucid_aggregate *a = aggregate_of(1, UCID_AGGREGATE_TEXT);
+    assert_int_equal(ucid_aggregate_add_numbered(a, 1, numbers, 1, text, too_long, &plain, NULL),
+                     UCID_INVALID_ARGUMENT);
+    ucid_aggregate_free(a);
+}
+
+/* States of rows of weight 1 are kept in less room, and weighted, empty or huge ones beside them. */
+static void states_in_any_order_are_those_of_the_rows(void **state)
+{
+    (void)state;
+    const ucid_aggregate_rows plain = {score, confidence, grade, NULL, validity};
+    uint64_t seed = 4;
+    ucid_aggregate *fine = aggregate_of(2, 9), *coarse = aggregate_of(2, 6), *merged = aggregate_of(2, 6);
+    assert_int_equal(ucid_aggregate_add_cells(fine, ROWS, cells, &plain, NULL), UCID_OK);
+    assert_int_equal(ucid_aggregate_add_cells(coarse, ROWS, cells, &plain, NULL), UCID_OK);
+    states s = states_of(fine), expected = states_of(coarse);
+    assert_true(s.n > 5000 && s.cells[0] == 0 && s.columns[UCID_AGGREGATE_NULLS][0] > 0);
+    for (int64_t i = s.n - 1; i > 0; i--) {
+        int64_t j = i % 3 != 0 ? i : (int64_t)(lattice_random(&seed) % (uint64_t)i), swap;
+        uint64_t cell = s.cells[i];
+        s.cells[i] = s.cells[j], s.cells[j] = cell;
+        for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) {
+            swap = s.columns[c][i], s.columns[c][i] = s.columns[c][j], s.columns[c][j] = swap;
+        }
+    }
+    const int64_t *columns[UCID_AGGREGATE_COLUMNS], *rest[UCID_AGGREGATE_COLUMNS];
+    int64_t half = s.n / 2;
+    for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) columns[c] = s.columns[c], rest[c] = s.columns[c] + half;
+    assert_int_equal(ucid_aggregate_add_states(merged, half, s.cells, NULL, columns, NULL), UCID_OK);
+    assert_int_equal(ucid_aggregate_add_states(merged, s.n - half, s.cells + half, NULL, rest, NULL), UCID_OK);
+    assert_same_states(merged, &expected);
+
+    /* weighted rows beside them, in both orders */
+    ucid_aggregate *weighed = aggregate_of(1, 9), *beside = aggregate_of(2, 6);
+    assert_int_equal(ucid_aggregate_add_cells(weighed, ROWS, cells, &all_rows, NULL), UCID_OK);
+    assert_int_equal(ucid_aggregate_add_cells(coarse, ROWS, cells, &all_rows, NULL), UCID_OK);
+    states w = states_of(weighed), both = states_of(coarse);
+    for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) rest[c] = w.columns[c];
+    assert_int_equal(ucid_aggregate_add_states(beside, w.n, w.cells, NULL, rest, NULL), UCID_OK);
+    assert_int_equal(ucid_aggregate_add_states(beside, s.n, s.cells, NULL, columns, NULL), UCID_OK);
+    assert_int_equal(ucid_aggregate_add_states(merged, w.n, w.cells, NULL, rest, NULL), UCID_OK);
+    assert_same_states(beside, &both);
+    assert_same_states(merged, &both);
+
+    /* a group without rows, and one of more than can be counted in 32 bits, three times */
+    int64_t values[UCID_AGGREGATE_COLUMNS] = {[UCID_AGGREGATE_MIN] = 10001, [UCID_AGGREGATE_MAX] = -1};
+    const int64_t *one[UCID_AGGREGATE_COLUMNS];
+    for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) one[c] = &values[c];
+    ucid_aggregate *counts = aggregate_of(2, 6);
+    uint64_t cell = ucid_cell_at(41.0, 29.0, 6);
+    assert_int_equal(ucid_aggregate_add_states(counts, 1, &cell, NULL, one, NULL), UCID_OK);
+    states empty = states_of(counts);
+    assert_int_equal(empty.n, 1);
+    values[UCID_AGGREGATE_ROWS] = values[UCID_AGGREGATE_GRADE_F] = (int64_t)3 << 29;
+    values[UCID_AGGREGATE_MIN] = values[UCID_AGGREGATE_MAX] = 200;
+    values[UCID_AGGREGATE_WEIGHT] = values[UCID_AGGREGATE_ROWS] << 10;
+    values[UCID_AGGREGATE_SCORE] = values[UCID_AGGREGATE_WEIGHT] * 200;
+    values[UCID_AGGREGATE_SQUARE] = values[UCID_AGGREGATE_SCORE] * 200;
+    for (int k = 0; k < 3; k++) assert_int_equal(ucid_aggregate_add_states(counts, 1, &cell, NULL, one, NULL), UCID_OK);
+    states huge = states_of(counts);
+    assert_true(huge.n == 1 && huge.columns[UCID_AGGREGATE_ROWS][0] == (int64_t)9 << 29);
+    assert_true(huge.columns[UCID_AGGREGATE_WEIGHT][0] == (int64_t)9 << 39);
+    states *all[] = {&s, &expected, &w, &both, &empty, &huge};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) states_free(all[i]);
+    ucid_aggregate *used[] = {fine, coarse, merged, weighed, beside, counts};
+    for (size_t i = 0; i < sizeof used / sizeof used[0]; i++) ucid_aggregate_free(used[i]);
+}
+
 /* Many rows in no order are sorted into parts; the same rows in small pieces are not. Some have no cell or no value. */
 static void shuffled_rows_give_the_bytes_of_pieces(void **state)
 {
@@ -561,6 +668,20 @@ static void memory_that_runs_out_is_an_error(void **state)
         ucid_aggregate_free(a);
         ucid_aggregate_free(coarse);
     }
+    static const uint32_t numbers[ROWS];
+    static const int32_t offsets[] = {0, 3};
+    options.resolution = UCID_AGGREGATE_TEXT, status = UCID_NO_MEMORY;
+    for (int allowed = 0; status != UCID_OK; allowed++) {
+        assert_true(allowed < 60);
+        allocations_left = allowed;
+        ucid_aggregate *a = NULL;
+        int64_t groups;
+        status = ucid_aggregate_new(&options, &a, NULL);
+        if (status == UCID_OK) status = ucid_aggregate_add_numbered(a, ROWS, numbers, 1, "IST", offsets, &plain, NULL);
+        if (status == UCID_OK) status = ucid_aggregate_sort(a, &groups, NULL);
+        assert_true(status == UCID_OK || status == UCID_NO_MEMORY);
+        ucid_aggregate_free(a);
+    }
 }
 
 /* Each key once or twice in either half of the rows; they come out in windows, ascending, with all of their rows. */
@@ -619,6 +740,8 @@ int main(void)
         cmocka_unit_test(groups_equal_naive_sums),
         cmocka_unit_test(every_split_gives_the_same_bytes),
         cmocka_unit_test(texts_are_keys),
+        cmocka_unit_test(numbered_keys_are_texts),
+        cmocka_unit_test(states_in_any_order_are_those_of_the_rows),
         cmocka_unit_test(shuffled_rows_give_the_bytes_of_pieces),
         cmocka_unit_test(every_order_gives_the_sums_of_written_weights),
         cmocka_unit_test(every_variant_reads_the_same),

@@ -239,10 +239,12 @@ static void every_allocation_may_fail(void **state)
     assert_true(tries > 40);
 }
 
-/* The latitudes of a grid as scores, rolled up to cells of resolution 5 at once, or by way of states of r7 and r6. The
- * key and the bits of weight, mean and spread of each group go into text. */
-static ucid_status roll_up(int by_states, int64_t grid_rows, const ucid_allocator *allocator, char *text,
-                           size_t capacity)
+/* The latitudes of a grid as scores, rolled up by one way of several. The key and the bits of weight, mean and spread
+ * of each group of resolution 5 go into text. */
+enum { AT_ONCE, BY_STATES, LISTED, LISTED_BY_STATES, WAYS };
+static const char *const ways[WAYS][3] = {{"r5"}, {"r7", "r6", "r5"}, {"r6,r5,r7"}, {"r7,r5,", "r7,r5,", "r7,r5,"}};
+
+static ucid_status roll_up(int way, int64_t grid_rows, const ucid_allocator *allocator, char *text, size_t capacity)
 {
     ucid_status status;
     struct ArrowArrayStream streams[4] = {{0}};
@@ -251,13 +253,12 @@ static ucid_status roll_up(int by_states, int64_t grid_rows, const ucid_allocato
     options.score_column = "lat";
     options.cell_column = "h3";
     streams[0] = grid_stream(grid_rows, allocator, &status);
-    int last = 0;
-    for (const char *to = by_states ? "r7" : "r5"; to != NULL && status == UCID_OK; last++) {
-        options.to = to;
-        options.states = strcmp(to, "r5") != 0;
+    int last = 0, listed = way == LISTED || way == LISTED_BY_STATES;
+    for (; last < 3 && ways[way][last] != NULL && status == UCID_OK; last++) {
+        options.to = ways[way][last];
+        options.states = last < 2 && ways[way][last + 1] != NULL;
         status = ucid_aggregate_stream(&streams[last], &options, &streams[last + 1], NULL);
         options.score_column = NULL;
-        to = strcmp(to, "r7") == 0 ? "r6" : strcmp(to, "r6") == 0 ? "r5" : NULL;
     }
     struct ArrowSchema schema = {0};
     struct ArrowArray batch = {0};
@@ -274,11 +275,13 @@ static ucid_status roll_up(int by_states, int64_t grid_rows, const ucid_allocato
         assert_int_equal(ArrowArrayViewSetArray(&view, &batch, NULL), 0);
         assert_int_equal(ArrowArrayViewValidate(&view, NANOARROW_VALIDATION_LEVEL_FULL, NULL), 0);
         for (int64_t row = 0; row < batch.length; row++) {
-            struct ArrowStringView cell = ArrowArrayViewGetStringUnsafe(view.children[0], row);
+            struct ArrowStringView level = ArrowArrayViewGetStringUnsafe(view.children[0], row);
+            if (listed && memcmp(level.data, "r5", 2) != 0) continue;
+            struct ArrowStringView cell = ArrowArrayViewGetStringUnsafe(view.children[listed], row);
             length += (size_t)snprintf(text + length, capacity - length, "%.*s", (int)cell.size_bytes, cell.data);
             const int columns[] = {1, 3, 4, 7};
             for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
-                double value = ArrowArrayViewGetDoubleUnsafe(view.children[columns[i]], row);
+                double value = ArrowArrayViewGetDoubleUnsafe(view.children[columns[i] + listed], row);
                 length += (size_t)snprintf(text + length, capacity - length, " %a", value);
             }
             length += (size_t)snprintf(text + length, capacity - length, "\n");
@@ -299,20 +302,22 @@ static void roll_ups_by_states_are_those_of_the_rows(void **state)
     static char expected[TEXT_MAX], text[TEXT_MAX];
     assert_int_equal(roll_up(0, 1000, NULL, expected, sizeof expected), UCID_OK);
     assert_non_null(strstr(expected, "851ec903fffffff "));
-    assert_int_equal(roll_up(1, 1000, NULL, text, sizeof text), UCID_OK);
-    assert_string_equal(text, expected);
-    assert_int_equal(roll_up(1, 7, NULL, text, sizeof text), UCID_OK);
-    assert_string_equal(text, expected);
-    ucid_status status = UCID_NO_MEMORY;
-    for (int64_t n = 1; status != UCID_OK; n++) {
-        counting counts = {0, 0, n};
-        ucid_allocator allocator = {count_allocation, &counts};
-        status = roll_up(1, 1000, &allocator, text, sizeof text);
-        assert_true(status == UCID_OK || status == UCID_NO_MEMORY);
-        assert_int_equal(counts.held, 0);
-        assert_true(n < 1000);
+    for (int way = 1; way < WAYS; way++) {
+        assert_int_equal(roll_up(way, 1000, NULL, text, sizeof text), UCID_OK);
+        assert_string_equal(text, expected);
+        assert_int_equal(roll_up(way, 7, NULL, text, sizeof text), UCID_OK);
+        assert_string_equal(text, expected);
+        ucid_status status = UCID_NO_MEMORY;
+        for (int64_t n = 1; status != UCID_OK; n++) {
+            counting counts = {0, 0, n};
+            ucid_allocator allocator = {count_allocation, &counts};
+            status = roll_up(way, 1000, &allocator, text, sizeof text);
+            assert_true(status == UCID_OK || status == UCID_NO_MEMORY);
+            assert_int_equal(counts.held, 0);
+            assert_true(n < 1000);
+        }
+        assert_string_equal(text, expected);
     }
-    assert_string_equal(text, expected);
 }
 
 /* One column of doubles called x, and a name of the caller's choice. */
@@ -360,6 +365,8 @@ static void refusals_leave_the_input_alone(void **state)
     } groups[] = {
         {"score", "g", "r16", "groups are r0..r15, city, region or country, not 'r16'", UCID_INVALID_ARGUMENT},
         {"score", "g", NULL, "groups are r0..r15, city, region or country, not ''", UCID_INVALID_ARGUMENT},
+        {"score", "g", "r7,r16", "groups are r0..r15, city, region or country, not 'r16'", UCID_INVALID_ARGUMENT},
+        {"score", "g", "r7,,", "groups are r0..r15, city, region or country, not ''", UCID_INVALID_ARGUMENT},
         {"score", "u", "r7", "column 'score' is string, not numbers", UCID_DATA_ERROR},
         {"h3", "u", "r7", "no column 'score'; there are h3", UCID_DATA_ERROR},
         {"score", "g", "r7", "no column for places (h3, ucid, or lat and lon); there are score", UCID_DATA_ERROR},

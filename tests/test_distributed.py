@@ -202,6 +202,39 @@ def test_roll_ups_are_what_duckdb_says(places, town):
         distributed.aggregate(scored, "r16")
 
 
+def test_a_list_of_levels_is_each_of_them(places, town, tmp_path):
+    """Out of one pass, by states of parts in any order, and from files, where cities come behind a dictionary."""
+    scored = ucid.score(places, index=town)
+    cities = [[None, "IST", "HEL", "LPA", "XXQ", "NYC"][i // 100 % 6] for i in range(len(scored))]
+    table = scored.append_column("city", pa.array(cities, pa.string()))
+    levels = ["country", "r9", "r5", "region", "city", "r7"]
+    each = [ucid.aggregate(table, level) for level in levels]
+    wanted = pa.concat_tables(one.rename_columns(["key", *one.column_names[1:]]).replace_schema_metadata(None)
+                              .add_column(0, pa.field("level", pa.string(), False), pa.array([level] * len(one)))
+                              for level, one in zip(levels, each, strict=True)).combine_chunks()  # fmt: skip
+
+    def same(made):
+        return pa.table(made).replace_schema_metadata(None).combine_chunks().equals(wanted)
+
+    assert same(ucid.aggregate(table, levels))
+    coded = table.set_column(table.column_names.index("city"), "city", table.column("city").dictionary_encode())
+    assert same(ucid.aggregate(coded, levels)) and same(distributed.aggregate(coded, levels))
+    parts = [pa.table(ucid.aggregate(table.slice(at, 700), levels, states=True)) for at in range(0, len(table), 700)]
+    half = [pa.table(ucid.aggregate(pa.concat_tables(some), levels, states=True)) for some in (parts[::2], parts[1::2])]
+    assert same(ucid.aggregate(pa.concat_tables(half), levels))
+    for at in (0, 1000):
+        pq.write_table(table.slice(at, 1000 if at == 0 else None), tmp_path / f"{at}.parquet")
+    assert same(distributed.aggregate(str(tmp_path), levels, engine="local"))
+    one = pa.table(ucid.aggregate(table, ["city"]))
+    assert one.drop_columns("level").column("key").equals(each[4].column("city")) and set(one.column("level").to_pylist()) == {"city"}
+    with pytest.raises(pa.ArrowInvalid, match="level 'r9' is not the finest of those asked for"):
+        pa.table(ucid.aggregate(parts[0], ["r7", "r5"]))
+    with pytest.raises(ucid.UCIDConfigError, match="more than 19 groups"):
+        ucid.aggregate(table, ["r7"] * 20)
+    with pytest.raises(ucid.UCIDDataError, match="rows have no score"):
+        ucid.aggregate(table, ["r9", "city"], errors="raise")
+
+
 def test_roll_ups_need_few_columns(places, town):
     """Whatever columns there are, those that are said to be needed give the groups that all of them give."""
     scored = ucid.score(places, index=town)

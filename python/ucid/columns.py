@@ -112,11 +112,17 @@ def _raise_bad_groups(stream: ArrowStream) -> Any:
     import pyarrow.compute
 
     groups = pyarrow.table(stream)
-    nulls = pyarrow.compute.sum(groups.column("nulls")).as_py() or 0
-    lost = groups.filter(pyarrow.compute.is_null(groups.column(0))).column("rows")
-    homeless = pyarrow.compute.sum(lost).as_py() or 0
-    if nulls or homeless:
-        raise UCIDDataError(f"{nulls} rows have no score, {homeless} no {groups.column_names[0]}", {"nulls": nulls, "rows": homeless})
+    kinds = [groups]
+    if groups.column_names[0] == "level":
+        levels = groups.column("level").unique().to_pylist()
+        kinds = [groups.filter(pyarrow.compute.equal(groups.column("level"), level)).drop_columns("level") for level in levels]
+    for groups_of_one in kinds:
+        nulls = pyarrow.compute.sum(groups_of_one.column("nulls")).as_py() or 0
+        lost = groups_of_one.filter(pyarrow.compute.is_null(groups_of_one.column(0))).column("rows")
+        homeless = pyarrow.compute.sum(lost).as_py() or 0
+        if nulls or homeless:
+            key = groups_of_one.column_names[0]
+            raise UCIDDataError(f"{nulls} rows have no score, {homeless} no {key}", {"nulls": nulls, "rows": homeless})
     return groups
 
 
@@ -499,9 +505,16 @@ def grid(
     return score(cells, context, index=index, timestamp=timestamp, city=city, detail=detail, errors=errors, h3="h3")  # type: ignore[no-any-return]
 
 
+def _levels(to: str | int | Sequence[str | int]) -> str:
+    """Groups as the core reads them: one, or a list, which ends with a comma."""
+    if isinstance(to, str):
+        return to
+    return f"r{to}" if isinstance(to, int) else "".join(f"{_levels(one)}," for one in to)
+
+
 def aggregate(
     table: Any,
-    to: str | int | None = None,
+    to: str | int | Sequence[str | int] | None = None,
     *,
     by: str | Sequence[str] | None = None,
     agg: str | Sequence[str] = "mean",
@@ -526,8 +539,9 @@ def aggregate(
     table : anything that speaks Arrow
         With a score (0..100), and a confidence where there is one; and with cells (``h3``), identifiers or coordinates,
         or, for groups of texts, a ``city`` or identifiers. With ``by``, any table. Or states of groups, which are merged.
-    to : {"r0" .. "r15", "city", "region", "country"}, or int
+    to : {"r0" .. "r15", "city", "region", "country"}, or int, or sequence of these
         Groups: cells of a resolution, or cities, regions (``"US-CA"``) and countries of the registry. Default: ``"r7"``.
+        Of a sequence all come out of one pass over the rows, one after the other, with ``level`` and ``key`` in front.
     by : str or sequence of str, optional
         Instead of ``to``: columns whose values make the groups, each text, number, date, time or truth.
     agg : str or sequence of str
@@ -541,7 +555,7 @@ def aggregate(
         1/1024.
     states : bool
         Give states of groups. Those of parts of a table, put one below the other, can be rolled up further, and give what
-        the whole would.
+        the whole would. Of a sequence they are those of the finest cells and the finest texts, for the same sequence.
     errors : {"null", "raise"}
         With ``to``: rows without a score are counted in ``nulls``, those without a group in the group null; or raise
         UCIDDataError.
@@ -595,8 +609,7 @@ def aggregate(
     if by is not None:
         stream = _ext.group_stream(source, keys, of, functions, states, memory or 0, threads)
     else:
-        to = "r7" if to is None else f"r{to}" if isinstance(to, int) else to
-        stream = _ext.aggregate_stream(source, to, score, weight, h3, city, states, threads)
+        stream = _ext.aggregate_stream(source, _levels("r7" if to is None else to), score, weight, h3, city, states, threads)
         if errors == "raise":
             stream = _raise_bad_groups(stream)
     return _frames().new_frame(stream) if framed else _sink(stream, table)

@@ -433,6 +433,34 @@ ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct Arro
     return status;
 }
 
+ucid_status arrow_read_entries(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
+                               int64_t count, uint32_t *entries, ucid_error *error)
+{
+    struct ArrowArrayView view;
+    ucid_status status = view_array(schema, array, first, count, &view, error);
+    if (status != UCID_OK) return status;
+    int64_t length = view.dictionary->length, wrong = -1;
+    if (length >= UINT32_MAX) {
+        ArrowArrayViewReset(&view);
+        return ucid_fail(error, UCID_DATA_ERROR, "column '%s': a dictionary of %lld entries", name_of(schema),
+                         (long long)length);
+    }
+    for (int64_t row = 0; row < count; row++) {
+        int64_t entry = length;
+        if (!ArrowArrayViewIsNull(&view, first + row)) {
+            entry = ArrowArrayViewGetIntUnsafe(&view, first + row);
+            if (entry < 0 || entry >= length) wrong = row;
+        }
+        entries[row] = (uint32_t)entry;
+    }
+    if (wrong >= 0) {
+        status = ucid_fail(error, UCID_DATA_ERROR, "column '%s': a row is no entry of its dictionary of %lld",
+                           name_of(schema), (long long)length);
+    }
+    ArrowArrayViewReset(&view);
+    return status;
+}
+
 /* --------------------------------------------------------------------------------------------------------- Cells -- */
 
 ucid_status arrow_read_cells(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,

@@ -66,6 +66,9 @@ ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct Arro
                              int64_t count, const ucid_allocator *allocator, arrow_texts *out, ucid_error *error);
 ucid_status arrow_read_cells(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
                              int64_t count, const ucid_allocator *allocator, arrow_cells *out, ucid_error *error);
+/* Of a column with a dictionary: the entry of each row, dictionary->length for a row that is null. err DATA_ERROR */
+ucid_status arrow_read_entries(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
+                               int64_t count, uint32_t *entries, ucid_error *error);
 /* Rows that are valid in all of some bitmaps; borrowed where one says it, else made in scratch. err NO_MEMORY */
 ucid_status arrow_validity_join(const uint8_t *const *validities, int bitmaps, int64_t count,
                                 const ucid_allocator *allocator, arrow_scratch *scratch, const uint8_t **validity,

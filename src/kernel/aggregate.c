@@ -7,7 +7,10 @@
  * (cell_sums.c); these stay as they are and are looked at as groups, unless there are other groups beside them.
  * Everything that is kept is a sum, a minimum or a maximum of integers: no order, split or merge can change it. Means
  * and deviations are divided out at the very end. Cost: O(rows); 200 bytes a group. */
+#include "kernel/aggregate.h"
+
 #include "id/cell.h"
+#include "kernel/cell_rows.h"
 #include "kernel/cell_sums.h"
 #include "kernel/slots.h"
 #include "rt/error.h"
@@ -382,6 +385,19 @@ static ucid_status check_rows(const ucid_aggregate *a, int text, int64_t n, cons
     return UCID_OK;
 }
 
+static ucid_status check_keys(int64_t n, const char *text, const int32_t *offsets, ucid_error *error)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int32_t length = offsets[i + 1] - offsets[i];
+        if (offsets[i] < 0 || length < 0 || length > UCID_AGGREGATE_TEXT_MAX ||
+            (length > 0 && memchr(text + offsets[i], '\0', (size_t)length) != NULL)) {
+            return ucid_fail_at(error, UCID_INVALID_ARGUMENT, i, -1, "row %lld: a key has at most %d bytes and no NUL",
+                                (long long)i, UCID_AGGREGATE_TEXT_MAX);
+        }
+    }
+    return UCID_OK;
+}
+
 ucid_status ucid_aggregate_new(const ucid_aggregate_options *options, ucid_aggregate **aggregate, ucid_error *error)
 {
     static const ucid_aggregate_options standard = UCID_AGGREGATE_OPTIONS_INIT;
@@ -443,18 +459,104 @@ ucid_status ucid_aggregate_add_keys(ucid_aggregate *aggregate, int64_t n, const 
                                     const ucid_aggregate_rows *rows, ucid_error *error)
 {
     ucid_status status = check_rows(aggregate, 1, n, offsets, rows, error);
+    if (status == UCID_OK) status = check_keys(n, text, offsets, error);
     if (status != UCID_OK || n == 0) return status;
-    for (int64_t i = 0; i < n; i++) {
-        int32_t length = offsets[i + 1] - offsets[i];
-        if (offsets[i] < 0 || length < 0 || length > UCID_AGGREGATE_TEXT_MAX ||
-            (length > 0 && memchr(text + offsets[i], '\0', (size_t)length) != NULL)) {
-            return ucid_fail_at(error, UCID_INVALID_ARGUMENT, i, -1, "row %lld: a key has at most %d bytes and no NUL",
-                                (long long)i, UCID_AGGREGATE_TEXT_MAX);
-        }
-    }
     add_job job = {.aggregate = aggregate, .n = n, .text = text, .offsets = offsets, .rows = rows};
     return add_rows(&job, error);
 }
+
+/* ------------------------------------------------------------------------------------------------- Numbered keys -- */
+
+typedef struct numbered_job {
+    ucid_aggregate *aggregate;
+    int64_t n;
+    int ranges;
+    const uint32_t *numbers;
+    uint32_t keys;
+    const char *text;
+    const int32_t *offsets;
+    const ucid_aggregate_rows *rows;
+    int *failed; /* [ranges] */
+} numbered_job;
+
+static group *find_numbered(const numbered_job *job, table *t, uint32_t number)
+{
+    const int32_t *offsets = job->offsets + number;
+    return find(&job->aggregate->allocator, t, text_key(job->text + offsets[0], (size_t)(offsets[1] - offsets[0])));
+}
+
+/* Rows of weight 1: each key has a compact sum, which then goes into its group. */
+static int sum_numbered(const numbered_job *job, table *t, int64_t first, int64_t end)
+{
+    const ucid_allocator *allocator = &job->aggregate->allocator;
+    const cell_rows_kernels *kernels = cell_rows_kernels_find(NULL);
+    ucid_cell_sum *sums = ucid_allocate_zero(allocator, job->keys, sizeof *sums);
+    uint32_t values[CELL_ROWS_BLOCK];
+    int complete = sums != NULL;
+    for (; complete && first < end; first += CELL_ROWS_BLOCK) {
+        int n = end - first < CELL_ROWS_BLOCK ? (int)(end - first) : CELL_ROWS_BLOCK;
+        const uint32_t *numbers = job->numbers + first;
+        uint32_t differ = 0;
+        kernels->values(job->rows, first, n, values);
+        for (int i = 0; i < n; i++) differ |= numbers[i] ^ numbers[0];
+        if (differ == 0) {
+            kernels->add_run(&sums[numbers[0]], values, n);
+        } else {
+            kernels->add_each(sums, numbers, values, n);
+        }
+    }
+    for (uint32_t k = 0; complete && k < job->keys; k++) {
+        group sum = group_of(&sums[k]);
+        if (sum.rows + sum.nulls == 0) continue;
+        group *g = find_numbered(job, t, k);
+        if (g != NULL) merge_group(g, &sum);
+        complete = g != NULL;
+    }
+    ucid_release(allocator, sums, job->keys, sizeof *sums);
+    return complete;
+}
+
+/* Rows with weights: a look-up for each run. */
+static int weigh_numbered(const numbered_job *job, table *t, int64_t first, int64_t end)
+{
+    for (int64_t next; first < end; first = next) {
+        for (next = first + 1; next < end && job->numbers[next] == job->numbers[first];) next++;
+        group *g = find_numbered(job, t, job->numbers[first]);
+        if (g == NULL) return 0;
+        accumulate(g, job->rows, first, next);
+    }
+    return 1;
+}
+
+static void add_numbered_range(void *ctx, int64_t range, int worker)
+{
+    (void)worker;
+    const numbered_job *job = ctx;
+    table *t = &job->aggregate->tables[range];
+    int64_t length = job->n / job->ranges, first = length * range,
+            end = range + 1 == job->ranges ? job->n : first + length;
+    job->failed[range] =
+        job->rows->weight == NULL ? !sum_numbered(job, t, first, end) : !weigh_numbered(job, t, first, end);
+}
+
+ucid_status ucid_aggregate_add_numbered(ucid_aggregate *aggregate, int64_t n, const uint32_t *numbers, uint32_t keys,
+                                        const char *text, const int32_t *offsets, const ucid_aggregate_rows *rows,
+                                        ucid_error *error)
+{
+    int failed[THREADS_MAX] = {0}, any = 0;
+    ucid_status status = check_rows(aggregate, 1, n, offsets, rows, error);
+    if (status == UCID_OK) status = check_keys(keys, text, offsets, error);
+    if (status != UCID_OK || n == 0) return status;
+    numbered_job job = {aggregate, n, 0, numbers, keys, text, offsets, rows, failed};
+    job.ranges = n / ROWS_A_THREAD + 1 < aggregate->threads ? (int)(n / ROWS_A_THREAD + 1) : aggregate->threads;
+    forget_order(aggregate);
+    ucid_parallel(job.ranges, job.ranges, add_numbered_range, &job);
+    for (int i = 0; i < job.ranges; i++) any |= failed[i];
+    return any ? fail_groups(aggregate, error) : UCID_OK;
+}
+
+/* --------------------------------------------------------------------------------------------------------- States --
+ */
 
 static int64_t half(u128 value, int high) { return (int64_t)(uint64_t)(high ? value >> 64 : value); }
 static u128 whole(int64_t low, int64_t high) { return (u128)(uint64_t)high << 64 | (uint64_t)low; }
@@ -482,6 +584,48 @@ static int read_state(const int64_t *const *columns, int64_t i, group *g)
     return 1;
 }
 
+/* A state of rows of weight 1 as a compact sum; 0 where it is none, or too large for one. */
+static int compact_of(const group *g, uint64_t cell, ucid_cell_sum *sum)
+{
+    const u128 one = (u128)1 << WEIGHT_BITS;
+    u128 rows = (uint64_t)g->rows;
+    if (g->rows > SUM_ROWS_MAX || g->nulls > SUM_ROWS_MAX || g->rows + g->nulls > SUM_ROWS_MAX ||
+        g->rows + g->nulls == 0 || (cell == 0 && g->rows > 0) || g->weight != rows * one ||
+        ((uint64_t)(g->score | g->square | g->confidence) & (uint64_t)(one - 1)) != 0 ||
+        g->score > rows * HUNDRED * one || g->square > rows * HUNDRED * HUNDRED * one ||
+        g->confidence > rows * 100 * one) {
+        return 0;
+    }
+    if (g->rows > 0 ? g->min > HUNDRED || g->max < 0 : g->min != NO_MINIMUM || g->max != -1) return 0;
+    *sum = (ucid_cell_sum){.cell = cell,
+                           .score = (uint64_t)(g->score >> WEIGHT_BITS),
+                           .square = (uint64_t)(g->square >> WEIGHT_BITS),
+                           .confidence = (uint64_t)(g->confidence >> WEIGHT_BITS),
+                           .nulls = (uint32_t)g->nulls};
+    for (int grade = 0; grade < 6; grade++) sum->grades[grade] = (uint32_t)g->grades[grade];
+    if (g->rows > 0) {
+        sum->lack = (uint16_t)(UINT16_MAX - g->min);
+        sum->max = (uint16_t)g->max;
+    }
+    return 1;
+}
+
+/* 0: no memory. */
+static int add_cell_state(ucid_aggregate *a, uint64_t cell, const group *g)
+{
+    ucid_cell_sum sum;
+    if (compact_of(g, cell, &sum)) {
+        if (a->sum_rows + g->rows + g->nulls > SUM_ROWS_MAX && !collect(a)) return 0;
+        if (a->sums[0] == NULL) a->sums[0] = ucid_cell_sums_new(&a->allocator, a->resolution);
+        if (a->sums[0] == NULL) return 0;
+        a->sum_rows += g->rows + g->nulls;
+        return ucid_cell_sums_add_group(a->sums[0], &sum);
+    }
+    group *into = find(&a->allocator, &a->tables[0], (group_key){0, ucid_cell_parent_bits(cell, a->resolution)});
+    if (into != NULL) merge_group(into, g);
+    return into != NULL;
+}
+
 ucid_status ucid_aggregate_add_states(ucid_aggregate *a, int64_t n, const uint64_t *cells,
                                       const char (*text)[UCID_AGGREGATE_TEXT_MAX],
                                       const int64_t *const columns[UCID_AGGREGATE_COLUMNS], ucid_error *error)
@@ -502,9 +646,11 @@ ucid_status ucid_aggregate_add_states(ucid_aggregate *a, int64_t n, const uint64
     forget_order(a);
     for (int64_t i = 0; i < n; i++) {
         read_state(columns, i, &g);
-        group_key key = by_text ? text_key(text[i], UCID_AGGREGATE_TEXT_MAX)
-                                : (group_key){0, ucid_cell_parent_bits(cells[i], a->resolution)};
-        group *into = find(&a->allocator, &a->tables[0], key);
+        if (!by_text) {
+            if (!add_cell_state(a, cells[i], &g)) return fail_groups(a, error);
+            continue;
+        }
+        group *into = find(&a->allocator, &a->tables[0], text_key(text[i], UCID_AGGREGATE_TEXT_MAX));
         if (into == NULL) return fail_groups(a, error);
         merge_group(into, &g);
     }

@@ -39,6 +39,8 @@ typedef struct cell_rows_kernels {
     const char *name; /* "avx512", "avx2", "scalar" */
     /* Rows first to first + count, at most a block; count is set before. */
     void (*read)(const uint64_t *cells, const ucid_aggregate_rows *rows, int64_t first, int resolution, cell_rows *out);
+    /* Values alone of rows first to first + count, at most a block. */
+    void (*values)(const ucid_aggregate_rows *rows, int64_t first, int count, uint32_t *values);
     /* Values of one group, at most a block. */
     void (*add_run)(ucid_cell_sum *group, const uint32_t *values, int count);
     /* Values of groups by their numbers. */

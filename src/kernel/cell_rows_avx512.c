@@ -53,4 +53,4 @@ static void add_each(ucid_cell_sum *groups, const uint32_t *numbers, const uint3
     }
 }
 
-const cell_rows_kernels cell_rows_avx512 = {"avx512", read_rows, add_run, add_each};
+const cell_rows_kernels cell_rows_avx512 = {"avx512", read_rows, find_values, add_run, add_each};

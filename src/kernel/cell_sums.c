@@ -438,6 +438,18 @@ int ucid_cell_sums_take(ucid_cell_sums *const *list, int count, int threads, cel
 /* ---------------------------------------------------------------------------------------------------------- Finer --
  */
 
+int ucid_cell_sums_add_group(ucid_cell_sums *s, const ucid_cell_sum *group)
+{
+    if (group->cell == 0) {
+        cell_sum_merge(&s->lost, group);
+        return 1;
+    }
+    uint64_t cell = cell_rows_cell(cell_rows_key(group->cell, s->resolution), s->resolution);
+    ucid_cell_sum *g = begin(s, cell) ? group_of(s, cell, 1) : NULL;
+    if (g != NULL) cell_sum_merge(g, group);
+    return g != NULL;
+}
+
 typedef struct finer_job {
     ucid_cell_sums *const *list;
     const cell_order *finer;

@@ -14,6 +14,10 @@ void ucid_cell_sums_free(ucid_cell_sums *sums); /* NULL is fine */
  * that will be taken together may have 2^32 - 1 rows. */
 int ucid_cell_sums_add(ucid_cell_sums *sums, int64_t n, const uint64_t *cells, const ucid_aggregate_rows *rows);
 
+/* Add one group of a finer or the same resolution; cell 0: rows without a parent. Fast where cells ascend. 0: no
+ * memory. */
+int ucid_cell_sums_add_group(ucid_cell_sums *sums, const ucid_cell_sum *group);
+
 /* All groups of several sums of one resolution, in order. Rows without a parent are nulls of a group of cell 0. The
  * order is as long there as these sums are not touched. 0: no memory; what was added is still there. */
 int ucid_cell_sums_take(ucid_cell_sums *const *list, int count, int threads, cell_order *out);

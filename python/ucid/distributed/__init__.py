@@ -181,7 +181,7 @@ def aggregate(
     :func:`ucid.aggregate`.
 
     Each partition becomes states of its groups, which are merged in a tree: rows are never shuffled, and exact sums are the
-    same whatever the partitions.
+    same whatever the partitions. A single process needs no states.
 
     Parameters
     ----------
@@ -193,11 +193,15 @@ def aggregate(
         different values of each group: of scores few, of measured lengths nearly all.
     """
     adapter, data = _on(data, engine)
-    if by is None:
-        stages = [Plan.aggregate("r7" if to is None else to, stage, **options if stage == "part" else {})
-                  for stage in ("part", "merge", "finish")]  # fmt: skip
-    elif to is not None:
+    if by is not None and to is not None:
         raise UCIDConfigError("by stands alone, with agg and of: no to")
+    to = "r7" if to is None else to
+    if adapter.__name__ == "ucid.distributed.local":
+        plan = Plan.aggregate(to, "whole", **options) if by is None else Plan.groups("finish", by=by, **options)
+        return adapter.apply(adapter.select(data, plan.needed(adapter.names(data))), plan)
+    if by is None:
+        stages = [Plan.aggregate(to, stage, **options if stage == "part" else {})
+                  for stage in ("part", "merge", "finish")]  # fmt: skip
     else:
         merging = {name: value for name, value in options.items() if name != "of"}
         stages = [Plan.groups(stage, by=by, **options if stage == "part" else merging) for stage in ("part", "merge", "finish")]

@@ -17,17 +17,45 @@ from ucid.distributed.parquet import settings
 from ucid.distributed.plan import Plan
 from ucid.indexes import _keep
 
-__all__ = ["apply", "from_table", "names", "read", "repartition", "select", "shrink", "write", "write_file"]
+__all__ = ["Files", "apply", "from_table", "names", "read", "repartition", "select", "shrink", "write", "write_file"]
 
 
-def read(paths: Sequence[str]) -> pa.RecordBatchReader:
-    """Parquet files as a stream, in the order of their names."""
-    parts = []
-    for path in paths:
-        files, sizes = listed(path)
-        parts.append(datasets.dataset(list(sizes), filesystem=files, format="parquet"))
-    data = parts[0] if len(parts) == 1 else datasets.dataset(parts)
-    return data.scanner(batch_readahead=4, fragment_readahead=1).to_reader()
+class Files:
+    """Parquet files that are read when they are asked for: of them some columns, in the order of their names."""
+
+    def __init__(self, paths: Sequence[str], columns: list[str] | None = None) -> None:
+        self._paths = paths
+        self._columns = columns
+        given = self._dataset(()).schema
+        self.schema = given if columns is None else pa.schema([given.field(name) for name in columns], given.metadata)
+
+    def _dataset(self, repeating: Sequence[str]) -> Any:
+        parts = []
+        form = datasets.ParquetFileFormat(dictionary_columns=list(repeating))
+        for path in self._paths:
+            files, sizes = listed(path)
+            parts.append(datasets.dataset(list(sizes), filesystem=files, format=form))
+        return parts[0] if len(parts) == 1 else datasets.dataset(parts)
+
+    def select(self, columns: list[str]) -> Files:
+        """The same files, of which less is read."""
+        return Files(self._paths, columns)
+
+    def reader(self, repeating: Sequence[str] = ()) -> pa.RecordBatchReader:
+        """A stream of all rows; columns that repeat themselves come behind a dictionary."""
+        scanner = self._dataset(repeating).scanner(columns=self._columns, batch_readahead=4, fragment_readahead=1)
+        return scanner.to_reader()
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return iter(self.reader())
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.reader().__arrow_c_stream__(requested_schema)
+
+
+def read(paths: Sequence[str]) -> Files:
+    """Parquet files, in the order of their names."""
+    return Files(paths)
 
 
 def _is_frame(data: Any) -> bool:
@@ -46,6 +74,8 @@ def _arrow(data: Any) -> Any:
 def apply(data: Any, plan: Plan) -> Any:
     """Run a plan; a table for a table, a pandas frame for one, a stream for everything else."""
     plan = plan.on_threads(len(os.sched_getaffinity(0)))
+    if isinstance(data, Files):
+        return plan.stream(data.reader(plan.repeating(data.schema)))
     if _is_frame(data):
         return plan.frame(data)
     given = _arrow(data)
@@ -98,7 +128,7 @@ def select(data: Any, columns: list[str]) -> Any:
     """Some columns."""
     if _is_frame(data):
         return data[columns]
-    if isinstance(data, pa.Table):
+    if isinstance(data, (pa.Table, Files)):
         return data.select(columns)
 
     def picked() -> Iterator[pa.RecordBatch]:

@@ -275,6 +275,10 @@ class Plan:
             return [name for name in given if name in asked]
         return rollup.needed(given, self.options["to"], self.options)
 
+    def repeating(self, given: pa.Schema) -> list[str]:
+        """Of the columns given, texts of which rows have few, where the plan reads them through a dictionary."""
+        return rollup.repeating(given, self.options) if self.door == "aggregate" else []
+
     def schema(self, given: pa.Schema) -> pa.Schema:
         """Columns out for columns in; one index at most is opened."""
         if self.door == "grid":
