@@ -21,6 +21,13 @@ from .servers import s3, wait_until
 
 ADDRESS = {"head": "10.77.0.1", "store": "10.77.0.5"}
 ENGINES = ("dask", "spark", "ray")
+# Words and variables by which a worker has too little memory: its nanny ends it again and again; its Python gets no more; its raylet
+# finds the host full and ends what runs.
+POOR = {
+    "dask": (("--memory-limit", "120MB"), {}),
+    "spark": ((), {"PYSPARK_EXECUTOR_MEMORY_MB": "120"}),
+    "ray": ((), {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "100"}),
+}
 
 
 class Lab:
@@ -87,11 +94,11 @@ class Lab:
     def cache(self, host):
         return self.place(host) / "cache"
 
-    def start(self, host, *command, log=None):
-        """A process on a host; returns it."""
+    def start(self, host, *command, log=None, variables=None):
+        """A process on a host, with variables beside the host's; returns it."""
         with open(self.folder / f"{host}-{log or len(self.children)}.log", "ab") as out:
             child = subprocess.Popen([*self.inside(host), *(str(word) for word in command)], stdout=out, stderr=out,
-                                     env=self.variables(host), cwd=self.place(host), start_new_session=True)  # fmt: skip
+                                     env={**self.variables(host), **(variables or {})}, cwd=self.place(host), start_new_session=True)  # fmt: skip
         self.children.append(child)
         return child
 
@@ -114,11 +121,16 @@ class Lab:
         """Pull a host's cable, or plug it in: "down", "up"."""
         self.ip("-n", self.namespace("switch"), "link", "set", host, state)
 
-    def throttle(self, host, rate):
+    @contextlib.contextmanager
+    def throttled(self, host, rate):
         """Let so much through a host's cable, each way: "8mbit"."""
         limit = ["root", "tbf", "rate", rate, "burst", "64kb", "latency", "400ms"]
-        run("tc", "-n", self.namespace("switch"), "qdisc", "add", "dev", host, *limit)
-        run("tc", "-n", self.namespace(host), "qdisc", "add", "dev", "eth0", *limit)
+        ends = [("-n", self.namespace("switch"), host), ("-n", self.namespace(host), "eth0")]
+        for *where, device in ends:
+            run("tc", *where, "qdisc", "replace", "dev", device, *limit)
+        yield
+        for *where, device in ends:
+            run("tc", *where, "qdisc", "del", "dev", device, "root")
 
     def reaches(self, host, address, port):
         probe = f"import socket; socket.create_connection(('{address}', {port}), 2).close()"
@@ -174,8 +186,8 @@ class Cluster:
         home = os.path.dirname(pyspark.__file__)
         return [f"{home}/bin/spark-class", f"org.apache.spark.deploy.{name}"]
 
-    def join(self, node, *more):
-        """Start the worker of a node."""
+    def join(self, node, poor=False):
+        """Start the worker of a node; a poor one has less memory than the package needs."""
         own = self.lab.address[node]
         command = {
             "dask": lambda: [sys.executable, "-m", "distributed.cli.dask_worker", self.address, "--host", own, "--nthreads", 1,
@@ -183,19 +195,20 @@ class Cluster:
             "ray": lambda: self.ray(own, 1, f"--address={self.address}"),
             "spark": lambda: [*self.spark("worker.Worker"), "-h", own, "-c", 1, "-m", "1g", "--webui-port", 0, self.address],
         }[self.engine]()  # fmt: skip
-        self.workers[node] = self.launch(node, [*command, *more])
+        more, variables = POOR[self.engine] if poor else ((), {})
+        self.workers[node] = self.launch(node, [*command, *more], variables)
 
-    def launch(self, host, command):
+    def launch(self, host, command, variables=None):
         """Start a process of the engine; Ray, which gives up where a host is slow, is started again until it says so."""
         before = self.starts(host)
-        child = self.lab.start(host, *command, log=self.engine)
+        child = self.lab.start(host, *command, log=self.engine, variables=variables)
         end = time.monotonic() + 600
         while self.engine == "ray" and self.starts(host) == before:
             if time.monotonic() > end:
                 pytest.fail(f"ray did not start on {host}")
             if child.poll() is not None:
                 self.lab.end(child)
-                child = self.lab.start(host, *command, log=self.engine)
+                child = self.lab.start(host, *command, log=self.engine, variables=variables)
             time.sleep(0.2)
         return child
 

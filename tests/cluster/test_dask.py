@@ -5,6 +5,7 @@ import dask.dataframe as dd
 import pandas
 import pyarrow as pa
 import pytest
+from distributed import wait
 
 import ucid
 import ucid.distributed as distributed
@@ -54,6 +55,18 @@ def test_frames_of_objects_and_files(client, places, files, town, expected):
         assert scored.dtypes["city"] == object
         assert same(scored.compute()) == expected["score"]
     assert same(client.score(str(files), index=town).compute()) == expected["score"]
+
+
+def test_a_worker_that_spills_loses_nothing(files, town, expected):
+    """Scores beyond the memory that a worker keeps for them lie on its disk, and come back."""
+    with dask.config.set({"distributed.worker.memory.target": 0.005}), UCIDDaskClient(**{**DASK_OPTIONS, "n_workers": 1}) as small:
+        scored = dd.read_parquet(str(files)).repartition(npartitions=20).ucid.score(index=town).persist()
+        wait(scored)
+        [spilt] = small.run(lambda dask_worker: len(dask_worker.data.slow)).values()
+        assert spilt > 0
+        assert same(scored.compute()) == expected["score"]
+        assert same(scored.ucid.aggregate(LEVELS).compute(), "key") == expected["levels"]
+        small.cluster.close()
 
 
 def fails_twice(folder):

@@ -97,6 +97,9 @@ def store(files, town, tmp_path_factory):
         yield made
 
 
+ENGINES = ("local", "dask", "ray", "spark") if os.environ.get("UCID_LONG") else ("local", "dask")
+
+
 def start(store, name, tmp_path, *more, url=None, cache=None, **variables):
     command = [sys.executable, "-m", "ucid.distributed", "score", "-i", "s3://bucket/places", "-o", f"s3://bucket/{name}",
                "--catalog", "s3://bucket/catalog", "--chunk", str(CHUNK), "--workers", "2", "--json", *more]  # fmt: skip
@@ -127,25 +130,30 @@ def survived(store, places, befell):
     return lambda fault, where, name, **more: befell(fault, where, rows_in=len(places), output=store.folder / name, **more)
 
 
-def test_answers_of_503_and_broken_transfers(store, expected, survived, tmp_path):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_answers_of_503_and_broken_transfers(engine, store, expected, survived, tmp_path):
+    name = f"spoilt-{engine}"
     proxy = Proxy(int(store.url.rsplit(":", 1)[1]), 0.2)
     try:
-        code, report = ended(start(store, "spoilt", tmp_path, "--attempts", "30", url=f"http://127.0.0.1:{proxy.own}"))
+        code, report = ended(start(store, name, tmp_path, "--engine", engine, "--attempts", "30", url=f"http://127.0.0.1:{proxy.own}"))
     finally:
         proxy.close()
     assert code == 1, report
     assert proxy.spoilt > 3
-    assert digests(store, "spoilt") == expected
-    survived("an answer of 503, or a transfer broken off", "S3", "spoilt", times=proxy.spoilt)
+    assert digests(store, name) == expected
+    survived("an answer of 503, or a transfer broken off", engine, name, times=proxy.spoilt)
 
 
-def test_a_store_that_is_away_for_a_while(store, expected, survived, tmp_path):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_store_that_is_away_for_a_while(engine, store, expected, survived, tmp_path):
+    name = f"away-{engine}"
     proxy = Proxy(int(store.url.rsplit(":", 1)[1]), 0)
     try:
-        child = start(store, "away", tmp_path, url=f"http://127.0.0.1:{proxy.own}")
-        done = store.folder / "away" / "_ucid" / "done"
+        child = start(store, name, tmp_path, "--engine", engine, url=f"http://127.0.0.1:{proxy.own}")
+        done = store.folder / name / "_ucid" / "done"
         while child.poll() is None and not (done.exists() and list(done.glob("*.json"))):
             time.sleep(0.02)
+        assert child.poll() is None
         proxy.away = True
         time.sleep(10)
         proxy.away = False
@@ -153,8 +161,8 @@ def test_a_store_that_is_away_for_a_while(store, expected, survived, tmp_path):
     finally:
         proxy.close()
     assert code == 1, report
-    assert digests(store, "away") == expected
-    survived("the store away for 10 s", "S3", "away")
+    assert digests(store, name) == expected
+    survived("the store away for 10 s", engine, name)
 
 
 def test_a_store_that_stays_away_is_named_and_the_job_goes_on_later(store, expected, survived, tmp_path):
