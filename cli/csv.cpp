@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <climits>
 #include <cmath>
 #include <cstring>
 #include <deque>
@@ -39,13 +40,13 @@ struct masks {
     uint64_t commas, ends, quotes;
 };
 
-masks masks_of_some(const char *bytes, size_t count)
+template <bool quotes> masks masks_of_some(const char *bytes, size_t count)
 {
     masks found = {0, 0, 0};
     for (size_t i = 0; i < count; i++) {
         found.commas |= static_cast<uint64_t>(bytes[i] == ',') << i;
         found.ends |= static_cast<uint64_t>(bytes[i] == '\n') << i;
-        found.quotes |= static_cast<uint64_t>(bytes[i] == '"') << i;
+        if constexpr (quotes) found.quotes |= static_cast<uint64_t>(bytes[i] == '"') << i;
     }
     return found;
 }
@@ -61,15 +62,21 @@ uint64_t bits_equal(const __m128i *vectors, char wanted)
     return bits;
 }
 
-masks masks_of(const char *bytes)
+template <bool quotes> masks masks_of(const char *bytes)
 {
     __m128i vectors[4];
     for (int i = 0; i < 4; i++) vectors[i] = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes) + i);
-    return {bits_equal(vectors, ','), bits_equal(vectors, '\n'), bits_equal(vectors, '"')};
+    return {bits_equal(vectors, ','), bits_equal(vectors, '\n'), quotes ? bits_equal(vectors, '"') : 0};
 }
 #else
-masks masks_of(const char *bytes) { return masks_of_some(bytes, 64); }
+template <bool quotes> masks masks_of(const char *bytes) { return masks_of_some<quotes>(bytes, 64); }
 #endif
+
+// Of the next bytes, 64 of them or fewer; quotes are left out where there are none.
+template <bool quotes> masks masks_at(const char *bytes, size_t count)
+{
+    return count == 64 ? masks_of<quotes>(bytes) : masks_of_some<quotes>(bytes, count);
+}
 
 uint64_t prefix_xor(uint64_t bits)
 {
@@ -137,7 +144,7 @@ cut cut_rows(const char *bytes, size_t length)
     size_t whole = 0;
     for (size_t at = 0; at < length; at += 64) {
         size_t count = std::min<size_t>(64, length - at);
-        masks m = count == 64 ? masks_of(bytes + at) : masks_of_some(bytes + at, count);
+        masks m = masks_at<true>(bytes + at, count);
         uint64_t ends = m.ends & ~walk.next(m);
         if (ends != 0) whole = at + 64 - static_cast<size_t>(__builtin_clzll(ends));
     }
@@ -283,7 +290,8 @@ class column_builder
 
 struct layout {
     int column_count;
-    vector<int> slot_of; // [column_count] of the chosen columns, -1: skipped
+    vector<int> slot_of;      // [column_count] of the chosen columns, -1: skipped
+    vector<int> skipped_from; // [column_count] how many columns from here on are skipped; INT_MAX: all to the end
     vector<csv_column> columns;
     shared_ptr<arrow::Schema> schema;
 };
@@ -332,11 +340,23 @@ class row_reader
         quote_walk walk;
         for (size_t at = 0; at < length_ && made_.problem.empty(); at += 64) {
             size_t count = std::min<size_t>(64, length_ - at);
-            masks m = count == 64 ? masks_of(bytes_ + at) : masks_of_some(bytes_ + at, count);
+            masks m = masks_at<quotes>(bytes_ + at, count);
             uint64_t outside = quotes ? ~walk.next(m) : ~uint64_t{0}, ends = m.ends & outside;
-            for (uint64_t bits = (m.commas & outside) | ends; bits != 0; bits &= bits - 1) {
+            for (uint64_t bits = (m.commas & outside) | ends; bits != 0;) {
+                uint64_t row_end = bits & ends & -(bits & ends), before = bits & (row_end - 1), left = before;
+                int skipped =
+                    column_ < layout_.column_count ? layout_.skipped_from[static_cast<size_t>(column_)] : INT_MAX;
+                if (skipped > 0 && left != 0) {
+                    for (; skipped > 0 && left != 0; skipped--, column_++) {
+                        start_ = at + static_cast<size_t>(__builtin_ctzll(left)) + 1;
+                        left &= left - 1;
+                    }
+                    bits = (bits & ~before) | left;
+                    continue;
+                }
                 int bit = __builtin_ctzll(bits);
                 end_field(at + static_cast<size_t>(bit), (ends >> bit & 1) != 0);
+                bits &= bits - 1;
             }
         }
     }
@@ -582,6 +602,11 @@ Result<shared_ptr<arrow::RecordBatchReader>> csv_open(shared_ptr<arrow::io::Inpu
         fields.push_back(arrow::field(columns[i].name, columns[i].text ? arrow::utf8() : arrow::float64()));
     }
     given->schema = arrow::schema(fields);
+    given->skipped_from.assign(static_cast<size_t>(column_count), 0);
+    for (int i = column_count, skipped = INT_MAX; i-- > 0;) {
+        skipped = given->slot_of[static_cast<size_t>(i)] >= 0 ? 0 : skipped == INT_MAX ? INT_MAX : skipped + 1;
+        given->skipped_from[static_cast<size_t>(i)] = skipped;
+    }
     auto decode = [given](const shared_ptr<arrow::Buffer> &, const char *bytes, const cut &how) {
         return row_reader(*given, bytes, how.whole).read(how);
     };
