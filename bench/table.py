@@ -1,18 +1,19 @@
 """The published page's table, measured here: runs rows of benchmarks, keeps what they say, and writes docs/benchmarks.md.
 
-    python bench/table.py BUILD [--rows NAME ...] [--scale 0.05] [--work FOLDER] [--report]
+    python bench/table.py BUILD [--rows NAME ...] [--only PROGRAM ...] [--scale 0.05] [--work FOLDER] [--report]
 
 A row is described once, in ROWS: which program of this folder runs it, and how its JSON lines become seconds. Each row that
 runs replaces its figures in bench/results/table.json; the report, with its picture, is made of all that are kept there, so
-rows may be run one by one on a machine that is quiet. --scale is of 10 GB of CSV. Rivals run in the environment that
-scripts/rivals makes (UCID_RIVALS: its interpreter), engines in .venv-cluster; what fails is named with its last words.
+rows may be run one by one on a machine that is quiet. --scale is of 10 GB of CSV; below 0.05 all other rows do as much less,
+and a whole 10 GB (--scale 1) is kept beside what less gave. Rivals run in the environment that scripts/rivals makes
+(UCID_RIVALS: its interpreter), engines in .venv-cluster; what fails, takes too long (--limit) or holds too much memory
+(--memory) is ended and named with its last words.
 """
 
 import argparse
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import time
@@ -21,12 +22,14 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(SOURCE / "bench"))
+import processes  # noqa: E402  bench/processes.py: runs a program, looks at its memory
 import run  # noqa: E402  bench/run.py: extracts, towns, the machine
 
 RIVALS = os.environ.get("UCID_RIVALS", str(Path.home() / ".cache/ucid-rivals/bin/python"))
 ENGINES = str(SOURCE / ".venv-cluster/bin/python")
 KEPT, PAGE = SOURCE / "bench/results/table.json", SOURCE / "docs/benchmarks.md"
-PAGE_CORES, CSV_ROWS_OF_10_GB = 32, 113_000_000
+PAGE_CORES, CSV_ROWS_OF_10_GB, DEFAULT_SCALE = 32, 113_000_000, 0.05
+ON_ENGINES = ["dask", "ray", "spark", "modin"]
 
 
 class Row:
@@ -36,52 +39,68 @@ class Row:
         self.name, self.title, self.runner, self.page, self.work_of_page = name, title, runner, page, work_of_page
 
 
-def lines_of(command, environment=None, limit_s=900):
-    """JSON objects that a command prints, and why it failed or None."""
-    environment = {**os.environ, **(environment or {})}
-    try:
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment, timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        return [], f"did not end within {limit_s} s"
-    except FileNotFoundError as error:
-        return [], str(error)
-    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return found, None if done.returncode == 0 else run.cause(done)
+def lines_of(command, environment=None, limit_s=900, limit_mb=14_000):
+    """JSON objects that a command prints, why it failed or None, and the most memory that it held."""
+    said, wrong, code, peak_mb, why = processes.watched(command, environment, limit_s, limit_mb)
+    found = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    if why is None and code != 0:
+        why = run.cause(subprocess.CompletedProcess(command, code, said, wrong))
+    return found, why, peak_mb
+
+
+def middle(runs):
+    """The run with the middle wall seconds."""
+    runs.sort(key=lambda one: one["wall_s"])
+    return {**runs[len(runs) // 2], "runs": len(runs)}
+
+
+def timed(words, runs=5):
+    """Seconds and memory of a program."""
+    made = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        program = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(program.pid, 0)
+        program.returncode = os.waitstatus_to_exitcode(status)
+        if program.returncode not in (0, 1):
+            return {"error": f"{Path(words[0]).name} {words[1]} ended with {program.returncode}"}
+        made.append({"wall_s": round(time.perf_counter() - start, 3), "cpu_s": round(used.ru_utime + used.ru_stime, 3),
+                     "peak_mb": round(used.ru_maxrss / 1024)})  # fmt: skip
+    return middle(made)
 
 
 # ---------------------------------------------------------------------------------------------------------------- rows
 
 
-def tables(job, options):
+def tables(job, options, suffix=".csv"):
     rows = int(CSV_ROWS_OF_10_GB * options.scale)
     path = options.work / f"table-{rows}.csv"
     script = SOURCE / "bench/rivals/tables.py"
     if not path.exists():
         subprocess.run([RIVALS, script, "make", path, str(rows)], check=True)
+    programs = ["ucid", "polars", "duckdb", "pyarrow", "pandas", *ON_ENGINES]
+    if job == "mean":
+        programs += [f"ucid_{engine}" for engine in ON_ENGINES]
     made = []
-    for program in ("ucid", "polars", "duckdb", "pyarrow", "pandas", "dask", "ray", "spark", "modin"):
-        if options.only and program not in options.only:
-            continue
-        python = RIVALS if program in ("ucid", "polars", "duckdb", "pyarrow", "pandas") else ENGINES
+    for program in options.only or programs:
+        python, environment = RIVALS, {}
+        if program.removeprefix("ucid_") in ON_ENGINES:
+            python, environment = ENGINES, {"PYTHONPATH": str(options.build / "python"), "PYSPARK_PYTHON": ENGINES}
         runs, failure = [], None
-        for _ in range(options.runs if python == RIVALS else 1):
-            found, failure = lines_of([python, script, job, program, path, options.build / "ucid"], limit_s=300)
-            runs += found
-            if failure:
-                break
-        if not runs:
-            made.append({"program": program, "error": failure})
-            continue
-        runs.sort(key=lambda one: one["wall_s"])
-        made.append({**runs[len(runs) // 2], "runs": len(runs)})
+        while failure is None and (not runs or (len(runs) < options.runs and runs[0]["wall_s"] < 20)):
+            words = [python, script, job, program, path.with_suffix(suffix), options.build / "ucid"]
+            found, failure, peak_mb = lines_of(words, environment, options.limit, options.memory)
+            runs += [{"peak_mb": peak_mb, **one} for one in found]
+        made.append({"program": program, "error": failure} if not runs else middle(runs))
     work = path.stat().st_size / 1e10
-    return made, {"work": work, "what": f"{path.stat().st_size / 1e9:.2f} GB of CSV"}
+    return made, {"work": work, "what": f"{rows:,} rows, {path.stat().st_size / 1e9:.2f} GB as CSV"}
 
 
 def join(options):
-    words = [RIVALS, SOURCE / "bench/rivals/joins.py", options.build / "libucid.so", "--share", str(options.share)]
-    words += ["--folder", options.work / "joins", *(["--only", *options.only] if options.only else [])]
-    found, failure = lines_of(words)
+    words = [RIVALS, SOURCE / "bench/rivals/joins.py", options.build / "libucid.so", "--share", f"{options.part:g}"]
+    words += ["--points", str(int(10_000_000 * options.part)), "--folder", options.work / "joins", "--engines", ENGINES]
+    words += ["--runs", str(options.runs), "--limit", str(options.limit), *(["--only", *options.only] if options.only else [])]
+    found, failure, _ = lines_of(words, limit_s=3600)
     if not found:
         return [{"program": "all", "error": failure}], {}
     data, *made = found
@@ -90,85 +109,87 @@ def join(options):
             row["answer"] = f"{row.pop('inside')} inside"
             row["answer"] += f", {row['different']} not as ours" if row.pop("different") else ""
     what = f"{data['points']:,} points, {data['zones']:,} zones of {data['least']:,} to {data['most']:,} corners, {data['corners'] / 1e6:.1f} M in all"
-    return made, {"work": 1.0, "what": what}
+    return made, {"work": options.part, "what": what}
 
 
 def score(options):
-    extract = city(options)
-    found, failure = lines_of([sys.executable, SOURCE / "bench/bench_cli.py", options.build, extract, "1000000"],
-                              {"PYTHONPATH": str(options.build / "python")})  # fmt: skip
+    extract, places = city(options), str(int(1_000_000 * options.part))
+    found, failure, _ = lines_of([sys.executable, SOURCE / "bench/bench_cli.py", options.build, extract, places],
+                                 {"PYTHONPATH": str(options.build / "python")})  # fmt: skip
     made = [{"program": "ucid", **row["score"]} for row in found if "score" in row]
     if not made:
         made = [{"program": "ucid", "error": failure}]
-    found, failure = lines_of([RIVALS, SOURCE / "bench/rivals/network_scores.py", options.build / "libucid.so", extract])
-    made += [{"program": f"streets to scores: {row['who']}" + "".join(f", {key} {row[key]}" for key in ("from", "threads") if key in row),
-              **row} for row in found if "wall_s" in row]  # fmt: skip
-    made += [{"program": "pandana, cityseer", "error": failure}] if failure else []
-    return made, {"work": 1.0, "what": f"1 M places of {Path(extract).name}, Parquet to Parquet"}
+    found, failure, _ = lines_of([RIVALS, SOURCE / "bench/rivals/network_scores.py", options.build / "libucid.so", extract, places])
+    for row in found:
+        name = f"streets to scores: {row['who']}" + "".join(f", {key} {row[key]}" for key in ("from", "threads") if key in row)
+        name += f", a sample of {row['places']} places" if row.get("places", int(places)) != int(places) else ""
+        compared = f"{100 * row['scores_equal']:.4g} % of scores are those of the extract" if "scores_equal" in row else ""
+        made.append({"program": name, **row, **({"answer": compared} if compared else {})})
+    made += [{"program": "pandana, cityseer, r5py", "error": failure}] if failure else []
+    return made, {"work": options.part, "what": f"{int(places):,} places of {Path(extract).name}, Parquet to Parquet"}
 
 
 def warm(options):
     """The engines' own bench, of which the warm pass is the page's row."""
-    words = [sys.executable, SOURCE / "bench/bench_engines.py", "--rounds", "3"]
-    words += ["--engines", ",".join(options.only)] if options.only else []
-    found, failure = lines_of(words, {"UCID_BUILD": str(options.build)})
-    made = [{"program": f"ucid on {row.get('engine') or row.get('name')}", "wall_s": round(row["warm_1m_s"], 3)} for row in found]
-    return made or [{"program": "engines", "error": failure}], {"work": 1.0, "what": "1 M places that the cluster holds"}
+    made, rows = [], int(1_000_000 * options.part)
+    for engine in options.only or ["local", *ON_ENGINES]:
+        words = [ENGINES, SOURCE / "bench/bench_engines.py", "--rounds", "3", "--parts", "warm", "--rows", str(rows), "--engines", engine]
+        found, failure, peak_mb = lines_of(words, {"UCID_BUILD": str(options.build)}, options.limit)
+        name = "ucid" if engine == "local" else f"ucid_{engine}"
+        made += [{"program": name, "wall_s": round(row["warm_1m_s"], 3), "peak_mb": peak_mb} for row in found]
+        made += [{"program": name, "error": failure or "ended without a figure"}] if not found else []
+    return made, {"work": options.part, "what": f"{rows:,} places that the cluster holds, scored there"}
 
 
-def of_program(script, what, environment=RIVALS):
+def of_program(script, what, count):
     """A program whose lines are kept as they are; those with seconds become rows."""
 
     def runner(options):
-        found, failure = lines_of([environment, SOURCE / f"bench/rivals/{script}.py", options.build / "libucid.so"])
+        n = int(count * options.part)
+        found, failure, _ = lines_of([RIVALS, SOURCE / f"bench/rivals/{script}.py", options.build / "libucid.so", str(n)])
         for row in found:
             if "order" in row:
                 row["program"] += f", {row['order']}"
-        return [*found, *([{"program": script, "error": failure}] if failure else [])], {"what": what, "work": 1.0}
+                row["answer"] = "equal" if row["same"] else "not as ours"
+        return [*found, *([{"program": script, "error": failure}] if failure else [])], {"what": what.format(n), "work": options.part}
 
     return runner
 
 
 def grid(options):
-    index = run.index_of(options.build, city(options))
-    walls = []
-    for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run([options.build / "ucid", "grid", "--res", "9", "--index", index, "-o", options.work / "grid.parquet", "-q"], check=True)
-        walls.append(time.perf_counter() - start)
-    return [{"program": "ucid", "wall_s": round(statistics.median(walls), 3)}], {"work": 1.0, "what": f"cells of resolution 9 of {Path(city(options)).name}, scored, to Parquet"}
+    words = [options.build / "ucid", "grid", "--index", run.index_of(options.build, city(options)), "-o", options.work / "grid.parquet", "-q"]
+    made = [{"program": f"ucid, resolution {resolution}", **timed([*words, "--res", resolution])} for resolution in (9, 10, 11)]
+    return made, {"work": 1.0, "what": f"all cells of {Path(city(options)).name}, scored, to Parquet"}
 
 
 def build(options):
-    walls, made = [], []
     extract = city(options)
-    for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run([options.build / "ucid", "index", "build", extract, "-o", options.work / "city.ucidx", "-q"], check=True, capture_output=True)
-        walls.append(time.perf_counter() - start)
-    made.append({"program": "ucid", "wall_s": round(statistics.median(walls), 3)})
+    made = [{"program": "ucid", **timed([options.build / "ucid", "index", "build", extract, "-o", options.work / "city.ucidx", "-q"])}]
     return made, {"work": 1.0, "what": f"{Path(extract).name}, {os.path.getsize(extract) / 1e6:.1f} MB"}
 
 
 def growth(options):
     """Ours alone: 1, 10, 100 times the points; the zones; the corners; the streets."""
-    made = []
-    cases = [("points", points, 5000, 0.1) for points in (100_000, 1_000_000, 10_000_000)]
-    cases += [("zones", 10_000_000, zones, 0.1) for zones in (50, 500, 5000)] + [("corners", 10_000_000, 5000, share) for share in (0.01, 0.1, 1.0)]
+    made, most = [], int(10_000_000 * options.part)
+    cases = [("points", points, 5000, 0.1) for points in (most // 100, most // 10, most)]
+    cases += [("zones", most, zones, 0.1) for zones in (50, 500, 5000)] + [("corners", most, 5000, share) for share in (0.01, 0.1, 1.0)]
     for of, points, zones, share in cases:
-        words = [RIVALS, SOURCE / "bench/rivals/joins.py", options.build / "libucid.so", "--folder", options.work / "joins"]
-        words += ["--points", str(points), "--zones", str(zones), "--share", str(share), "--only", "ucid"]
-        found, failure = lines_of(words)
-        if failure:
-            made.append({"program": f"{of} {points} {zones} {share}", "error": failure})
+        words = [RIVALS, SOURCE / "bench/rivals/joins.py", options.build / "libucid.so", "--folder", options.work / "joins", "--only", "ucid_library"]
+        words += ["--points", str(points), "--zones", str(zones), "--share", f"{share * options.part:g}", "--runs", str(options.runs)]
+        found, failure, _ = lines_of(words)
+        case = {"program": f"ucid join, {of}"}
+        if failure or "error" in found[1]:
+            made.append({**case, "error": failure or found[1]["error"]})
         else:
-            made.append({"program": "ucid", "of": of, "corners": found[0]["corners"], "points": points, "zones": found[0]["zones"], **found[1]})
-    for name in ("town-0.1M", "town-1M"):
+            made.append({**found[1], **case, "of": of, "corners": found[0]["corners"], "points": points, "zones": found[0]["zones"]})
+    places = str(most // 10)
+    for name in ("town-0.01M", "town-0.1M", "town-1M"):
         extract = run.town(options.build, name)
-        start = time.perf_counter()
-        subprocess.run([options.build / "ucid", "index", "build", extract, "-o", options.work / "town.ucidx", "-q"], check=True, capture_output=True)
-        made.append({"program": "ucid", "of": "network", "junctions": name.removeprefix("town-"), "wall_s": round(time.perf_counter() - start, 3)})
-    return made, {"what": "how cost grows", "work": 1.0}
+        case = {"of": "network", "junctions": name.removeprefix("town-")}
+        made.append({"program": "ucid index build", **case, **timed([options.build / "ucid", "index", "build", extract, "-o", options.work / "town.ucidx", "-q"], options.runs)})
+        found, failure, _ = lines_of([sys.executable, SOURCE / "bench/bench_cli.py", options.build, extract, places], {"PYTHONPATH": str(options.build / "python")})
+        made.append({"program": "ucid score", **case, "points": int(places), **(found[0]["score"] if found else {"error": failure})})
+    return made, {"what": "1, 10 and 100 times the points, zones, corners of zones, junctions of a generated town", "work": options.part}
 
 
 def city(options):
@@ -179,31 +200,37 @@ def city(options):
 ROWS = [
     Row("csv", "CSV read", lambda options: tables("read", options), {"Dask": 45, "Ray": 50, "Spark": 60}),
     Row("mean", "Group-by + mean", lambda options: tables("mean", options), {"Dask": 12, "Ray": 15, "Spark": 20}),
+    Row("parquet", "Group-by + mean of Parquet", lambda options: tables("mean", options, ".parquet")),
     Row("join", "Spatial join", join, {"Dask": 30, "Ray": 35, "Spark": 45}),
     Row("score", "Context scoring", score, {"Dask": 180, "Ray": 120, "Spark": 240}),
     Row("warm", "Context scoring on engines", warm, {"Dask": 180, "Ray": 120, "Spark": 240}),
-    Row("identifiers", "Identifiers", of_program("identifiers", "create, parse and repair, one thread")),
-    Row("cells", "Cells of coordinates", of_program("cells", "one thread")),
-    Row("rollup", "Roll-up R9 to R7 to R5", of_program("rollup", "10 M cells in memory, two threads")),
+    Row("identifiers", "Identifiers", of_program("identifiers", "{:,} texts: create, parse and repair, one thread", 1_000_000)),
+    Row("cells", "Cells of coordinates", of_program("cells", "{:,} places, one thread", 500_000)),
+    Row("rollup", "Roll-up R9 to R7 to R5", of_program("rollup", "{:,} cells in memory, two threads", 10_000_000)),
     Row("grid", "Grid of a city", grid),
     Row("build", "Index of a city", build),
     Row("growth", "Growth", growth),
 ]
+WHOLE = "-whole"  # behind the name of a row: its figures of 10 GB
 
 # -------------------------------------------------------------------------------------------------------------- report
 
 
 def table_of(rows):
-    """Markdown of measured programs: those with wall seconds as columns that all share, others key by key."""
-    timed = [row for row in rows if "wall_s" in row]
-    if not timed:
-        told = [row for row in rows if "error" not in row]
-        return [f"- {', '.join(f'{key} {value}' for key, value in row.items() if key != 'bench')}" for row in told]
-    shown = ["of", "points", "zones", "corners", "junctions"] if any("of" in row for row in timed) else ["version", "answer"]
-    keys = [key for key in ("program", "wall_s", "cpu_s", "peak_mb", *shown) if any(key in row for row in timed)]
-    head = {"program": "", "wall_s": "wall s", "cpu_s": "CPU s", "peak_mb": "peak MB"}
+    """Markdown of measured programs: those with wall seconds as columns that all share, rates as they are."""
+    timed_rows = [row for row in rows if "wall_s" in row]
+    if not timed_rows:
+        text = ["| | | | times ours |", "| --- | --- | --- | --- |"]
+        for row in rows:
+            if "value" in row:
+                note = f", {row['different']} different" if "different" in row else ""
+                text.append(f"| {row['name']}{note} | {row['value']} | {row['unit']} | {row.get('ratio', '')} |")
+        return text
+    shown = ["points", "zones", "corners", "junctions", "compile_s", "join_s"] if any("of" in row for row in timed_rows) else ["version", "answer"]
+    keys = [key for key in ("program", "wall_s", "cpu_s", "peak_mb", *shown) if any(key in row for row in timed_rows)]
+    head = {"program": "", "wall_s": "wall s", "cpu_s": "CPU s", "peak_mb": "peak MB", "compile_s": "of that compiling s", "join_s": "joining s"}
     text = ["| " + " | ".join(head.get(key, key) for key in keys) + " |", "|" + " --- |" * len(keys)]
-    return text + ["| " + " | ".join(str(row.get(key, "")) for key in keys) + " |" for row in timed]
+    return text + ["| " + " | ".join(str(row.get(key) if row.get(key) is not None else "") for key in keys) + " |" for row in timed_rows]
 
 
 def core_seconds(one, cores):
@@ -212,17 +239,39 @@ def core_seconds(one, cores):
 
 
 def beside_the_page(kept):
-    """Core seconds: the page's for its work over ours for as much."""
-    text = ["| | here, core s | for the page's work | page, s on 32 cores | page over ours: Dask / Ray / Spark |", "| --- | --- | --- | --- | --- |"]
+    """Core seconds: the page's for its work over ours for as much, ours alone and on the engine that the page names."""
+    text = ["| | here | core s here | for the page's work | page | page: s x 32 cores | page over ours, a core |", "|" + " --- |" * 7]
     for row in ROWS:
-        there = kept.get(row.name)
-        ours = [one for one in there["programs"] if one.get("program", "").startswith("ucid") and "wall_s" in one] if there and row.page else []
-        if not ours:
+        there = kept.get(row.name + WHOLE) or kept.get(row.name)
+        if not there or not row.page:
             continue
-        best = min(core_seconds(one, there["machine"]["cores"]) for one in ours)
-        ratios = [seconds * PAGE_CORES * there["work"] / best for seconds in row.page.values()]
-        verdict = "" if min(ratios) >= 10 else " **below 10**"
-        text.append(f"| {row.title} | {best:.3g} | {best / there['work']:.3g} | {' / '.join(map(str, row.page.values()))} | {' / '.join(f'{one:.0f}x' for one in ratios)}{verdict} |")
+        of = {one["program"]: one for one in there["programs"] if "wall_s" in one}
+        for engine, seconds in row.page.items():
+            for ours in ("ucid", f"ucid_{engine.lower()}"):
+                if ours not in of:
+                    continue
+                spent = core_seconds(of[ours], there["machine"]["cores"])
+                ratio = seconds * PAGE_CORES * there["work"] / spent
+                text.append(f"| {row.title} | {ours} | {spent:.3g} | {spent / there['work']:.3g} | {engine} {seconds} s | {seconds * PAGE_CORES} "
+                            f"| {ratio:.0f}x{'' if ratio >= 10 else ' **below 10**'} |")  # fmt: skip
+    return text
+
+
+def best_rival(kept):
+    """Ours beside the fastest of the others, a row each."""
+    text = ["| | ours: wall s, CPU s | fastest other | wall s, CPU s | over ours: wall, CPU |", "|" + " --- |" * 5]
+    for row in ROWS:
+        for name in (row.name, row.name + WHOLE):
+            of = {one["program"]: one for one in kept.get(name, {}).get("programs", []) if "wall_s" in one}
+            others = [one for program, one in of.items() if "ucid" not in program]
+            if "ucid" not in of or not others:
+                continue
+            ours, other = of["ucid"], min(others, key=lambda one: one["wall_s"])
+            if row.name == "score":  # from streets to scores
+                ours = of.get("streets to scores: ucid, from arrays, threads 2", ours)
+            cpu = f"{other['cpu_s'] / ours['cpu_s']:.2f}x" if "cpu_s" in other and "cpu_s" in ours else ""
+            text.append(f"| {row.title}{', 10 GB' if name != row.name else ''} | {ours['wall_s']}, {ours.get('cpu_s', '')} | {other['program']} "
+                        f"| {other['wall_s']}, {other.get('cpu_s', '')} | {other['wall_s'] / ours['wall_s']:.2f}x, {cpu} |")  # fmt: skip
     return text
 
 
@@ -237,11 +286,11 @@ def draw(kept):
     rows = [row for row in ROWS if row.name in ("csv", "mean", "join") and any("wall_s" in one for one in kept.get(row.name, {}).get("programs", []))]
     if not rows:
         return
-    figure, axes = plt.subplots(1, len(rows), figsize=(4 * len(rows), 3.2), squeeze=False)
+    figure, axes = plt.subplots(1, len(rows), figsize=(4 * len(rows), 3.6), squeeze=False)
     for axis, row in zip(axes[0], rows, strict=True):
         timed = sorted((one for one in kept[row.name]["programs"] if "wall_s" in one), key=lambda one: -one["wall_s"])
         bars = axis.barh([one["program"] for one in timed], [one["wall_s"] for one in timed],
-                         color=["#c0392b" if one["program"] == "ucid" else "#7f8c8d" for one in timed])  # fmt: skip
+                         color=["#c0392b" if one["program"].startswith("ucid") else "#7f8c8d" for one in timed])  # fmt: skip
         axis.bar_label(bars, fmt="%.3g", padding=2, fontsize=8)
         axis.set_xscale("log")
         axis.margins(x=0.2)
@@ -251,28 +300,35 @@ def draw(kept):
     figure.savefig(PAGE.with_suffix(".svg"), metadata={"Date": None})
 
 
+def section(row, there, whole):
+    """A row's table, what failed, and whether answers differ."""
+    on = there["machine"]
+    scale = ", the whole 10 GB" if whole else ""
+    text = [f"## {row.title}{scale}", "", f"{there.get('what', '')}. {there['date']}, commit {on['commit']}, {on['cores']} cores, {on['cpu']}, load {on['load_before']}.".lstrip(". "), ""]
+    text += [*table_of(there["programs"]), ""]
+    answers = {one["answer"] for one in there["programs"] if "answer" in one}
+    if len(answers) > 1 and row.name != "score":
+        text += [f"Answers differ: {'; '.join(sorted(answers))}.", ""]
+    text += [f"- {one['program']}: {re.sub('[|`<>]', '', str(one['error']))[:300]}" for one in there["programs"] if "error" in one]
+    return text if text[-1] == "" else [*text, ""]
+
+
 def report(kept):
     """Write the page and its picture."""
     text = ["# Benchmarks", "", "Made by `make bench-table`; every row is what one run said, with equal answers where it has any to compare. Raw figures:",
-            "[bench/results/table.json](../bench/results/table.json). `ucid` is ours; sessions of engines are started before the clock.", "",
+            "[bench/results/table.json](../bench/results/table.json). `ucid` is ours, `ucid_dask` and the like ours on that engine. Sessions of engines",
+            "are started before the clock; two threads or workers, medians of up to three runs. A row that says a load above 1 was not alone on its",
+            "machine: then wall seconds are upper bounds, and only those of one row may be compared.", "",
             "![seconds of three rows](benchmarks.svg)", "", "## Beside the published page", "",
             "The page names neither its data beyond 10 GB and 1 M points nor its processors: a core there is taken for a core here, and",
-            "its cores for busy. Here, processor seconds are counted. Figures of less work are scaled up. A row that says a load above",
-            "1 was not alone on its machine: then wall seconds are upper bounds, and only those of one row may be compared.", "", *beside_the_page(kept), ""]  # fmt: skip
+            "its 32 cores for busy. Here processor seconds are counted, or wall seconds on both cores where an engine does not tell them. Figures",
+            "of less work are scaled up.", "", *beside_the_page(kept), "", "## Beside the fastest of the others", "", *best_rival(kept), ""]  # fmt: skip
     for row in ROWS:
-        there = kept.get(row.name)
-        if there is None:
+        if row.name not in kept:
             text += [f"## {row.title}", "", "Not run.", ""]
-            continue
-        on = there["machine"]
-        text += [f"## {row.title}", "", f"{there.get('what', '')}. {there['date']}, commit {on['commit']}, {on['cores']} cores, {on['cpu']}, load {on['load_before']}.".lstrip(". "), ""]
-        text += [*table_of(there["programs"]), ""]
-        answers = {one["answer"] for one in there["programs"] if "answer" in one}
-        if len(answers) > 1:
-            text += [f"Answers differ: {'; '.join(sorted(answers))}.", ""]
-        text += [f"- {one['program']}: {re.sub('[|`]', '', str(one['error']))[:300]}" for one in there["programs"] if "error" in one]
-        if text[-1] != "":
-            text.append("")
+        for name in (row.name, row.name + WHOLE):
+            if name in kept:
+                text += section(row, kept[name], name != row.name)
     PAGE.write_text("\n".join(text))
     draw(kept)
 
@@ -282,27 +338,32 @@ def main():
     parser.add_argument("build", type=Path)
     parser.add_argument("--rows", nargs="*", default=[row.name for row in ROWS])
     parser.add_argument("--only", nargs="*", help="programs of the rows; others keep their figures")
-    parser.add_argument("--scale", type=float, default=float(os.environ.get("SCALE", "0.05")))
-    parser.add_argument("--share", type=float, default=0.1, help="of the zones' corners, in the join beside rivals")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=float(os.environ.get("SCALE", DEFAULT_SCALE)), help="of 10 GB of CSV")
+    parser.add_argument("--runs", type=int, default=3, help="of what takes less than half a minute")
+    parser.add_argument("--limit", type=int, default=300, help="seconds that a run may take")
+    parser.add_argument("--memory", type=int, default=14_000, help="MB that a run may hold")
     parser.add_argument("--work", type=Path, default=Path("/tmp/ucid-table"))
     parser.add_argument("--report", action="store_true", help="only write the page")
     options = parser.parse_args()
     options.build = options.build.resolve()
+    options.part = min(1.0, options.scale / DEFAULT_SCALE)
     options.work.mkdir(parents=True, exist_ok=True)
     KEPT.parent.mkdir(exist_ok=True)
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     for row in ROWS if not options.report else []:
         if row.name not in options.rows:
             continue
+        start, load = time.perf_counter(), os.getloadavg()[0]
         programs, about = row.runner(options)
-        if options.only and row.name in kept:
+        name = row.name + (WHOLE if options.scale == 1 and row.name in ("csv", "mean", "parquet") else "")
+        if options.only and name in kept:
             named = {one["program"] for one in programs}
-            programs += [one for one in kept[row.name]["programs"] if one["program"] not in named]
-        kept[row.name] = {**about, "date": date.today().isoformat(), "machine": run.machine(), "programs": programs}
+            programs += [one for one in kept[name]["programs"] if one["program"] not in named]
+        kept[name] = {**about, "date": date.today().isoformat(), "machine": {**run.machine(), "load_before": round(load, 2)}, "programs": programs}
         KEPT.write_text(json.dumps(kept, indent=1) + "\n")
         for one in programs:
             print(row.name, json.dumps(one), flush=True)
+        print(f"--- {row.name}: {time.perf_counter() - start:.0f} s", flush=True)
     report(kept)
 
 

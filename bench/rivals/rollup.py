@@ -1,6 +1,7 @@
-"""The roll-up R9 -> R7 -> R5 beside DuckDB and polars with plain bit operations, in a virtual environment of its own.
+"""The roll-up R9 -> R7 -> R5 beside DuckDB and polars with plain bit operations, and polars with the parents of polars-h3 and
+h3ronpy, in a virtual environment of its own.
 
-    python3 -m venv /tmp/rivals && /tmp/rivals/bin/pip install duckdb polars pyarrow numpy
+    python3 -m venv /tmp/rivals && /tmp/rivals/bin/pip install duckdb polars polars-h3 h3ronpy pyarrow numpy
     /tmp/rivals/bin/python bench/rivals/rollup.py build/libucid.so [cells [order ...]]
 
 Ten million cells of resolution 9 with a score in memory, ascending, shuffled, few (ten thousand of them again and again) and
@@ -14,6 +15,7 @@ import os
 import statistics
 import sys
 import time
+from functools import partial
 
 THREADS, RUNS = 2, 5
 os.environ["POLARS_MAX_THREADS"] = str(THREADS)
@@ -86,14 +88,30 @@ def by_duckdb(cells, scores, db=duckdb.connect(config={"threads": THREADS})):
     return [(fine["cell"], fine["mean"]), (coarse["cell"], coarse["mean"])]
 
 
-def by_polars(cells, scores):
-    def parent(resolution):
-        keep = polars.lit(~(15 << 52) & (2**64 - 1), polars.UInt64)
-        return (polars.col("cell") & keep) | polars.lit(resolution << 52 | (1 << (45 - 3 * resolution)) - 1, polars.UInt64)
+def polars_bits(cells, resolution):
+    keep = polars.lit(~(15 << 52) & (2**64 - 1), polars.UInt64)
+    return (cells & keep) | polars.lit(resolution << 52 | (1 << (45 - 3 * resolution)) - 1, polars.UInt64)
 
+
+def polars_h3_parents(cells, resolution):
+    import polars_h3
+
+    return polars_h3.cell_to_parent(cells, resolution)
+
+
+def h3ronpy_parents(cells, resolution):
+    import h3ronpy
+
+    def parents(some):
+        return polars.Series(np.asarray(h3ronpy.change_resolution(some.to_arrow(), resolution)).astype(np.uint64))
+
+    return cells.map_batches(parents, return_dtype=polars.UInt64)
+
+
+def by_polars(cells, scores, parent=polars_bits):
     sums = (polars.col("score").sum(), polars.len().alias("n"))
-    fine = polars.DataFrame({"cell": cells, "score": scores}).group_by(parent(7)).agg(*sums).sort("cell")
-    coarse = fine.group_by(parent(5)).agg(polars.col("score").sum(), polars.col("n").sum()).sort("cell")
+    fine = polars.DataFrame({"cell": cells, "score": scores}).group_by(parent(polars.col("cell"), 7)).agg(*sums).sort("cell")
+    coarse = fine.group_by(parent(polars.col("cell"), 5)).agg(polars.col("score").sum(), polars.col("n").sum()).sort("cell")
     return [(t["cell"].to_numpy(), (t["score"] / t["n"]).to_numpy()) for t in (fine, coarse)]
 
 
@@ -114,7 +132,9 @@ for order in sys.argv[3:] or orders:
     cells = orders[order]
     scores = np.round(random.uniform(0, 100, len(cells)), 2)
     expected = None
-    for name, run in (("ucid", ours), ("duckdb", by_duckdb), ("polars", by_polars)):
+    for name, run in (("ucid", ours), ("duckdb", by_duckdb), ("polars", by_polars),
+                      ("polars-h3", partial(by_polars, parent=polars_h3_parents)),
+                      ("h3ronpy", partial(by_polars, parent=h3ronpy_parents))):  # fmt: skip
         wall, cpu = [], []
         for _ in range(RUNS):
             start, used = time.perf_counter(), time.process_time()

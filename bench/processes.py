@@ -1,0 +1,100 @@
+"""What a program and all that it starts cost: runs it, looks at its processes while it runs, and ends what outlives it.
+
+Memory is the most that was held at one look: the private pages of all processes, and the greatest amount of pages that one
+of them shares with files and with others, once. Processor seconds are of all processes, those that ended too.
+"""
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+
+LOOK_S, TICKS = 0.1, os.sysconf("SC_CLK_TCK")
+
+
+def family(root):
+    """{process: when it started} of a process and its descendants."""
+    children, born = {}, {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] != "Z":
+            children.setdefault(int(fields[1]), []).append(int(name))
+            born[int(name)] = fields[19]
+    found, left = {}, [root] if root in born else []
+    while left:
+        process = left.pop()
+        found[process] = born[process]
+        left += children.get(process, [])
+    return found
+
+
+def cpu_s(root=None):
+    """Processor seconds of a process (this one) and its descendants until now."""
+    total = 0
+    for process in family(root or os.getpid()):
+        try:
+            with open(f"/proc/{process}/stat") as file:
+                total += sum(int(field) for field in file.read().rpartition(")")[2].split()[11:15])
+        except OSError:
+            pass
+    return total / TICKS
+
+
+def held_mb(processes):
+    """Memory that processes hold."""
+    private, files, shared = 0, 0, 0
+    for process in processes:
+        try:
+            with open(f"/proc/{process}/status") as file:
+                of = dict(line.split(":", 1) for line in file if line.startswith("Rss"))
+        except OSError:
+            continue
+        if not of:
+            continue
+        private += int(of["RssAnon"].split()[0])
+        files = max(files, int(of["RssFile"].split()[0]))
+        shared = max(shared, int(of["RssShmem"].split()[0]))
+    return (private + files + shared) / 1024
+
+
+def end(processes):
+    """Kill those of the processes that still run."""
+    for process, start in processes.items():
+        try:
+            with open(f"/proc/{process}/stat") as file:
+                if file.read().rpartition(")")[2].split()[19] == start:
+                    os.kill(process, signal.SIGKILL)
+        except OSError:
+            pass
+
+
+def watched(command, environment=None, limit_s=900, limit_mb=12_000):
+    """(stdout, stderr, exit code, peak MB, why it was ended or None) of a command."""
+    peak, seen, why = 0.0, {}, None
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        start = time.monotonic()
+        program = subprocess.Popen([str(word) for word in command], stdout=out, stderr=err, stdin=subprocess.DEVNULL,
+                                   env={**os.environ, **(environment or {})}, start_new_session=True)  # fmt: skip
+        try:
+            while program.poll() is None and why is None:
+                now = family(program.pid)
+                seen |= now
+                peak = max(peak, held := held_mb(now))
+                if time.monotonic() - start > limit_s:
+                    why = f"did not end within {limit_s} s"
+                elif held > limit_mb:
+                    why = f"held more than {limit_mb / 1000:g} GB"
+                time.sleep(LOOK_S)
+        finally:
+            end(seen)
+            program.wait()
+        out.seek(0)
+        err.seek(0)
+        return out.read(), err.read(), program.returncode, round(peak), why
