@@ -1,20 +1,25 @@
 """What a plan costs on each engine, beside the engine's own pass over the same file; pairs in one run, on a warm cluster.
 
-    python bench/bench_engines.py [--rows 2000000] [--engines local,dask,ray,spark,modin] [--rounds 3]
+    python bench/bench_engines.py [--rows 2000000] [--engines local,dask,ray,spark,modin] [--rounds 3] [--parts file,warm,rollup,udf]
 
     file      Parquet -> score (which makes the identifiers too) -> Parquet, as a collection with distributed.write, and as a job;
-              beside two identity passes in the same batch format with the engine's own writer: over the input, and over what the
-              plan wrote, so with the same columns to write
-    memory    most that one worker held during the passes, MiB, and by how much it grew from the first round to the last
+              beside the engine's own pass over the same file: its reader, a function that gives back each batch in the same
+              format (pyarrow in one process and on Ray, pandas on Dask and Modin, Arrow on Spark), its writer. The file has the
+              columns of the published page's tables: id, city, lat, lon, timestamp, context. One round of all is not counted;
+              each round turns their order by one. Ratios are the middle of the rounds' own, of seconds and of CPU seconds
+    memory    most that one worker held during each pass, MiB, round by round
     warm      scoring 1 M points that the cluster holds already
     rollup    R9, R7, R5, city, country of the scored file, beside reading the same columns
-    udf       Spark only: the published page's function a row, with the `ucid` of PyPI, beside ucid_create; UCID_PYPI names
-              the folder that `pip install --target FOLDER ucid==1.0.3` filled
+    udf       Spark only: the published page's function a row, with the `ucid` of PyPI, beside ucid_create on the same columns
+              of the same frame in memory, nothing written; and beside an Arrow function that computes nothing. UCID_PYPI names
+              the folder that `pip install --target FOLDER ucid==1.0.3` filled. The page's comes last: where it has run, a
+              worker has lost our package
 
 Each engine runs in a process of its own with two workers. One JSON object a line goes to stdout, a table to stderr.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -50,6 +55,7 @@ from ucid.distributed import jobs, tasks  # noqa: E402
 
 LEVELS = ["r9", "r7", "r5", "city", "country"]
 TIME = "2026W01T12"
+PAGE = ["city", "lat", "lon", "timestamp", "context"]  # what the page's function takes
 
 
 def same(batch):
@@ -66,7 +72,8 @@ def make_data(folder, rows):
     for part, start in enumerate(range(0, rows, 1_000_000)):
         n = min(1_000_000, rows - start)
         table = pa.table({"id": np.arange(start, start + n), "lat": random.uniform(south, north, n),
-                          "lon": random.uniform(west, east, n), "city": pa.repeat("IST", n)})  # fmt: skip
+                          "lon": random.uniform(west, east, n), "city": pa.repeat("IST", n), "timestamp": pa.repeat(TIME, n),
+                          "context": pa.repeat("15MIN", n)})  # fmt: skip
         pq.write_table(table, folder / "places" / f"{part:04}.parquet", row_group_size=200_000)
 
 
@@ -179,6 +186,7 @@ class Spark(Local):
 
         builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").config("spark.driver.memory", "3g")
         builder = builder.config("spark.sql.execution.arrow.pythonUDF.columnarInput.enabled", "false")
+        builder = builder.config("spark.sql.execution.arrow.maxBytesPerBatch", 2**31 - 1)  # for every pass: docs/distributed.md
         self.spark = builder.config("spark.log.level", "ERROR").getOrCreate()
 
     def read(self, path):
@@ -203,13 +211,17 @@ class Spark(Local):
 
     touch = count
 
-    def udf(self, data):
-        """Seconds of the page's function a row over some rows, and of ours over the same."""
-        from pyspark.sql.functions import lit, udf
+    def udf(self, places, rounds):
+        """Seconds of a function that computes nothing, of ours, and of the page's function a row, for two numbers of rows."""
+        from pyspark.sql.functions import udf
         from pyspark.sql.types import StringType
 
-        functions = distributed.spark.register(self.spark)
+        from ucid.distributed import sql
+
         pypi = os.environ["UCID_PYPI"]
+
+        def nothing(city, lat, lon, timestamp, context):
+            return city
 
         @udf(returnType=StringType())
         def create_ucid_udf(city, lat, lon, timestamp, context):
@@ -223,13 +235,36 @@ class Spark(Local):
 
             return str(create_ucid(city=city, lat=lat, lon=lon, timestamp=timestamp, context=context))
 
-        row = (data.city, data.lat, data.lon, lit(TIME), lit("15MIN"))
-        seconds = []
-        for function in (functions["ucid_create"], create_ucid_udf):
-            made = data.select(function(*row).alias("ucid"))
-            self.count(made.limit(1000))
-            seconds.append(timed(lambda made=made: self.count(made)))
-        return {"ours_s": seconds[0], "page_s": seconds[1], "ratio": seconds[1] / seconds[0]}
+        held = []
+        for rows in (250_000, 1_000_000):
+            held.append(self.read(places).limit(rows).repartition(4).cache())
+            held[-1].count()
+        functions = {"nothing": sql.arrow_function(nothing, "string"), "ours": distributed.spark.register(self.spark)["ucid_create"],
+                     "page": create_ucid_udf}  # fmt: skip
+        used = Memory(False).used
+
+        def both(work):
+            begun = used()
+            return timed(work), used() - begun
+
+        seconds = {}
+        for name, function in functions.items():
+            works = []
+            for data in held:
+                made = data.select(function(*(data[column] for column in PAGE)).alias("ucid"))
+                works.append(lambda made=made: self.count(made))
+            if name == "page":  # whose second is Python's, and many
+                few = held[0].limit(1000)
+                self.count(few.select(function(*(few[column] for column in PAGE)).alias("ucid")))
+                seconds[name] = [[both(work)] for work in works]
+                continue
+            for work in works * 3:  # the JVM compiles
+                work()
+            seconds[name] = [[both(work) for _ in range(rounds)] for work in works]
+        middle = {f"{name}{kind}": [statistics.median(one[at] for one in pairs) for pairs in ones]
+                  for name, ones in seconds.items() for at, kind in enumerate(("_s", "_cpu_s"))}  # fmt: skip
+        ratio = lambda kind: [page / ours for page, ours in zip(middle[f"page{kind}"], middle[f"ours{kind}"], strict=True)]  # noqa: E731
+        return {**middle, "ratio": ratio("_s"), "cpu_ratio": ratio("_cpu_s")}
 
     def stop(self):
         self.spark.stop()
@@ -279,18 +314,32 @@ def timed(work):
 
 
 class Memory:
-    """Most resident memory that one process of ours held while this was open, MiB."""
+    """Most resident memory that one process held while this was open, MiB, and CPU seconds of all of them."""
+
+    def __init__(self, alone):
+        self.alone = alone  # no worker but this process
+
+    def processes(self):
+        me = psutil.Process()
+        return [me, *me.children(recursive=True)] if self.alone else me.children(recursive=True)
+
+    def used(self):
+        total = 0.0
+        for process in {psutil.Process(), *self.processes()}:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += sum(process.cpu_times()[:2])
+        return total
 
     def __enter__(self):
+        self.begun = self.used()
         self.most, self.ended = 0, threading.Event()
         self.thread = threading.Thread(target=self.watch)
         self.thread.start()
         return self
 
     def watch(self):
-        me = psutil.Process()
         while not self.ended.wait(0.25):
-            for process in me.children(recursive=True) or [me]:
+            for process in self.processes():
                 try:
                     if process.name().startswith(("python", "ray")):
                         self.most = max(self.most, process.memory_info().rss >> 20)
@@ -300,53 +349,64 @@ class Memory:
     def __exit__(self, *_):
         self.ended.set()
         self.thread.join()
+        self.cpu = self.used() - self.begun
 
 
-def bench(name, folder, rounds):
-    index = str(folder / "town.ucidx")
-    engine = ENGINES[name]()
-    adapter = distributed._choose.adapter(name)
-    score = lambda data: adapter.apply(data, distributed.Plan.score(index=index, timestamp=TIME))  # noqa: E731
+def bench_file(name, folder, rounds, engine, score):
+    """The passes over the file, each beside the engine's own in the same round."""
     pool = engine.pool()
-    job = lambda out: jobs.over_files("score", distributed.Plan.score(index=index, timestamp=TIME), [str(folder / "places")], out)  # noqa: E731
+    plan = distributed.Plan.score(index=str(folder / "town.ucidx"), timestamp=TIME)
+    job = lambda out: jobs.over_files("score", plan, [str(folder / "places")], out)  # noqa: E731
     passes = {
         "identity": lambda out: engine.write(engine.identity(engine.read(folder / "places")), out),
         "score": lambda out: distributed.write(score(engine.read(folder / "places")), out),
         "job": lambda out: job(out).run(pool=pool),
-        "identity_of_output": lambda out: engine.write(engine.identity(engine.read(folder / f"scored-{name}")), out),
     }
-    seconds, memory = {key: [] for key in passes}, {key: [] for key in passes}
-    passes["score"](folder / f"scored-{name}")  # warm
-    for key in ("identity", "job"):
-        passes[key](folder / "out")
-        shutil.rmtree(folder / "out")
-    for _ in range(rounds):
-        for key, work in passes.items():
-            with Memory() as held:
-                seconds[key].append(timed(lambda work=work: work(folder / "out")))
-            memory[key].append(held.most)
+    seconds, cpu, memory = ({key: [] for key in passes} for _ in range(3))
+    order = list(passes)
+    for turn in range(rounds + 1):
+        for key in order:
+            with Memory(name == "local") as held:
+                spent = timed(lambda key=key: passes[key](folder / "out"))
             shutil.rmtree(folder / "out")
-    middle = {key: statistics.median(values) for key, values in seconds.items()}
-    result = {"engine": name, **{f"{key}_s": value for key, value in middle.items()},
-              "ratio": middle["score"] / middle["identity"], "ratio_of_output": middle["score"] / middle["identity_of_output"],
-              "job_ratio": middle["job"] / middle["identity"],
-              "memory_mib": {key: max(values) for key, values in memory.items()},
-              "growth_mib": memory["score"][-1] - memory["score"][0], "load": os.getloadavg()[0]}  # fmt: skip
-
-    million = pq.read_table(folder / "places").slice(0, 1_000_000).select(["id", "lat", "lon"])
-    held = engine.held(million)
-    result["warm_1m_s"] = statistics.median(timed(lambda: engine.count(score(held))) for _ in range(rounds))
-
-    scored = folder / f"scored-{name}"
-    columns = distributed.Plan.aggregate(LEVELS).needed(pq.read_schema(next(scored.glob("*.parquet"))).names)
-    roll = lambda: engine.touch(distributed.aggregate(engine.read(scored), LEVELS))  # noqa: E731
-    read = lambda: engine.touch(adapter.select(engine.read(scored), columns))  # noqa: E731
-    roll()
-    result["rollup_s"], result["read_s"] = (statistics.median(timed(work) for _ in range(rounds)) for work in (roll, read))
-    result["rollup_ratio"] = result["rollup_s"] / result["read_s"]
-    if name == "spark" and os.environ.get("UCID_PYPI"):
-        result["udf"] = engine.udf(engine.read(folder / "places").limit(1_000_000).repartition(4).cache())
+            if turn:
+                seconds[key].append(spent)
+                cpu[key].append(held.cpu)
+                memory[key].append(held.most)
+        order.append(order.pop(0))
     pool.close()
+    ratio = lambda of, key: statistics.median(x / y for x, y in zip(of[key], of["identity"], strict=True))  # noqa: E731
+    return {**{f"{key}_s": statistics.median(values) for key, values in seconds.items()},
+            "ratio": ratio(seconds, "score"), "job_ratio": ratio(seconds, "job"),
+            "cpu_ratio": ratio(cpu, "score"), "job_cpu_ratio": ratio(cpu, "job"),
+            "cpu_s": {key: statistics.median(values) for key, values in cpu.items()}, "memory_mib": memory}  # fmt: skip
+
+
+def bench(name, folder, rounds, parts):
+    index = str(folder / "town.ucidx")
+    engine = ENGINES[name]()
+    adapter = distributed._choose.adapter(name)
+    score = lambda data: adapter.apply(data, distributed.Plan.score(index=index, timestamp=TIME))  # noqa: E731
+    result = {"engine": name, "load": os.getloadavg()[0]}
+    if "file" in parts:
+        result |= bench_file(name, folder, rounds, engine, score)
+    if "warm" in parts:
+        million = pq.read_table(folder / "places").slice(0, 1_000_000).select(["id", "lat", "lon"])
+        held = engine.held(million)
+        engine.count(score(held))
+        result["warm_1m_s"] = statistics.median(timed(lambda: engine.count(score(held))) for _ in range(rounds))
+    if "rollup" in parts:
+        scored = folder / f"scored-{name}"
+        distributed.write(score(engine.read(folder / "places")), scored)
+        columns = distributed.Plan.aggregate(LEVELS).needed(pq.read_schema(next(scored.glob("*.parquet"))).names)
+        roll = lambda: engine.touch(distributed.aggregate(engine.read(scored), LEVELS))  # noqa: E731
+        read = lambda: engine.touch(adapter.select(engine.read(scored), columns))  # noqa: E731
+        roll()
+        result["rollup_s"], result["read_s"] = (statistics.median(timed(work) for _ in range(rounds)) for work in (roll, read))
+        result["rollup_ratio"] = result["rollup_s"] / result["read_s"]
+        shutil.rmtree(scored)
+    if "udf" in parts and name == "spark" and os.environ.get("UCID_PYPI"):
+        result["udf"] = engine.udf(folder / "places", rounds)
     engine.stop()
     return result
 
@@ -356,15 +416,17 @@ def main():
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", default="file,warm,rollup,udf")
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     if given.folder:  # one engine, in a process of its own
-        print(json.dumps(bench(given.engines, given.folder, given.rounds)))
+        print(json.dumps(bench(given.engines, given.folder, given.rounds, given.parts.split(","))))
         return
     with tempfile.TemporaryDirectory() as folder:
         make_data(Path(folder), given.rows)
         for name in given.engines.split(","):
-            command = [sys.executable, __file__, "--folder", folder, "--engines", name, "--rounds", str(given.rounds)]
+            command = [sys.executable, __file__, "--folder", folder, "--engines", name, "--rounds", str(given.rounds),
+                       "--parts", given.parts]  # fmt: skip
             ended = subprocess.run(command, stdout=subprocess.PIPE, text=True)
             if ended.returncode != 0:
                 print(f"{name}: ended with {ended.returncode}", file=sys.stderr)
@@ -372,10 +434,8 @@ def main():
             line = ended.stdout.strip().splitlines()[-1]
             row = {"rows": given.rows, **json.loads(line)}
             print(json.dumps(row), flush=True)
-            print(f"{name:6} identity {row['identity_s']:7.2f} s  score {row['score_s']:7.2f} s  {row['ratio']:5.2f} x"
-                  f" ({row['ratio_of_output']:.2f} x of the same output), as a job {row['job_s']:7.2f} s {row['job_ratio']:.2f} x  1 M warm {row['warm_1m_s']:6.2f} s"
-                  f"  roll-up {row['rollup_ratio']:.2f} x its read", file=sys.stderr)  # fmt: skip
-            shutil.rmtree(Path(folder) / f"scored-{name}")
+            said = [f"{key} {value:.2f}" for key, value in row.items() if isinstance(value, float)]
+            print(f"{name:6} {', '.join(said)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

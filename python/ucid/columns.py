@@ -185,7 +185,7 @@ def _run(
             import pyarrow
 
             added = pyarrow.table(stream)
-            made = _frames().with_columns(table, added.select(added.column_names[added.column_names.index(_FIRST[door]) :]), replace)
+            made = _frames().with_columns(table, added.select(added.column_names[added.column_names.index(FIRST[door]) :]), replace)
         else:
             made = _sink(stream, table)
     except Exception:
@@ -198,7 +198,23 @@ def _run(
 
 
 # First of the columns that each door adds.
-_FIRST = {"create": "ucid", "score": "ucid", "parse": "city", "canonicalize": "canonical"}
+FIRST = {"create": "ucid", "score": "ucid", "parse": "city", "canonicalize": "canonical"}
+
+_STATES = ("rows", "nulls", "min", "max", "grade_f", "grade_d", "grade_c", "grade_b", "grade_a", "grade_a_plus",
+           *(f"{name}_{half}" for name in ("weight", "score", "square", "confidence") for half in ("low", "high")))  # fmt: skip
+_GROUP_STATES = ("state_rows", "state_count", "state_least", "state_most", "state_flags", "state_sum", "state_squares",
+                 "state_values")  # fmt: skip
+_PLACES = ("lat", "latitude", "y", "lon", "lng", "longitude", "long", "x", "h3", "h3_index", "h3_cell", "cell", "city",
+           "city_code", "timestamp")  # fmt: skip
+# What a door may ask for, under the names that it knows.
+ASKED = {
+    "create": (*_PLACES, "context", "grade", "confidence", "flags"),
+    "score": _PLACES,
+    "aggregate": (*_PLACES, "ucid", "ucid_string", "score", "confidence", "region", "country", *_STATES),
+    "groups": ("score", *_GROUP_STATES),
+    "parse": ("ucid", "ucid_string"),
+    "canonicalize": ("ucid", "ucid_string"),
+}
 
 
 def _warn_reader(message: str) -> None:

@@ -18,22 +18,6 @@ from ucid.errors import UCIDDataError
 
 __all__ = ["Accessor", "needed_columns", "plain_columns", "with_columns"]
 
-_STATES = ("rows", "nulls", "min", "max", "grade_f", "grade_d", "grade_c", "grade_b", "grade_a", "grade_a_plus",
-           *(f"{name}_{half}" for name in ("weight", "score", "square", "confidence") for half in ("low", "high")))  # fmt: skip
-GROUP_STATES = ("state_rows", "state_count", "state_least", "state_most", "state_flags", "state_sum", "state_squares",
-                "state_values")  # fmt: skip
-_PLACES = ("lat", "latitude", "y", "lon", "lng", "longitude", "long", "x", "h3", "h3_index", "h3_cell", "cell", "city",
-           "city_code", "timestamp")  # fmt: skip
-# What a door may ask for, under the names that it knows.
-_ASKED = {
-    "create": (*_PLACES, "context", "grade", "confidence", "flags"),
-    "score": _PLACES,
-    "aggregate": (*_PLACES, "ucid", "ucid_string", "score", "confidence", "region", "country", *_STATES),
-    "groups": ("score", *GROUP_STATES),
-    "parse": ("ucid", "ucid_string"),
-    "canonicalize": ("ucid", "ucid_string"),
-}
-
 
 def _is_geo(frame: Any) -> bool:
     """Whether a frame has geometries: a GeoDataFrame without an active one is any other frame."""
@@ -63,7 +47,7 @@ def needed_columns(frame: Any, door: str, named: Iterable[str | None]) -> Any:
     """The columns that a door may ask for, and those that are named, as an Arrow table."""
     import pyarrow
 
-    asked = {*_ASKED[door], *named}
+    asked = {*columns.ASKED[door], *named}
     taken = {name: frame[name] for name in frame.columns if isinstance(name, str) and name in asked}
     if _is_geo(frame) and door in ("create", "score"):
         taken |= _points(frame)

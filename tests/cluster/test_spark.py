@@ -1,11 +1,12 @@
-"""Spark: plans through mapInArrow, columnar functions in SQL, files through Spark's own reader."""
+"""Spark: plans on rows and partitions, columnar functions in SQL and on frames, files through Spark's own reader."""
 
 import pyarrow as pa
 import pytest
-from pyspark.sql.functions import spark_partition_id
+from pyspark.sql.functions import lit, spark_partition_id
 
 import ucid
 import ucid.distributed as distributed
+import ucid.distributed.spark
 from ucid.grids import cell_to_parent
 
 from .clusters import BOX, GROUPS, LEVELS, TIME, same, spark_session
@@ -64,9 +65,31 @@ def test_sql_functions(spark, places, town):
         good = row["lon"] is not None and abs(row["lat"]) <= 90
         assert row["cell"] == (ucid.latlng_to_cell(row["lat"], row["lon"], 9) if good else None)
         assert row["parent"] == (cell_to_parent(row["cell"], 7) if good else None)
-    column = spark.table("places").select(functions["ucid_cell"]("lat", "lon", "id"))
+    frame = spark.table("places")
+    column = functions["ucid_create"]("where", frame.lat, "lon", "timestamp", lit("15MIN"))
+    made_again = frame.withColumn("where", frame.city).select("id", column.alias("ucid"))
+    assert made_again.toArrow().sort_by("id").column("ucid").to_pylist() == made.column("ucid").to_pylist()
+    parsed_again = made_again.select("id", functions["ucid_parse"]("ucid").alias("parsed")).toArrow().sort_by("id")
+    assert parsed_again.column("parsed").to_pylist() == got.column("parsed").to_pylist()
+    column = frame.select(functions["ucid_cell"]("lat", "lon", "id"))
     with pytest.raises(Exception, match="resolution must be one value"):
         column.collect()
+
+
+def test_columns_that_nothing_asks_for_stay_as_they_are(spark, places, town, expected):
+    frame = spark.createDataFrame(places).selectExpr("array(id, 1) AS `a.b`", "*", "cast(id AS decimal(20, 3)) AS `c``d`")
+    made = distributed.score(frame, index=town)
+    assert made.columns == ["a.b", *places.column_names, "c`d", "ucid", "score", "grade", "confidence", "status"]
+    table = made.toArrow()
+    assert same(table.drop_columns(["a.b", "c`d"])) == expected["score"]
+    assert [one[0] for one in table.column("a.b").to_pylist()] == table.column("id").to_pylist()
+    again = distributed.create(made.drop("score", "grade", "confidence"), context="15MIN", replace=True)
+    assert again.columns == ["a.b", *places.column_names, "c`d", "ucid", "status"]
+    assert same(again.drop("a.b", "c`d").toArrow()) == expected["create"]
+    # a filter of what was made runs behind it, not a second time before it
+    plan = made.filter("score > 50")._jdf.queryExecution().executedPlan().toString()
+    assert plan.count("ArrowEvalPython") == 1
+    assert "MapInArrow" not in plan
 
 
 def test_rows_of_one_key_lie_together(spark, places):

@@ -268,6 +268,16 @@ class Plan:
             return columns.aggregate(table, states=self.options["stage"] != "finish", **named)
         raise UCIDConfigError(f"no door '{self.door}'")
 
+    def asked(self, given: Sequence[str]) -> list[str]:
+        """Of the names given, the columns that rows are looked up by: of a door that adds columns to rows."""
+        named = {value for value in self.options.values() if isinstance(value, str)}
+        return [name for name in given if name in columns.ASKED[self.door] or name in named]
+
+    def added(self, made: Sequence[str]) -> list[str]:
+        """Of the names that come out, those that a door adds behind the others; none where it is another kind of door."""
+        first = columns.FIRST.get(self.door)
+        return [] if first is None else list(made[made.index(first) :])
+
     def needed(self, given: Sequence[str]) -> list[str]:
         """Of the names given, the columns that groups are made of."""
         if self.door == "groups":

@@ -1,4 +1,5 @@
-"""Spark: partitions stream through as Arrow batches (mapInArrow); SQL gets columnar functions (Arrow UDFs)."""
+"""Spark: rows get columns from an Arrow function of those that they are looked up by; what makes other rows streams through as
+Arrow batches (mapInArrow). SQL gets columnar functions."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from pyspark.sql.types import BinaryType, DoubleType, IntegerType, LongType, Sho
 
 from ucid.distributed.parquet import DICTIONARY_BYTES
 from ucid.distributed.plan import Plan
-from ucid.distributed.sql import sql_functions
+from ucid.distributed.sql import arrow_function, as_bytes, as_text, for_frames, sql_functions
 
 __all__ = ["apply", "from_table", "names", "read", "register", "repartition", "select", "shrink", "write"]
 
@@ -37,31 +38,67 @@ def _hadoop(path: str) -> str:
     return f"s3a://{path[5:]}" if path.startswith("s3://") else path
 
 
+def _signed(given: pa.DataType) -> pa.DataType:
+    """Spark's numbers all have a sign."""
+    return pa.int16() if given == pa.uint8() else given
+
+
 class _Batches:
-    """What mapInArrow calls: a plan, with numbers as Spark has them, all signed."""
+    """What mapInArrow calls."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
 
     def __call__(self, given: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in self.plan.batches(given):
-            if pa.uint8() in batch.schema.types:
-                short = [pa.field(one.name, pa.int16() if one.type == pa.uint8() else one.type) for one in batch.schema]
-                batch = batch.cast(pa.schema(short))
-            yield batch
+            yield batch.cast(pa.schema([field.with_type(_signed(field.type)) for field in batch.schema]))
+
+
+class _Columns:
+    """An Arrow function: what a plan adds to rows, as a struct."""
+
+    def __init__(self, plan: Plan, texts: dict[str, bool], added: list[str]) -> None:
+        self.plan, self.texts, self.added = plan, texts, added
+
+    def __call__(self, *given: pa.Array) -> pa.Array:
+        pairs = zip(self.texts.items(), given, strict=True)
+        table = pa.table({name: as_text(values) if text else values for (name, text), values in pairs})
+        made = self.plan.table(table).select(self.added).combine_chunks()
+        columns = [column.chunk(0) if column.num_chunks else pa.array([], column.type) for column in made.columns]
+        return pa.StructArray.from_arrays([column.cast(_signed(column.type)) for column in columns], self.added)
 
 
 def apply(data: Any, plan: Plan) -> Any:
-    """Run a plan on each partition."""
+    """Run a plan on each partition. Rows that only get columns stay in the JVM but for what they are looked up by: any other
+    column would be written and read twice on its way through Python."""
     _session(data.sparkSession)
     given = data.limit(0).toArrow().schema
+    made, plan = plan.schema(given), plan.on_threads(1)
     own = {field.name: field for field in data.schema.fields}
-    fields = [
-        own[made.name] if made.name in own and given.field(made.name).type == made.type
-        else StructField(made.name, _TYPES[made.type])
-        for made in plan.schema(given)
-    ]  # fmt: skip
-    return data.mapInArrow(_Batches(plan.on_threads(1)), StructType(fields))
+    fields = {
+        one.name: own[one.name] if one.name in own and given.field(one.name).type == one.type
+        else StructField(one.name, _TYPES[one.type])
+        for one in made
+    }  # fmt: skip
+    added = plan.added(made.names)
+    if not added:
+        return data.mapInArrow(_Batches(plan), StructType(list(fields.values())))
+    texts = {name: given.field(name).type == pa.string() for name in plan.asked(given.names)}
+    kind = StructType([StructField(name, fields[name].dataType) for name in added])
+    # not to be computed again for a filter of what it gives
+    function = arrow_function(_Columns(plan, texts, added), kind).asNondeterministic()
+    values = [as_bytes(data[_quoted(name)]) if text else data[_quoted(name)] for name, text in texts.items()]
+    kept = [data[_quoted(name)] for name in made.names if name not in added]
+    whole = data.select(*kept, function(*values).alias(_ADDED))
+    return whole.select(*(whole[_quoted(one.name)] for one in data.schema.fields if one.name not in added), f"`{_ADDED}`.*")
+
+
+_ADDED = "ucid added"
+
+
+def _quoted(name: str) -> str:
+    """The name of a column, whatever is in it."""
+    return "`" + name.replace("`", "``") + "`"
 
 
 def from_table(table: pa.Table, parts: int) -> Any:
@@ -116,4 +153,4 @@ def register(session: Any, *, index: Any = None) -> dict[str, Any]:
     session = _session(session)
     for name, function in functions.items():
         session.udf.register(name, function)
-    return functions
+    return for_frames(functions)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql.functions import ArrowUDFType, arrow_udf
+from pyspark.sql.functions import ArrowUDFType, arrow_udf, col
 
 from ucid.distributed import cells
 from ucid.distributed.plan import IndexAt, Plan, indexes_at
 from ucid.errors import UCIDConfigError, UCIDDataError
 
-__all__ = ["sql_functions"]
+__all__ = ["arrow_function", "as_bytes", "as_text", "for_frames", "sql_functions"]
 
 _PARSED = ("city string, lat double, lon double, h3_resolution smallint, h3_index string, timestamp string, context string, "
            "grade string, confidence double, flags string, status string")  # fmt: skip
@@ -25,6 +26,23 @@ def _struct(table: pa.Table, declared: str) -> pa.Array:
     return pa.StructArray.from_arrays([one.cast(pa.int16()) if one.type == pa.uint8() else one for one in arrays], wanted)
 
 
+def as_bytes(column: Any) -> Any:
+    """A column of texts as Spark hands it over cheapest: of a text that goes to Python it makes two copies, of bytes one."""
+    return column.cast("binary")
+
+
+def as_text(values: pa.Array) -> pa.Array:
+    """Bytes of :func:`as_bytes` as the texts that they are; texts as they are."""
+    return values.view(pa.string()) if values.type == pa.binary() else values
+
+
+def arrow_function(function: Any, kind: Any) -> Any:
+    """An Arrow UDF: arrays in, an array out."""
+    with warnings.catch_warnings():  # it prefers to guess the kind from hints, which a callable object has none of
+        warnings.simplefilter("ignore", UserWarning)
+        return arrow_udf(function, kind, ArrowUDFType.SCALAR)
+
+
 def _one(values: pa.Array, what: str) -> Any:
     """The value that all rows have."""
     found = values.unique().to_pylist()
@@ -34,12 +52,12 @@ def _one(values: pa.Array, what: str) -> Any:
 
 
 def _create(city: pa.Array, lat: pa.Array, lon: pa.Array, timestamp: pa.Array, context: pa.Array) -> pa.Array:
-    places = {"city": city, "lat": lat, "lon": lon, "timestamp": timestamp, "context": context}
+    places = {"city": as_text(city), "lat": lat, "lon": lon, "timestamp": as_text(timestamp), "context": as_text(context)}
     return Plan.create(threads=1).table(pa.table(places)).column("ucid").combine_chunks()
 
 
 def _parse(ucid: pa.Array) -> pa.Array:
-    return _struct(Plan.parse(threads=1, column="text").table(pa.table({"text": ucid})), _PARSED)
+    return _struct(Plan.parse(threads=1, column="text").table(pa.table({"text": as_text(ucid)})), _PARSED)
 
 
 def _cell(lat: pa.Array, lon: pa.Array, resolution: pa.Array) -> pa.Array:
@@ -64,6 +82,23 @@ class _Score:
         return _struct(plan.table(pa.table(places)), _SCORED)
 
 
+# Which arguments are texts that a frame's column gives as bytes; SQL gives them as they are.
+_TEXTS = {"ucid_create": (0, 3, 4), "ucid_parse": (0,)}
+
+
+def for_frames(functions: dict[str, Any]) -> dict[str, Any]:
+    """The functions as DataFrames call them, with columns or their names."""
+    return {name: _with_bytes(function, _TEXTS[name]) if name in _TEXTS else function for name, function in functions.items()}
+
+
+def _with_bytes(function: Any, texts: Sequence[int]) -> Any:
+    def called(*arguments: Any) -> Any:
+        columns = [col(one) if isinstance(one, str) else one for one in arguments]
+        return function(*(as_bytes(one) if i in texts else one for i, one in enumerate(columns)))
+
+    return called
+
+
 def sql_functions(index: Any) -> dict[str, Any]:
     """The functions of :func:`ucid.distributed.spark.register`, by name."""
     try:
@@ -74,7 +109,4 @@ def sql_functions(index: Any) -> dict[str, Any]:
         at = ()
     functions = {"ucid_create": (_create, "string"), "ucid_parse": (_parse, _PARSED), "ucid_cell": (_cell, "string"),
                  "ucid_parent": (_parent, "string"), "ucid_score": (_Score(at), _SCORED)}  # fmt: skip
-    with warnings.catch_warnings():  # it prefers to guess the kind from hints, which a callable object has none of
-        warnings.simplefilter("ignore", UserWarning)
-        made = {name: arrow_udf(function, kind, ArrowUDFType.SCALAR) for name, (function, kind) in functions.items()}
-    return made
+    return {name: arrow_function(function, kind) for name, (function, kind) in functions.items()}
