@@ -14,7 +14,7 @@ static struct {
 } given;
 
 static const struct poptOption options[] = {
-    {"to", '\0', POPT_ARG_STRING, &given.to, 0, "groups; r7 is cells of resolution 7; or some: r9,r7,city",
+    {"to", '\0', POPT_ARG_STRING, &given.to, 0, "r7: cells of resolution 7; or some: r9,r7,city",
      "r0..r15|city|region|country"},
     {"weight", '\0', POPT_ARG_STRING, &given.weight, 0, "column of weights, say of population; else each row weighs 1",
      "NAME"},
@@ -28,8 +28,7 @@ static const struct poptOption options[] = {
      "with --by: count, rows, nulls, sum, mean, std, var, min, max, median, p0 to p100; mean", "NAME,..."},
     {"of", '\0', POPT_ARG_STRING, &given.of, 0, "with --by: column of numbers; score", "NAME"},
     {"memory", '\0', POPT_ARG_INT, &given.memory_mb, 0,
-     "with --by: for groups, and for values of percentiles; more go to TMPDIR; a quarter of the machine's, and 1024",
-     "MB"},
+     "with --by: for groups, and for values of percentiles; more go to TMPDIR", "MB"},
     {"states", '\0', POPT_ARG_NONE, &given.states, 0, "write sums that can be rolled up further, and merged", NULL},
     CLI_TABLE_OPTIONS(tables),
     CLI_COMMON,
