@@ -466,7 +466,8 @@ static ucid_status add_levels(aggregate_source *self, const struct ArrowArray *b
         level one;
         for (next = row + 1; next < count; next++) {
             other = text_at(&self->level_names, next);
-            if (other.length != name.length || memcmp(other.data, name.data, name.length) != 0) break;
+            if (other.length != name.length || (name.length > 0 && memcmp(other.data, name.data, name.length) != 0))
+                break;
         }
         if (name.length == 0 || !read_level(name.data, name.length, &one) ||
             (one.by >= 0 ? one.by != self->to : one.resolution != self->resolution)) {

@@ -502,7 +502,7 @@ static ucid_status put_run(ucid_groups *groups, table *t, ucid_error *error)
     group_record record;
     ucid_tallied value;
     int there = 0;
-    record.sum.count = record.squares.count = 0;
+    record.sum = record.squares = (ucid_big){0}; /* where they are not kept */
     ucid_status status = group_runs_begin(groups->runs, error);
     if (status == UCID_OK && groups->values != NULL) status = order_values(groups, t, error);
     if (status == UCID_OK && groups->values != NULL) status = ucid_tally_next(groups->values, &value, &there, error);
