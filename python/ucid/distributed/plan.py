@@ -320,9 +320,9 @@ class Plan:
 
     def frame(self, given: Any) -> Any:
         """A pandas frame in, one out, with its index: the batch function of engines that hold pandas."""
-        if self.door == "parent":
-            from ucid import frames
+        from ucid import frames
 
+        if self.door == "parent":
             parents = cells_of(pa.Table.from_pandas(given, preserve_index=False), self.options["resolution"])
             return frames.with_columns(given, pa.table({"h3_parent": parents}), False)
         if not self.keeps_rows:
@@ -330,7 +330,8 @@ class Plan:
 
             made = self.table(pa.Table.from_pandas(given, preserve_index=False))
             return made.to_pandas(types_mapper={pa.string(): pandas.StringDtype("pyarrow")}.get)
-        made = self._run(given, self.indexes)
+        with frames.shared_columns():
+            made = self._run(given, self.indexes)
         # an integer that may be null is a double in pandas, in a part without nulls as in one with them
         new = [name for name in made.columns if name not in given.columns] if self.door in ("parse", "join") else []
         whole = {name: "float64" for name in new if made[name].dtype.kind in "iu"}
