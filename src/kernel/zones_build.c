@@ -24,7 +24,8 @@
  * Edges that lie on one another are one edge that changes several zones; edges that change the same zones are a group.
  *
  * Cost: two passes over the edges sort them into the grid, then each cell is divided until few edges are left in its
- * parts; together some 100 ns an edge. Memory: 8 bytes a corner, 4 a corner for the sorting, 16 a border edge. */
+ * parts; together some 100 ns an edge. Memory: 8 bytes a corner, at most 4 an edge for the sorting, 16 a border edge.
+ */
 #include "kernel/zones_build.h"
 
 #include "rt/error.h"
@@ -126,7 +127,7 @@ typedef struct event {
 typedef struct part {
     size_t first_ring, end_ring;
     int with_turned;
-    uint32_t *cells; /* [cells] first counts, then where the part's next edge of a cell goes */
+    uint32_t *cells; /* [cells] first counts of words, then where the part's next one of a cell goes */
     uint32_t *rows;  /* [rows] the same for events */
 } part;
 
@@ -147,10 +148,10 @@ typedef struct build {
     int part_count;
     uint64_t *cell_first; /* [cells + 1] of edges */
     uint64_t *row_first;  /* [rows + 1] of events */
-    uint32_t *edges;
+    uint32_t *edges;      /* numbers, ascending in a cell; of a stretch of them the last, then the first */
     event *events;
     uint32_t *codes;
-    band_words *bands; /* [rows] */
+    zones_band *bands; /* [rows] */
     grouping *workers;
     _Atomic int out_of_memory;
 } build;
@@ -166,24 +167,32 @@ static span edge_get(const build *b, uint32_t i)
     return upward(e->ax - b->x0, e->ay - b->y0, e->bx - b->x0, e->by - b->y0);
 }
 
-/* Count an edge in its cells, or put it there. */
-static inline void sort_edge(build *b, part *p, uint32_t i, int32_t zone)
+/* Edges that follow each other in one cell. */
+typedef struct stretch {
+    uint32_t *slot; /* of the cell; NULL: no edges */
+    uint32_t first, last;
+} stretch;
+
+/* Count a stretch in its cell, or put it there. */
+static void end_stretch(const build *b, stretch *r)
+{
+    if (r->slot == NULL) return;
+    if (b->fill) b->edges[*r->slot] = r->last;
+    if (b->fill && r->first < r->last) b->edges[*r->slot + 1] = r->first;
+    *r->slot += r->first < r->last ? 2 : 1;
+    r->slot = NULL;
+}
+
+/* The same for an edge of several cells, and for its events. */
+static void sort_edge(build *b, part *p, uint32_t i, int32_t zone)
 {
     span e = edge_get(b, i);
     int shift = b->shift;
-    int64_t low = e.ay >> shift, high = e.by >> shift, west = e.ax >> shift, east = e.bx >> shift;
-    if (low == high && west == east && low >= 0 && low < b->rows && west >= 0 && west < b->cols) {
-        uint32_t *slot = &p->cells[low * b->cols + west];
-        if (b->fill) b->edges[*slot] = i;
-        (*slot)++;
-    } else {
-        walk w = walk_start(e, shift, b->cols, b->rows);
-        while (walk_next(&w)) {
-            for (int64_t col = w.west; col <= w.east; col++) {
-                uint32_t *slot = &p->cells[w.row * b->cols + col];
-                if (b->fill) b->edges[*slot] = i;
-                (*slot)++;
-            }
+    walk w = walk_start(e, shift, b->cols, b->rows);
+    while (walk_next(&w)) {
+        for (int64_t col = w.west; col <= w.east; col++) {
+            stretch alone = {&p->cells[w.row * b->cols + col], i, i};
+            end_stretch(b, &alone);
         }
     }
     if (e.ay == e.by) return;
@@ -198,6 +207,29 @@ static inline void sort_edge(build *b, part *p, uint32_t i, int32_t zone)
     }
 }
 
+/* Most edges stay in a cell, as the one before did, and meet no line between rows. */
+static void sort_ring(build *b, part *p, size_t first, size_t end, int32_t zone)
+{
+    const corner *corners = b->from->corners;
+    uint32_t x0 = (uint32_t)b->x0, y0 = (uint32_t)b->y0, line = ((uint32_t)1 << b->shift) - 1;
+    stretch open = {0};
+    for (size_t i = first; i + 1 < end; i++) {
+        uint32_t ax = corners[i].x - x0, ay = corners[i].y - y0, bx = corners[i + 1].x - x0, by = corners[i + 1].y - y0;
+        if (((ax ^ bx) | (ay ^ by)) >> b->shift != 0 || (ay & line) == 0 || (by & line) == 0) {
+            end_stretch(b, &open);
+            sort_edge(b, p, (uint32_t)i, zone);
+            continue;
+        }
+        uint32_t *slot = &p->cells[(size_t)(ay >> b->shift) * b->cols + (ax >> b->shift)];
+        if (slot != open.slot) {
+            end_stretch(b, &open);
+            open = (stretch){slot, (uint32_t)i, (uint32_t)i};
+        }
+        open.last = (uint32_t)i;
+    }
+    end_stretch(b, &open);
+}
+
 static void sort_part(void *ctx, int64_t task, int worker)
 {
     (void)worker;
@@ -206,7 +238,7 @@ static void sort_part(void *ctx, int64_t task, int worker)
     const ucid_zones_builder *from = b->from;
     for (size_t r = p->first_ring; r < p->end_ring; r++) {
         size_t end = r + 1 < from->ring_count ? from->rings[r + 1].first : from->corner_count;
-        for (size_t i = from->rings[r].first; i + 1 < end; i++) sort_edge(b, p, (uint32_t)i, from->rings[r].zone);
+        sort_ring(b, p, from->rings[r].first, end, from->rings[r].zone);
     }
     for (size_t i = 0; p->with_turned && i < from->turned_count; i++) {
         sort_edge(b, p, (uint32_t)(from->corner_count + i), from->turned[i].zone);
@@ -257,7 +289,7 @@ enum { WALL = UINT16_MAX };
 /* What a worker needs; grows, and is used again for each cell. */
 struct grouping {
     const ucid_allocator *allocator;
-    band_words *out;
+    band_words out; /* of the band at hand */
     int failed;
     local_edge *edges;
     chained_zone *chain;
@@ -327,16 +359,16 @@ static void set_toggle_group(grouping *g, zone_set *set, int32_t which)
 /* Room for words, at the next 16 bytes; their place is *offset. */
 static uint32_t *emit(grouping *g, size_t count, uint32_t *offset)
 {
-    size_t padded = (count + 3) & ~(size_t)3, at = g->out->count;
-    if (!reserve(g, &g->out->words, &g->out->capacity, at + padded, sizeof(uint32_t))) return NULL;
+    size_t padded = (count + 3) & ~(size_t)3, at = g->out.count;
+    if (!reserve(g, &g->out.words, &g->out.capacity, at + padded, sizeof(uint32_t))) return NULL;
     if ((at + padded) / 4 >= 1u << 26) { /* what a code of a grid can tell */
         g->failed = 1;
         return NULL;
     }
-    g->out->count += padded;
-    for (size_t k = count; k < padded; k++) g->out->words[at + k] = 0;
+    g->out.count += padded;
+    for (size_t k = count; k < padded; k++) g->out.words[at + k] = 0;
     *offset = (uint32_t)(at / 4);
-    return g->out->words + at;
+    return g->out.words + at;
 }
 
 static uint32_t hash_zones(const int32_t *zones, size_t count)
@@ -376,7 +408,7 @@ static uint32_t set_code(grouping *g, const zone_set *set)
         if (slots_clear(g, &g->set_slots, &g->set_slot_capacity, wanted)) {
             for (size_t k = 0; k < old_capacity; k++) {
                 if (old[k] == 0) continue;
-                const uint32_t *words = g->out->words + 4 * (size_t)(old[k] - 1);
+                const uint32_t *words = g->out.words + 4 * (size_t)(old[k] - 1);
                 size_t at = hash_zones((const int32_t *)(words + 1), words[0]) & (g->set_slot_capacity - 1);
                 while (g->set_slots[at] != 0) at = (at + 1) & (g->set_slot_capacity - 1);
                 g->set_slots[at] = old[k];
@@ -387,7 +419,7 @@ static uint32_t set_code(grouping *g, const zone_set *set)
     }
     size_t at = hash_zones(set->zones, set->count) & (g->set_slot_capacity - 1);
     for (; g->set_slots[at] != 0; at = (at + 1) & (g->set_slot_capacity - 1)) {
-        const uint32_t *words = g->out->words + 4 * (size_t)(g->set_slots[at] - 1);
+        const uint32_t *words = g->out.words + 4 * (size_t)(g->set_slots[at] - 1);
         if (words[0] == set->count && memcmp(words + 1, set->zones, set->count * sizeof(int32_t)) == 0) {
             return (g->set_slots[at] - 1) << 3 | ZONES_SET;
         }
@@ -740,25 +772,37 @@ static int32_t group_of(grouping *g, const zone_set *zones)
     return (int32_t)g->group_count - 1;
 }
 
+/* The edge or the stretch of edges at *k, which goes behind it. */
+static stretch stretch_at(const build *b, uint64_t *k, uint64_t end)
+{
+    uint32_t last = b->edges[(*k)++];
+    if (*k == end || b->edges[*k] > last) return (stretch){NULL, last, last};
+    return (stretch){NULL, b->edges[(*k)++], last};
+}
+
 /* The cell's edges as few as they are, and their groups; edges that change nothing go. */
 static void load_cell(build *b, grouping *g, uint64_t first, uint64_t end, int64_t x, int64_t y)
 {
     const ucid_zones_builder *from = b->from;
-    size_t n = (size_t)(end - first), kept = 0, ring_at = 0;
+    size_t n = 0, kept = 0, ring_at = 0;
+    for (uint64_t k = first; k < end;) {
+        stretch r = stretch_at(b, &k, end);
+        n += r.last - r.first + (size_t)1;
+    }
     g->edge_count = g->chain_count = g->group_count = g->group_zone_count = 0;
     if (!reserve(g, &g->edges, &g->edge_capacity, n, sizeof *g->edges) ||
         !slots_clear(g, &g->edge_slots, &g->edge_slot_capacity, n)) {
         return;
     }
-    for (uint64_t k = first; k < end; k++) {
-        uint32_t i = b->edges[k];
-        span e = edge_get(b, i);
-        zones_edge near = {(int32_t)(e.ax - x), (int32_t)(e.ay - y), (int32_t)(e.bx - x), (int32_t)(e.by - y)};
-        if (i < from->corner_count) {
-            ring_at = ring_of(from, i, ring_at);
-            add_edge(g, near, from->rings[ring_at].zone);
-        } else {
-            add_edge(g, near, from->turned[i - from->corner_count].zone);
+    for (uint64_t k = first; k < end;) {
+        stretch r = stretch_at(b, &k, end);
+        int turned = r.first >= from->corner_count; /* which are alone */
+        if (!turned) ring_at = ring_of(from, r.first, ring_at);
+        int32_t zone = turned ? from->turned[r.first - from->corner_count].zone : from->rings[ring_at].zone;
+        for (uint64_t i = r.first; i <= r.last; i++) {
+            span e = edge_get(b, (uint32_t)i);
+            zones_edge near = {(int32_t)(e.ax - x), (int32_t)(e.ay - y), (int32_t)(e.bx - x), (int32_t)(e.by - y)};
+            add_edge(g, near, zone);
         }
     }
     if (!slots_clear(g, &g->group_slots, &g->group_slot_capacity, g->edge_count)) return;
@@ -799,7 +843,7 @@ static void make_band(void *ctx, int64_t row, int worker)
     build *b = ctx;
     grouping *g = &b->workers[worker];
     if (atomic_load_explicit(&b->out_of_memory, memory_order_relaxed)) return;
-    g->out = &b->bands[row];
+    g->out.count = 0;
     g->set_count = 0;
     zone_set state = {0};
     event *events = b->events + b->row_first[row];
@@ -820,6 +864,12 @@ static void make_band(void *ctx, int64_t row, int worker)
         }
     }
     ucid_release(g->allocator, state.zones, state.capacity, sizeof *state.zones);
+    if (!g->failed && g->out.count > 0) {
+        uint32_t *words = ucid_allocate(g->allocator, g->out.count, sizeof *words);
+        if (words != NULL) memcpy(words, g->out.words, g->out.count * sizeof *words);
+        g->failed = words == NULL;
+        b->bands[row] = (zones_band){words, words != NULL ? g->out.count : 0};
+    }
     if (g->failed) atomic_store_explicit(&b->out_of_memory, 1, memory_order_relaxed);
 }
 
@@ -919,6 +969,7 @@ static void close_worker(const ucid_allocator *memory, grouping *g)
     ucid_release(memory, g->leaf, g->leaf_capacity, sizeof *g->leaf);
     ucid_release(memory, g->stack, g->stack_capacity, sizeof *g->stack);
     ucid_release(memory, g->events, g->event_capacity, sizeof *g->events);
+    ucid_release(memory, g->out.words, g->out.capacity, sizeof *g->out.words);
     for (int k = 0; k < 64; k++) ucid_release(memory, g->sets[k].zones, g->sets[k].capacity, sizeof(int32_t));
     ucid_release(memory, g->answer.zones, g->answer.capacity, sizeof(int32_t));
 }
@@ -950,27 +1001,12 @@ static int run(build *b, int threads)
     return !b->out_of_memory;
 }
 
-/* The bands' words, cut to size, become the zones'. */
+/* What was made becomes the zones'. */
 static ucid_zones *finish(build *b)
 {
     const ucid_allocator *memory = b->allocator;
     ucid_zones *made = ucid_allocate_zero(memory, 1, sizeof *made);
-    zones_band *bands = ucid_allocate_zero(memory, b->rows, sizeof *bands);
-    int complete = made != NULL && bands != NULL;
-    for (uint32_t row = 0; complete && row < b->rows; row++) {
-        band_words *from = &b->bands[row];
-        if (from->capacity > from->count && from->count > 0) {
-            void *cut = memory->fn(memory->ctx, from->words, from->capacity * 4, from->count * 4);
-            if (cut == NULL) complete = 0;
-            if (cut != NULL) from->words = cut, from->capacity = from->count;
-        }
-        bands[row] = (zones_band){from->words, from->count};
-    }
-    if (!complete) {
-        ucid_release(memory, bands, b->rows, sizeof *bands);
-        ucid_release(memory, made, 1, sizeof *made);
-        return NULL;
-    }
+    if (made == NULL) return NULL;
     *made = (ucid_zones){.allocator = *memory,
                          .zone_count = b->from->zone_count,
                          .vertex_count = b->from->vertex_count,
@@ -980,9 +1016,8 @@ static ucid_zones *finish(build *b)
                          .cols = b->cols,
                          .rows = b->rows,
                          .codes = b->codes,
-                         .bands = bands};
+                         .bands = b->bands};
     b->codes = NULL;
-    ucid_release(memory, b->bands, b->rows, sizeof *b->bands);
     b->bands = NULL;
     return made;
 }
@@ -1001,7 +1036,7 @@ ucid_status ucid_zones_build(const ucid_zones_builder *builder, int threads, uci
     if (b.events != NULL) ucid_release(b.allocator, b.events, (size_t)b.row_first[b.rows], sizeof *b.events);
     for (int k = 0; b.workers != NULL && k < threads; k++) close_worker(b.allocator, &b.workers[k]);
     for (uint32_t row = 0; b.bands != NULL && row < b.rows; row++) {
-        ucid_release(b.allocator, b.bands[row].words, b.bands[row].capacity, sizeof(uint32_t));
+        ucid_release(b.allocator, (void *)b.bands[row].words, b.bands[row].count, sizeof(uint32_t));
     }
     ucid_release(b.allocator, b.codes, cells, sizeof *b.codes);
     ucid_release(b.allocator, b.cell_first, cells + 1, sizeof *b.cell_first);
