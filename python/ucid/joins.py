@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ucid import _ext
@@ -17,6 +17,7 @@ from ucid.errors import UCIDConfigError, UCIDDataError
 __all__ = ["Zones", "join"]
 
 _WKB = ("geometry", "geom", "wkb_geometry", "wkb", "the_geom", "shape")
+_BATCH_BYTES = 16 << 20  # of zones that are read
 _DEGREES = (("EPSG", 4326), ("OGC", "CRS84"))
 
 
@@ -52,6 +53,9 @@ class Zones:
     >>> join(pa.table({"lat": [0.5, 2.0], "lon": [7.5, 7.5]}), zones).column("name").to_pylist()
     ['square', None]
     """
+
+    _count = 0  # of one that is not compiled
+    columns: list[str] = []
 
     def __init__(
         self, source: Any, *, columns: Iterable[str] | None = None, geometry: str | None = None, threads: int | None = None
@@ -100,9 +104,7 @@ def _table(source: Any, geometry: str | None) -> tuple[Any, str | None]:
 
 def _read(path: str) -> Any:
     if path.endswith((".parquet", ".geoparquet", ".pq")):
-        import pyarrow.dataset
-
-        return pyarrow.dataset.dataset(path, format="parquet").to_table()
+        return _batches(path)
     try:
         import geopandas
     except ImportError:
@@ -110,6 +112,23 @@ def _read(path: str) -> Any:
     if not os.path.exists(path) and "://" not in path:
         raise UCIDDataError(f"{path}: no such file")
     return geopandas.read_file(path)
+
+
+def _batches(path: str) -> Any:
+    """A Parquet file's batches, a few zones at a time: geometries are long, and each is looked at once."""
+    import pyarrow
+    import pyarrow.dataset
+
+    zones = pyarrow.dataset.dataset(path, format="parquet")
+    group = next((group for file in zones.get_fragments() for group in file.row_groups if group.num_rows), None)
+    rows = min(max(_BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1), 1), 1 << 16) if group else 1
+    scanner = zones.scanner(batch_size=rows, batch_readahead=1, fragment_readahead=1)
+
+    def batches() -> Iterator[Any]:
+        yield from scanner.to_batches()
+        pyarrow.default_memory_pool().release_unused()  # before they are compiled
+
+    return pyarrow.RecordBatchReader.from_batches(scanner.projected_schema, batches())
 
 
 def _of_frame(frame: Any, geometry: str | None) -> tuple[Any, str]:
