@@ -24,6 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import processes  # noqa: E402  bench/processes.py
+import sessions  # noqa: E402  beside this file
 
 THREADS = 2
 for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "ARROW_NUM_THREADS"):
@@ -189,15 +190,6 @@ def with_dask(job, path, ours):
         yield read if job == "read" else mean
 
 
-@contextlib.contextmanager
-def ray_session():
-    import ray
-
-    ray.init(num_cpus=THREADS, include_dashboard=False, log_to_driver=False, object_store_memory=3_000_000_000)
-    yield ray
-    ray.shutdown()
-
-
 def with_ray(job, path, ours):
     import ray.data
 
@@ -211,14 +203,11 @@ def with_ray(job, path, ours):
         means = (mean_of_ours(data) if ours else data.groupby("city").mean("score")).take_all()
         return 0, lambda: digest_of_mean((row["city"], row[name]) for row in means)
 
-    with ray_session():
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        ray.data.range(10).materialize()  # workers run
+    with sessions.ray_data(THREADS, 3_000_000_000):
         yield read if job == "read" else mean
 
 
 def with_spark(job, path, ours):
-    from pyspark.sql import SparkSession
     from pyspark.sql import functions as f
 
     def of_file():
@@ -239,11 +228,8 @@ def with_spark(job, path, ours):
         rows = (mean_of_ours(of_file()).select("city", "mean") if ours else of_file().groupBy("city").agg(f.mean("score"))).collect()
         return 0, lambda: digest_of_mean((row[0], row[1]) for row in rows)
 
-    builder = SparkSession.builder.master(f"local[{THREADS}]").config("spark.ui.enabled", "false")
-    spark = builder.config("spark.driver.memory", "6g").config("spark.log.level", "ERROR").getOrCreate()
-    spark.range(10).count()
-    yield read if job == "read" else mean
-    spark.stop()
+    with sessions.spark_session(THREADS, "6g") as spark:
+        yield read if job == "read" else mean
 
 
 def with_modin(job, path, ours):
@@ -264,7 +250,7 @@ def with_modin(job, path, ours):
         means = table.groupby("city")["score"].mean()._to_pandas()
         return 0, lambda: digest_of_mean(means.items())
 
-    with ray_session():
+    with sessions.ray_session(THREADS, 3_000_000_000):
         mpd.DataFrame({"a": range(10)}).sum()
         yield read if job == "read" else mean
 
