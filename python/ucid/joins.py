@@ -122,7 +122,8 @@ def _batches(path: str) -> Any:
     zones = pyarrow.dataset.dataset(path, format="parquet")
     group = next((group for file in zones.get_fragments() for group in file.row_groups if group.num_rows), None)
     rows = min(max(_BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1), 1), 1 << 16) if group else 1
-    scanner = zones.scanner(batch_size=rows, batch_readahead=1, fragment_readahead=1)
+    reading = pyarrow.dataset.ParquetFragmentScanOptions(use_buffered_stream=True, buffer_size=1 << 20, pre_buffer=False)
+    scanner = zones.scanner(batch_size=rows, batch_readahead=1, fragment_readahead=1, fragment_scan_options=reading)
 
     def batches() -> Iterator[Any]:
         yield from scanner.to_batches()
