@@ -7,6 +7,7 @@ import shutil
 import struct
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -342,6 +343,14 @@ def test_zones_travel_as_a_file(places, town, tmp_path):
     assert distributed.join(places, zones).equals(wanted.replace_schema_metadata(places.schema.metadata))
     frame = Plan.join(zones, columns=["people"]).frame(places.slice(0, 50).to_pandas())
     assert frame.people.dtype == frame.zone.dtype == "float64"
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(lambda _: Plan.join(zones, columns=["people"]).options["zones"].open(), range(8)))
+    assert len({id(one) for one in opened}) == 1  # compiled once in a process
+    broken = tmp_path / "broken.parquet"
+    pq.write_table(pa.table({"name": ["corner"], "people": [7], "geometry": [square[:-3]]}), broken)
+    assert Plan.join(broken).schema(places.schema).equals(wanted.schema.remove_metadata())  # which needs no geometries
+    with pytest.raises(ucid.UCIDDataError, match="zone 0: "):
+        Plan.join(broken).table(places)
     plan = pickle.loads(pickle.dumps(Plan.join(zones, columns=["name"])))  # not opened in this process yet
     pq.write_table(pa.table({"name": ["other"], "people": [8], "geometry": [square]}), zones)
     with pytest.raises(ucid.UCIDDataError, match="its sha256 is .*the plan was made for"):

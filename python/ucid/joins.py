@@ -18,6 +18,7 @@ __all__ = ["Zones", "join"]
 
 _WKB = ("geometry", "geom", "wkb_geometry", "wkb", "the_geom", "shape")
 _BATCH_BYTES = 16 << 20  # of zones that are read
+_PARQUET = (".parquet", ".geoparquet", ".pq")
 _DEGREES = (("EPSG", 4326), ("OGC", "CRS84"))
 
 
@@ -64,6 +65,15 @@ class Zones:
         table, geometry = _table(source, geometry)
         self._compiled, self._count, self.columns = _ext.compile_zones(table, geometry, wanted, threads or _processors())
 
+    @classmethod
+    def _none_of(cls, path: str, columns: Iterable[str] | None) -> Zones:
+        """None of a file's zones, with their columns: for who only asks what a join adds."""
+        if not path.endswith(_PARQUET):
+            return cls(path, columns=columns)
+        import pyarrow.dataset
+
+        return cls(pyarrow.dataset.dataset(path, format="parquet").schema.empty_table(), columns=columns)
+
     def __len__(self) -> int:
         return self._count
 
@@ -103,7 +113,7 @@ def _table(source: Any, geometry: str | None) -> tuple[Any, str | None]:
 
 
 def _read(path: str) -> Any:
-    if path.endswith((".parquet", ".geoparquet", ".pq")):
+    if path.endswith(_PARQUET):
         return _batches(path)
     try:
         import geopandas

@@ -33,7 +33,7 @@ def apply(data: Any, plan: Plan) -> Any:
 def _meta(given: Any, plan: Plan) -> Any:
     """The empty frame that a plan makes of an empty frame; a column of objects says no type, so it is taken for texts."""
     unknown = [name for name, dtype in given.dtypes.items() if dtype == object]
-    made = plan.frame(given.astype(dict.fromkeys(unknown, pandas.StringDtype("pyarrow"))))
+    made = plan.bare().frame(given.astype(dict.fromkeys(unknown, pandas.StringDtype("pyarrow"))))
     return made.astype({name: object for name in unknown if name in made.columns and plan.keeps_rows})
 
 
