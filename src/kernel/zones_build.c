@@ -285,6 +285,7 @@ typedef struct grid_event {
     int32_t group;
 } grid_event;
 enum { WALL = UINT16_MAX };
+#define MANY UINT32_MAX /* parts of a cell */
 
 /* What a worker needs; grows, and is used again for each cell. */
 struct grouping {
@@ -302,6 +303,7 @@ struct grouping {
     zone_set sets[64]; /* two for each level */
     zone_set answer;
     size_t edge_count, chain_count, group_count, group_zone_count, leaf_count, stack_count, event_count, set_count;
+    size_t edge_slot_count, group_slot_count, set_slot_count; /* in use: as few as are enough */
     size_t edge_capacity, chain_capacity, group_capacity, group_zone_capacity, leaf_capacity, stack_capacity,
         event_capacity, edge_slot_capacity, group_slot_capacity, set_slot_capacity;
 };
@@ -378,8 +380,8 @@ static uint32_t hash_zones(const int32_t *zones, size_t count)
     return (uint32_t)(hash >> 32);
 }
 
-/* Empty a hash table of at least twice the entries. */
-static int slots_clear(grouping *g, uint32_t **slots, size_t *capacity, size_t entries)
+/* Empty a hash table of at least twice the entries: how many slots it has, 0 where there is no memory. */
+static size_t slots_clear(grouping *g, uint32_t **slots, size_t *capacity, size_t entries)
 {
     size_t needed = 16;
     while (needed < 2 * entries) needed *= 2;
@@ -392,8 +394,8 @@ static int slots_clear(grouping *g, uint32_t **slots, size_t *capacity, size_t e
         ucid_release(g->allocator, *slots, *capacity, sizeof **slots);
         *slots = made, *capacity = needed;
     }
-    memset(*slots, 0, *capacity * sizeof **slots);
-    return 1;
+    memset(*slots, 0, needed * sizeof **slots);
+    return needed;
 }
 
 /* Code of a set of zones; a set of several is stored once a band. */
@@ -401,24 +403,25 @@ static uint32_t set_code(grouping *g, const zone_set *set)
 {
     if (set->count == 0) return 0;
     if (set->count == 1) return zones_zone_code(set->zones[0]);
-    if (2 * (g->set_count + 1) > g->set_slot_capacity) { /* grow: put all in again */
+    if (2 * (g->set_count + 1) > g->set_slot_count) { /* grow: put all in again */
         uint32_t *old = g->set_slots;
-        size_t old_capacity = g->set_slot_capacity, wanted = 4 * (g->set_count + 1);
+        size_t old_capacity = g->set_slot_capacity, old_count = g->set_slot_count, wanted = 4 * (g->set_count + 1);
         g->set_slots = NULL, g->set_slot_capacity = 0;
-        if (slots_clear(g, &g->set_slots, &g->set_slot_capacity, wanted)) {
-            for (size_t k = 0; k < old_capacity; k++) {
+        g->set_slot_count = slots_clear(g, &g->set_slots, &g->set_slot_capacity, wanted);
+        if (g->set_slot_count > 0) {
+            for (size_t k = 0; k < old_count; k++) {
                 if (old[k] == 0) continue;
                 const uint32_t *words = g->out.words + 4 * (size_t)(old[k] - 1);
-                size_t at = hash_zones((const int32_t *)(words + 1), words[0]) & (g->set_slot_capacity - 1);
-                while (g->set_slots[at] != 0) at = (at + 1) & (g->set_slot_capacity - 1);
+                size_t at = hash_zones((const int32_t *)(words + 1), words[0]) & (g->set_slot_count - 1);
+                while (g->set_slots[at] != 0) at = (at + 1) & (g->set_slot_count - 1);
                 g->set_slots[at] = old[k];
             }
         }
         ucid_release(g->allocator, old, old_capacity, sizeof *old);
         if (g->failed) return 0;
     }
-    size_t at = hash_zones(set->zones, set->count) & (g->set_slot_capacity - 1);
-    for (; g->set_slots[at] != 0; at = (at + 1) & (g->set_slot_capacity - 1)) {
+    size_t at = hash_zones(set->zones, set->count) & (g->set_slot_count - 1);
+    for (; g->set_slots[at] != 0; at = (at + 1) & (g->set_slot_count - 1)) {
         const uint32_t *words = g->out.words + 4 * (size_t)(g->set_slots[at] - 1);
         if (words[0] == set->count && memcmp(words + 1, set->zones, set->count * sizeof(int32_t)) == 0) {
             return (g->set_slots[at] - 1) << 3 | ZONES_SET;
@@ -480,6 +483,21 @@ static int by_group(const void *left, const void *right)
     if (l->e.by != r->e.by) return l->e.by < r->e.by ? -1 : 1;
     if (l->e.ax != r->e.ax) return l->e.ax < r->e.ax ? -1 : 1;
     return (l->e.bx > r->e.bx) - (l->e.bx < r->e.bx);
+}
+
+/* By group: there are few, and edges of one lie together mostly. */
+static void sort_leaf(grouping *g)
+{
+    if (g->leaf_count > 4 * LEAF_EDGES) {
+        qsort(g->leaf, g->leaf_count, sizeof *g->leaf, by_group);
+        return;
+    }
+    for (size_t k = 1; k < g->leaf_count; k++) {
+        leaf_edge edge = g->leaf[k];
+        size_t at = k;
+        for (; at > 0 && by_group(&edge, &g->leaf[at - 1]) < 0; at--) g->leaf[at] = g->leaf[at - 1];
+        g->leaf[at] = edge;
+    }
 }
 
 /* Two companions at one height undo each other. */
@@ -581,7 +599,7 @@ static uint32_t make_leaf(grouping *g, size_t first, size_t n, int shift, int64_
     }
     if (g->failed) return 0;
     if (g->leaf_count == 0) return set_code(g, state);
-    qsort(g->leaf, g->leaf_count, sizeof *g->leaf, by_group);
+    sort_leaf(g);
     cancel_companions(g);
     uint32_t groups = 0;
     for (size_t k = 0; k < g->leaf_count; k++) groups += k == 0 || g->leaf[k].group != g->leaf[k - 1].group;
@@ -658,6 +676,16 @@ static void make_children(grouping *g, size_t codes, size_t ends, size_t lists, 
     }
 }
 
+/* The part that all of an edge lies in, of a cell of 2^shift that is divided into such of 2^part_shift; MANY: of
+ * several, or not in the cell. */
+static uint32_t only_child(const zones_edge *e, int64_t x, int64_t y, int shift, int part_shift)
+{
+    uint32_t ax = (uint32_t)(e->ax - x), ay = (uint32_t)(e->ay - y), bx = (uint32_t)(e->bx - x),
+             by = (uint32_t)(e->by - y);
+    if ((ax | ay | bx | by) >> shift != 0 || ((ax ^ bx) | (ay ^ by)) >> part_shift != 0) return MANY;
+    return (ay >> part_shift) << (shift - part_shift) | ax >> part_shift;
+}
+
 /* Code of the cell of 2^shift with its corner at x, y (relative to the grid's cell) and the edges stack[first .. first
  * + n); sets[2 * level] holds the zones of its foot, and may be changed. budget: most edges that its parts may list. */
 static uint32_t divide(grouping *g, size_t first, size_t n, int shift, int64_t x, int64_t y, int level, size_t budget)
@@ -666,11 +694,19 @@ static uint32_t divide(grouping *g, size_t first, size_t n, int shift, int64_t x
     int bits = 1;
     while (bits < GRID_BITS && bits < shift && (size_t)1 << (2 * bits + 2) <= n / 2) bits++;
     int part_shift = shift - bits;
-    size_t cells = (size_t)1 << 2 * bits, ends = g->stack_count, codes = ends + cells, lists = codes + cells;
+    size_t cells = (size_t)1 << 2 * bits, ends = g->stack_count, codes = ends + cells;
+    size_t places = codes + cells, lists = places + n;
     if (!reserve(g, &g->stack, &g->stack_capacity, lists, sizeof *g->stack)) return 0;
     memset(g->stack + ends, 0, cells * sizeof *g->stack);
     for (size_t k = 0; k < n; k++) { /* count the children's edges, */
-        span e = relative(&g->edges[g->stack[first + k]].e, x, y);
+        const zones_edge *near = &g->edges[g->stack[first + k]].e;
+        uint32_t place = only_child(near, x, y, shift, part_shift);
+        g->stack[places + k] = place;
+        if (place != MANY) {
+            g->stack[ends + place]++;
+            continue;
+        }
+        span e = relative(near, x, y);
         walk w = walk_start(e, part_shift, 1 << bits, 1 << bits);
         while (walk_next(&w)) {
             for (int64_t col = w.west; col <= w.east; col++) g->stack[ends + ((size_t)w.row << bits | (size_t)col)]++;
@@ -688,8 +724,15 @@ static uint32_t divide(grouping *g, size_t first, size_t n, int shift, int64_t x
     g->stack_count = lists + total;
     size_t events = g->event_count;
     for (size_t k = 0; k < n; k++) { /* and put them there; then ends are ends */
-        uint32_t number = g->stack[first + k];
+        uint32_t number = g->stack[first + k], place = g->stack[places + k];
         span e = relative(&g->edges[number].e, x, y);
+        if (place != MANY) {
+            g->stack[lists + g->stack[ends + place]++] = number;
+            int quiet = (e.ay & (((int64_t)1 << part_shift) - 1)) != 0 && ((place + 1) & ((1u << bits) - 1)) != 0;
+            if (quiet) continue; /* no line between rows is met, nor the wall */
+            push_events(g, &e, part_shift, 1 << bits, g->edges[number].group);
+            continue;
+        }
         walk w = walk_start(e, part_shift, 1 << bits, 1 << bits);
         while (walk_next(&w)) {
             for (int64_t col = w.west; col <= w.east; col++) {
@@ -736,10 +779,10 @@ static void add_edge(grouping *g, zones_edge e, int32_t zone)
 {
     uint64_t hash = ((uint64_t)(uint32_t)e.ax << 32 | (uint32_t)e.ay) * 0x9E3779B97F4A7C15u;
     hash = (hash ^ hash >> 29 ^ ((uint64_t)(uint32_t)e.bx << 32 | (uint32_t)e.by)) * 0xD6E8FEB86659FD93u;
-    size_t mask = g->edge_slot_capacity - 1, at = (size_t)(hash >> 40) & mask;
+    size_t mask = g->edge_slot_count - 1, at = (size_t)(hash >> 40) & mask;
     for (; g->edge_slots[at] != 0; at = (at + 1) & mask) {
         local_edge *there = &g->edges[g->edge_slots[at] - 1];
-        if (memcmp(&there->e, &e, sizeof e) != 0) continue;
+        if (there->e.ax != e.ax || there->e.ay != e.ay || there->e.bx != e.bx || there->e.by != e.by) continue;
         if (!reserve(g, &g->chain, &g->chain_capacity, g->chain_count + 1, sizeof *g->chain)) return;
         g->chain[g->chain_count++] = (chained_zone){zone, there->more};
         there->more = (uint32_t)g->chain_count; /* position + 1 */
@@ -752,7 +795,7 @@ static void add_edge(grouping *g, zones_edge e, int32_t zone)
 static int32_t group_of(grouping *g, const zone_set *zones)
 {
     uint32_t hash = hash_zones(zones->zones, zones->count);
-    size_t mask = g->group_slot_capacity - 1, at = hash & mask;
+    size_t mask = g->group_slot_count - 1, at = hash & mask;
     for (; g->group_slots[at] != 0; at = (at + 1) & mask) {
         const group *there = &g->groups[g->group_slots[at] - 1];
         if (there->hash == hash && there->count == zones->count &&
@@ -790,10 +833,9 @@ static void load_cell(build *b, grouping *g, uint64_t first, uint64_t end, int64
         n += r.last - r.first + (size_t)1;
     }
     g->edge_count = g->chain_count = g->group_count = g->group_zone_count = 0;
-    if (!reserve(g, &g->edges, &g->edge_capacity, n, sizeof *g->edges) ||
-        !slots_clear(g, &g->edge_slots, &g->edge_slot_capacity, n)) {
-        return;
-    }
+    if (!reserve(g, &g->edges, &g->edge_capacity, n, sizeof *g->edges)) return;
+    g->edge_slot_count = slots_clear(g, &g->edge_slots, &g->edge_slot_capacity, n);
+    if (g->edge_slot_count == 0) return;
     for (uint64_t k = first; k < end;) {
         stretch r = stretch_at(b, &k, end);
         int turned = r.first >= from->corner_count; /* which are alone */
@@ -805,9 +847,19 @@ static void load_cell(build *b, grouping *g, uint64_t first, uint64_t end, int64
             add_edge(g, near, zone);
         }
     }
-    if (!slots_clear(g, &g->group_slots, &g->group_slot_capacity, g->edge_count)) return;
+    g->group_slot_count = slots_clear(g, &g->group_slots, &g->group_slot_capacity, g->edge_count);
+    if (g->group_slot_count == 0) return;
+    int32_t last_zone = -1, last_other = -1, last_group = -1;
     for (size_t k = 0; k < g->edge_count && !g->failed; k++) {
         local_edge *edge = &g->edges[k];
+        const chained_zone *other = edge->more != 0 ? &g->chain[edge->more - 1] : NULL;
+        int few = other == NULL || (other->next == 0 && other->zone != edge->zone); /* one zone, or two */
+        int32_t other_zone = other != NULL ? other->zone : -1;
+        if (few && edge->zone == last_zone && other_zone == last_other) { /* as most edges */
+            edge->group = last_group;
+            g->edges[kept++] = *edge;
+            continue;
+        }
         g->answer.count = 0;
         set_toggle(g, &g->answer, edge->zone);
         for (uint32_t more = edge->more; more != 0; more = g->chain[more - 1].next) {
@@ -815,6 +867,7 @@ static void load_cell(build *b, grouping *g, uint64_t first, uint64_t end, int64
         }
         if (g->answer.count == 0) continue;
         edge->group = group_of(g, &g->answer);
+        if (few) last_zone = edge->zone, last_other = other_zone, last_group = edge->group;
         g->edges[kept++] = *edge;
     }
     g->edge_count = kept;
@@ -849,7 +902,7 @@ static void make_band(void *ctx, int64_t row, int worker)
     event *events = b->events + b->row_first[row];
     size_t count = (size_t)(b->row_first[row + 1] - b->row_first[row]), at = 0;
     if (count > 0) qsort(events, count, sizeof *events, by_column);
-    slots_clear(g, &g->set_slots, &g->set_slot_capacity, 8);
+    g->set_slot_count = slots_clear(g, &g->set_slots, &g->set_slot_capacity, 8);
     uint32_t code = 0, *codes = b->codes + (size_t)row * b->cols;
     int known = 1;
     for (int64_t col = b->cols; col-- > 0 && !g->failed;) {
