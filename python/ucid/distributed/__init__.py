@@ -207,8 +207,9 @@ def aggregate(
         stages = [Plan.groups(stage, by=by, **options if stage == "part" else merging) for stage in ("part", "merge", "finish")]
     part, merge, finish = stages
     states = adapter.apply(adapter.select(data, part.needed(adapter.names(data))), part)
-    states = adapter.apply(adapter.shrink(states, _BRANCHES), merge)
-    return adapter.apply(adapter.shrink(states, 1), finish)
+    fewer = adapter.shrink(states, _BRANCHES)
+    merged = states if fewer is states else adapter.apply(fewer, merge)  # so few are put together at once
+    return adapter.apply(adapter.shrink(merged, 1), finish)
 
 
 for _engine in ("dask", "modin"):  # they have accessors

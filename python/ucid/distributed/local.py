@@ -120,7 +120,7 @@ def from_table(table: pa.Table, parts: int) -> pa.Table:
     return table
 
 
-_GROUP_ROWS = 1 << 18  # of a row group
+_GROUP_ROWS = 1 << 17  # of a row group
 
 
 def write(data: Any, folder: str, compression: str) -> None:
