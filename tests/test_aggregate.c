@@ -1,7 +1,7 @@
 /* test_aggregate.c: groups against a naive computation; any split, merge, order and number of threads, same bytes. */
 #include "id/cell.h"
 #include "kernel/aggregate.h"
-#include "kernel/cell_rows.h"
+#include "kernel/cell_heap.h"
 #include "kernel/groups.h"
 #include "lattice.h"
 #include "rt/memory.h"
@@ -500,6 +500,7 @@ typedef struct shape {
     uint64_t distinct; /* numbers of digits, of which the highest count least */
     int ascending;     /* runs of so many rows: ascending within, in no order among themselves */
     int dense;         /* every so many rows one of those hundred cells */
+    int first_part;    /* of so many parts the first one lies in one base cell */
 } shape;
 
 static int compare_rows(const void *a, const void *b)
@@ -515,16 +516,18 @@ static void every_order_gives_the_sums_of_written_weights(void **state)
 {
     (void)state;
     static const shape shapes[] = {
-        {150000, 9, 7, 1, 3, 282475249, 0, 0},        /* many groups, of few base cells */
-        {150000, 9, 7, 3, 100, 282475249, 0, 2},      /* of all, and most rows in one place: a table */
-        {150000, 9, 5, 2, 1, 40353607, 0, 0},         /* fewer groups than rows, dense */
-        {150000, 9, 9, 2, 40, 282475249, 7000, 0},    /* sorted pieces: tails */
-        {150000, 12, 12, 2, 40, 4747561509943, 0, 3}, /* too fine to be put aside */
-        {150000, 10, 10, 2, 100, 282475249, 0, 0},    /* the finest that is */
-        {150000, 9, 7, 2, 2, 5000, 0, 0},             /* few groups */
-        {150000, 9, 7, 2, 2, 5000, 500, 0},           /* few groups, sorted */
-        {60000, 9, 7, 2, 40, 282475249, 0, 0},        /* fewer rows than are tried */
-        {4300000, 8, 5, 1, 6, 5764801, 0, 0},         /* more than a heap holds */
+        {150000, 9, 7, 1, 3, 282475249, 0, 0, 0},        /* many groups, of few base cells */
+        {150000, 9, 7, 3, 100, 282475249, 0, 2, 0},      /* of all, and most rows in one place: a table */
+        {150000, 9, 5, 2, 1, 40353607, 0, 0, 0},         /* fewer groups than rows, dense */
+        {150000, 9, 9, 2, 40, 282475249, 7000, 0, 0},    /* sorted pieces: tails */
+        {150000, 12, 12, 2, 40, 4747561509943, 0, 3, 0}, /* too fine to be put aside */
+        {150000, 10, 10, 2, 100, 282475249, 0, 0, 0},    /* the finest that is */
+        {150000, 9, 7, 2, 2, 5000, 0, 0, 0},             /* few groups */
+        {150000, 9, 7, 2, 2, 5000, 500, 0, 0},           /* few groups, sorted */
+        {60000, 9, 7, 2, 40, 282475249, 0, 0, 0},        /* fewer rows than are tried */
+        {600000, 9, 7, 2, 40, 282475249, 0, 0, 4},       /* threads that see different places: two plans */
+        {400000, 9, 7, 1, 40, 282475249, 0, 2, 2},       /* places that no plan foresaw */
+        {6600000, 8, 5, 1, 6, 5764801, 0, 0, 2},         /* more than a heap holds, and the rest is elsewhere */
     };
     for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++) {
         const shape *s = &shapes[k];
@@ -534,6 +537,7 @@ static void every_order_gives_the_sums_of_written_weights(void **state)
         for (size_t i = 0; i < n; i++) {
             uint64_t r = lattice_random(&seed), digits = (r >> 8) % s->distinct;
             int base = 20 + (int)(lattice_random(&seed) % (uint64_t)s->base_count);
+            if (s->first_part > 0 && i < n / (size_t)s->first_part) base = 20;
             if (s->dense > 0 && i % (size_t)s->dense > 0) base = 20, digits = r % 100;
             places[i] = cell_of_digits(base == 24 ? 25 : base, digits, s->own);
             if (r % 1000 == 0) places[i] = r;
@@ -622,6 +626,90 @@ static void every_variant_reads_the_same(void **state)
             assert_memory_equal(sums, all, sizeof sums);
         }
     }
+}
+
+/* Groups by key and buckets by row, of blocks of every length. */
+static void every_variant_finds_the_same(void **state)
+{
+    (void)state;
+    enum { GROUPS = 3000, BITS = 12 };
+    static const char *const names[] = {"avx2", "avx512"};
+    static const ucid_allocator *const allocator = &ucid_default_allocator;
+    const cell_rows_kernels *scalar = cell_rows_kernels_find("scalar");
+    static uint64_t keys[GROUPS], slots_of[1 << BITS], rows[1 << 16];
+    const cell_slots slots = {slots_of, BITS, 14};
+    uint64_t seed = 9, some[CELL_ROWS_BLOCK];
+    uint32_t expected_numbers[CELL_ROWS_BLOCK], numbers[CELL_ROWS_BLOCK];
+    uint16_t expected_others[CELL_ROWS_BLOCK], others[CELL_ROWS_BLOCK];
+    memset(slots_of, 0xFF, sizeof slots_of);
+    for (int i = 0; i < GROUPS; i++) {
+        keys[i] = lattice_random(&seed) >> (15 + lattice_random(&seed) % 30);
+        size_t at = cell_slots_first(&slots, keys[i]);
+        while (slots_of[at] != CELL_SLOTS_FREE) at = cell_slots_next(&slots, at);
+        slots_of[at] = keys[i] << slots.number_bits | (uint64_t)i;
+    }
+    cell_heap heap = {0};
+    for (int i = 0; i < 1 << 16; i++) { /* dense here and there */
+        uint64_t key =
+            lattice_random(&seed) % 7 > 0 ? 5000000 + lattice_random(&seed) % 9000 : lattice_random(&seed) >> 36;
+        rows[i] = cell_heap_row(key, (uint32_t)(lattice_random(&seed) & 0xFFFFFF));
+    }
+    for (int i = 0; i < 1 << 16; i += CELL_ROWS_BLOCK) {
+        assert_true(cell_heap_add(&heap, scalar, rows + i, CELL_ROWS_BLOCK, allocator));
+    }
+    assert_true(cell_heap_plan(&heap, NULL, scalar, allocator));
+    assert_true(heap.plan.buckets > 100);
+    for (int v = 0; v < 2; v++) {
+        const cell_rows_kernels *kernels = cell_rows_kernels_find(names[v]);
+        for (int round = 0; kernels != NULL && round < 2000; round++) {
+            int count = 1 + (int)(lattice_random(&seed) % CELL_ROWS_BLOCK), found = 0;
+            for (int i = 0; i < count; i++) {
+                some[i] = keys[lattice_random(&seed) % GROUPS];
+                if (lattice_random(&seed) % 20 == 0) some[i] ^= 1ull << (lattice_random(&seed) % 49);
+            }
+            int other_count = scalar->find(&slots, some, count, expected_numbers, expected_others);
+            assert_int_equal(kernels->find(&slots, some, count, numbers, others), other_count);
+            assert_memory_equal(others, expected_others, (size_t)other_count * sizeof *others);
+            for (int i = 0, o = 0; i < count; i++) {
+                if (o < other_count && others[o] == i) {
+                    o++;
+                    continue;
+                }
+                assert_int_equal(numbers[i], expected_numbers[i]);
+                assert_int_equal(keys[numbers[i]], some[i]);
+                found++;
+            }
+            assert_true(found > 0 || count < 10);
+            for (int i = 0; i < count; i++) {
+                some[i] = rows[lattice_random(&seed) & 0xFFFF];
+                if (lattice_random(&seed) % 20 == 0) some[i] ^= 1ull << (lattice_random(&seed) & 63);
+            }
+            scalar->buckets(&heap.plan, some, count, expected_others);
+            kernels->buckets(&heap.plan, some, count, others);
+            assert_memory_equal(others, expected_others, (size_t)count * sizeof *others);
+        }
+    }
+    /* each row is in one bucket, and those of a bucket are above those of the buckets before it */
+    uint64_t sum = 0, expected_sum = 0, above = 0;
+    size_t count = 0;
+    cell_heap *list = &heap;
+    for (uint32_t b = 0; b < heap.plan.buckets; b++) {
+        uint64_t *piece, most = above;
+        cell_heap_pieces pieces = cell_heap_pieces_of(&list, 1, b);
+        for (int n; (n = cell_heap_next(&pieces, &piece)) > 0; count += (size_t)n) {
+            for (int i = 0; i < n; i++) {
+                assert_true(piece[i] >= above);
+                most = piece[i] > most ? piece[i] : most;
+                sum += piece[i];
+            }
+        }
+        above = most;
+    }
+    for (int i = 0; i < 1 << 16; i++) expected_sum += rows[i];
+    assert_int_equal(count, 1 << 16);
+    assert_int_equal(sum, expected_sum);
+    assert_int_equal(cell_heap_rows(&heap, heap.plan.buckets), 0);
+    cell_heap_reset(&heap, allocator);
 }
 
 static _Atomic int allocations_left;
@@ -745,6 +833,7 @@ int main(void)
         cmocka_unit_test(shuffled_rows_give_the_bytes_of_pieces),
         cmocka_unit_test(every_order_gives_the_sums_of_written_weights),
         cmocka_unit_test(every_variant_reads_the_same),
+        cmocka_unit_test(every_variant_finds_the_same),
         cmocka_unit_test(memory_that_runs_out_is_an_error),
         cmocka_unit_test(groups_beyond_memory_come_out_of_a_file),
     };

@@ -61,6 +61,7 @@ struct ucid_aggregate {
     table *tables;         /* [threads] */
     ucid_cell_sums **sums; /* [threads], each NULL until it is needed: rows that are not in tables yet, */
     int64_t sum_rows;      /* at most this many */
+    cell_plan_board board; /* of all sums */
     cell_order compact;    /* of all sums, where nothing was added since */
     uint32_t *order;       /* groups of tables[0], ascending by key */
     size_t order_count, order_capacity;
@@ -201,7 +202,7 @@ static group_key row_key(const add_job *job, int64_t row)
 static int add_cells(const add_job *job, int64_t range, int64_t first, int64_t end)
 {
     ucid_aggregate *a = job->aggregate;
-    if (a->sums[range] == NULL) a->sums[range] = ucid_cell_sums_new(&a->allocator, a->resolution);
+    if (a->sums[range] == NULL) a->sums[range] = ucid_cell_sums_new(&a->allocator, a->resolution, &a->board);
     if (a->sums[range] == NULL) return 0;
     ucid_aggregate_rows rows = {.score = job->rows->score + first,
                                 .confidence = job->rows->confidence != NULL ? job->rows->confidence + first : NULL,
@@ -420,6 +421,7 @@ ucid_status ucid_aggregate_new(const ucid_aggregate_options *options, ucid_aggre
     }
     *a = (ucid_aggregate){
         .allocator = allocator, .threads = threads, .resolution = options->resolution, .tables = tables, .sums = sums};
+    pthread_mutex_init(&a->board.lock, NULL);
     *aggregate = a;
     return UCID_OK;
 }
@@ -440,6 +442,7 @@ void ucid_aggregate_free(ucid_aggregate *a)
         table_close(&allocator, &a->tables[i]);
         ucid_cell_sums_free(a->sums[i]);
     }
+    pthread_mutex_destroy(&a->board.lock);
     ucid_release(&allocator, a->sums, (size_t)a->threads, sizeof *a->sums);
     ucid_release(&allocator, a->tables, (size_t)a->threads, sizeof *a->tables);
     ucid_release(&allocator, a->order, a->order_capacity, sizeof *a->order);
@@ -616,7 +619,7 @@ static int add_cell_state(ucid_aggregate *a, uint64_t cell, const group *g)
     ucid_cell_sum sum;
     if (compact_of(g, cell, &sum)) {
         if (a->sum_rows + g->rows + g->nulls > SUM_ROWS_MAX && !collect(a)) return 0;
-        if (a->sums[0] == NULL) a->sums[0] = ucid_cell_sums_new(&a->allocator, a->resolution);
+        if (a->sums[0] == NULL) a->sums[0] = ucid_cell_sums_new(&a->allocator, a->resolution, &a->board);
         if (a->sums[0] == NULL) return 0;
         a->sum_rows += g->rows + g->nulls;
         return ucid_cell_sums_add_group(a->sums[0], &sum);
@@ -678,7 +681,7 @@ static int merge_sums(ucid_aggregate *a, const ucid_aggregate *from)
     int count = parts < (size_t)a->threads ? (int)parts : a->threads;
     a->sum_rows += from->sum_rows;
     for (int i = 0; i < count; i++) {
-        if (a->sums[i] == NULL) a->sums[i] = ucid_cell_sums_new(&a->allocator, a->resolution);
+        if (a->sums[i] == NULL) a->sums[i] = ucid_cell_sums_new(&a->allocator, a->resolution, &a->board);
         if (a->sums[i] == NULL) return 0;
     }
     return ucid_cell_sums_add_groups(a->sums, count, &from->compact);

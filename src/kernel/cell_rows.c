@@ -4,7 +4,7 @@
 
 const cell_rows_kernels *cell_rows_kernels_find(const char *name)
 {
-    static const cell_rows_kernels scalar = {"scalar", read_rows, find_values, add_run, add_each};
+    static const cell_rows_kernels scalar = {"scalar", read_rows, find_values, find, buckets, add_run, add_each};
     const cell_rows_kernels *all[] = {
 #if UCID_X86
         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&

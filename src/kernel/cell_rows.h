@@ -35,12 +35,43 @@ typedef struct cell_rows {
     int count, runs, falls, nowhere; /* rows; starts; keys below the one before; rows without a parent */
 } cell_rows;
 
+/* Numbers of groups by key: key << number_bits | number, in the first free one of the slots of that key. Bits of a key
+ * that all share turn neighbours into neighbours, so what a region's groups need of a cache is little. */
+typedef struct cell_slots {
+    uint64_t *of; /* [1 << bits] */
+    int bits, number_bits;
+} cell_slots;
+static const uint64_t CELL_SLOTS_FREE = UINT64_MAX;
+
+static inline size_t cell_slots_first(const cell_slots *slots, uint64_t key)
+{
+    return (size_t)(key ^ key >> slots->bits) & (((size_t)1 << slots->bits) - 1);
+}
+static inline size_t cell_slots_next(const cell_slots *slots, size_t at)
+{
+    return (at + 0x9E3779B1) & (((size_t)1 << slots->bits) - 1);
+}
+
+/* Buckets of rows of 64 bits by their uppermost bits that differ: head | slot | bits that tell more buckets apart. */
+enum { CELL_PLAN_SLOT_BITS = 11, CELL_PLAN_MORE_BITS = 8 };
+typedef struct cell_plan {
+    uint32_t slots[1 << CELL_PLAN_SLOT_BITS]; /* first bucket << MORE_BITS | how many more bits */
+    uint64_t head;                            /* that rows of a bucket have */
+    int shift, slot_bits;                     /* of a slot */
+    uint32_t buckets;                         /* and one more, for rows of another head or a slot without buckets */
+} cell_plan;
+static const uint32_t CELL_PLAN_NO_BUCKET = UINT32_MAX;
+
 typedef struct cell_rows_kernels {
     const char *name; /* "avx512", "avx2", "scalar" */
     /* Rows first to first + count, at most a block; count is set before. */
     void (*read)(const uint64_t *cells, const ucid_aggregate_rows *rows, int64_t first, int resolution, cell_rows *out);
     /* Values alone of rows first to first + count, at most a block. */
     void (*values)(const ucid_aggregate_rows *rows, int64_t first, int count, uint32_t *values);
+    /* Numbers of groups that are in the first slots of their keys; which keys' are not; returns how many these are. At
+     * most a block. */
+    int (*find)(const cell_slots *slots, const uint64_t *keys, int count, uint32_t *numbers, uint16_t *others);
+    void (*buckets)(const cell_plan *plan, const uint64_t *rows, int count, uint16_t *buckets);
     /* Values of one group, at most a block. */
     void (*add_run)(ucid_cell_sum *group, const uint32_t *values, int count);
     /* Values of groups by their numbers. */

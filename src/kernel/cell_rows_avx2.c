@@ -2,4 +2,4 @@
 #include "kernel/cell_rows_lanes.h"
 #include "kernel/cell_rows_plain.h"
 
-const cell_rows_kernels cell_rows_avx2 = {"avx2", read_rows, find_values, add_run, add_each};
+const cell_rows_kernels cell_rows_avx2 = {"avx2", read_rows, find_values, find, buckets, add_run, add_each};

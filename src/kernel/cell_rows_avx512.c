@@ -53,4 +53,46 @@ static void add_each(ucid_cell_sum *groups, const uint32_t *numbers, const uint3
     }
 }
 
-const cell_rows_kernels cell_rows_avx512 = {"avx512", read_rows, find_values, add_run, add_each};
+static int find(const cell_slots *slots, const uint64_t *keys, int n, uint32_t *numbers, uint16_t *others)
+{
+    const __m512i mask = _mm512_set1_epi64(((int64_t)1 << slots->bits) - 1);
+    const __m256i number = _mm256_set1_epi32((1 << slots->number_bits) - 1);
+    const __m128i bits = _mm_cvtsi32_si128(slots->bits), number_bits = _mm_cvtsi32_si128(slots->number_bits);
+    int other_count = 0, eights = n & ~7;
+    for (int i = 0; i < eights; i += 8) {
+        __m512i key = _mm512_loadu_si512(keys + i);
+        __m512i at = _mm512_and_si512(_mm512_xor_si512(key, _mm512_srl_epi64(key, bits)), mask);
+        __m512i slot = _mm512_i64gather_epi64(at, slots->of, 8);
+        unsigned other = _mm512_cmpneq_epi64_mask(_mm512_srl_epi64(slot, number_bits), key);
+        _mm256_storeu_si256((__m256i *)(numbers + i), _mm256_and_si256(_mm512_cvtepi64_epi32(slot), number));
+        for (; other != 0; other &= other - 1) others[other_count++] = (uint16_t)(i + __builtin_ctz(other));
+    }
+    return other_count + find_numbers(slots, keys, eights, n, numbers, others + other_count);
+}
+
+static void buckets(const cell_plan *plan, const uint64_t *rows, int n, uint16_t *out)
+{
+    const __m512i one = _mm512_set1_epi64(1), shifts = _mm512_set1_epi64(plan->shift);
+    const __m512i mask = _mm512_set1_epi64(((int64_t)1 << plan->slot_bits) - 1);
+    const __m512i head = _mm512_set1_epi64((int64_t)plan->head), last = _mm512_set1_epi64(plan->buckets);
+    const __m512i none = _mm512_set1_epi64(CELL_PLAN_NO_BUCKET);
+    const __m512i more_mask = _mm512_set1_epi64((1 << CELL_PLAN_MORE_BITS) - 1);
+    const __m128i shift = _mm_cvtsi32_si128(plan->shift), slot_bits = _mm_cvtsi32_si128(plan->slot_bits);
+    int eights = n & ~7;
+    for (int i = 0; i < eights; i += 8) {
+        __m512i row = _mm512_loadu_si512(rows + i), upper = _mm512_srl_epi64(row, shift);
+        __m512i slot =
+            _mm512_cvtepu32_epi64(_mm512_i64gather_epi32(_mm512_and_si512(upper, mask), plan->slots, sizeof(uint32_t)));
+        __m512i more = _mm512_and_si512(slot, more_mask);
+        __m512i in_slot = _mm512_and_si512(_mm512_srlv_epi64(row, _mm512_sub_epi64(shifts, more)),
+                                           _mm512_sub_epi64(_mm512_sllv_epi64(one, more), one));
+        __m512i bucket = _mm512_add_epi64(_mm512_srli_epi64(slot, CELL_PLAN_MORE_BITS), in_slot);
+        __mmask8 stray =
+            _mm512_cmpneq_epi64_mask(_mm512_srl_epi64(upper, slot_bits), head) | _mm512_cmpeq_epi64_mask(slot, none);
+        bucket = _mm512_mask_mov_epi64(bucket, stray, last);
+        _mm_storeu_si128((__m128i *)(out + i), _mm512_cvtepi64_epi16(bucket));
+    }
+    find_buckets(plan, rows, eights, n, out);
+}
+
+const cell_rows_kernels cell_rows_avx512 = {"avx512", read_rows, find_values, find, buckets, add_run, add_each};

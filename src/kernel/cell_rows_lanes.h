@@ -89,6 +89,36 @@ static void find_starts(cell_rows *rows)
     rows->falls = (int)falls;
 }
 
+/* Keys from first on. */
+static int find_numbers(const cell_slots *slots, const uint64_t *keys, int first, int n, uint32_t *numbers,
+                        uint16_t *others)
+{
+    uint64_t number = ((uint64_t)1 << slots->number_bits) - 1;
+    int other_count = 0;
+    for (int i = first; i < n; i++) {
+        uint64_t slot = slots->of[cell_slots_first(slots, keys[i])];
+        numbers[i] = (uint32_t)(slot & number);
+        others[other_count] = (uint16_t)i; /* overwritten, unless it is one */
+        other_count += slot >> slots->number_bits != keys[i];
+    }
+    return other_count;
+}
+
+static void find_buckets(const cell_plan *plan, const uint64_t *rows, int first, int n, uint16_t *buckets)
+{
+    const uint32_t *slots = plan->slots;
+    uint64_t mask = ((uint64_t)1 << plan->slot_bits) - 1, head = plan->head;
+    uint32_t last = plan->buckets;
+    int shift = plan->shift, slot_bits = plan->slot_bits;
+    for (int i = first; i < n; i++) {
+        uint64_t row = rows[i];
+        uint32_t slot = slots[row >> shift & mask], more = slot & ((1u << CELL_PLAN_MORE_BITS) - 1);
+        uint32_t in_slot = (uint32_t)(row >> ((shift - (int)more) & 63)) & ((1u << (more & 31)) - 1);
+        int is_stray = (row >> shift >> slot_bits != head) | (slot == CELL_PLAN_NO_BUCKET);
+        buckets[i] = (uint16_t)(is_stray ? last : (slot >> CELL_PLAN_MORE_BITS) + in_slot);
+    }
+}
+
 static void read_rows(const uint64_t *cells, const ucid_aggregate_rows *rows, int64_t first, int resolution,
                       cell_rows *out)
 {

@@ -52,3 +52,13 @@ static void add_each(ucid_cell_sum *groups, const uint32_t *numbers, const uint3
 {
     for (int i = 0; i < n; i++) add_value(&groups[numbers[i]], values[i]);
 }
+
+static int find(const cell_slots *slots, const uint64_t *keys, int n, uint32_t *numbers, uint16_t *others)
+{
+    return find_numbers(slots, keys, 0, n, numbers, others);
+}
+
+static void buckets(const cell_plan *plan, const uint64_t *rows, int n, uint16_t *out)
+{
+    find_buckets(plan, rows, 0, n, out);
+}

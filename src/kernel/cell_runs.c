@@ -53,6 +53,14 @@ static int merge_new(const cell_run *a, const cell_run *b, const ucid_allocator 
 int cell_run_merge(cell_run *into, cell_run *from, const ucid_allocator *allocator)
 {
     cell_run merged;
+    if (into->count == 0 || from->count == 0) { /* which is as it is */
+        cell_run *empty = into->count == 0 ? into : from, *other = empty == into ? from : into;
+        cell_run_reset(empty, allocator);
+        merged = *other;
+        *from = (cell_run){0};
+        *into = merged;
+        return 1;
+    }
     if (!merge_new(into, from, allocator, &merged)) return 0;
     cell_run_reset(into, allocator);
     cell_run_reset(from, allocator);

@@ -2,7 +2,7 @@
  *
  *     cells, scores --block--> keys, values --runs, ascending----> tail: the next group, or one more
  *                                           \-few groups---------> near: a hash table that fits into a cache
- *                                           \-many, in no order--> heap: rows, to be sorted
+ *                                           \-many, in no order--> heap: rows in buckets, to be sorted
  *
  *     tail, full near, full heap --> runs of groups, ascending --take--> order
  *
@@ -10,7 +10,7 @@
  * turn out to have few rows for each, rows stay in the heap. Two runs are merged where one is not half as long as the
  * other, so there are few and a group is moved few times. Threads have sums of their own; their heaps are sorted
  * together and their runs ordered together, so most groups are written once. Cost: O(rows); 64 bytes a group, twice
- * that for what is merged; 64 MB a thread for heaps and their sorting. */
+ * that for what is merged; 48 MB a thread for a heap, and its largest bucket twice while it is sorted. */
 #include "kernel/cell_sums.h"
 
 #include "kernel/cell_sort.h"
@@ -19,9 +19,10 @@
 
 #include <string.h>
 
-enum { NEAR = 1 << 14, SLOTS = 4, AHEAD = 64 }; /* groups; slots for each; rows that are looked for at once */
-enum { NEAR_ROWS = 16 };                        /* for each group are enough */
-enum { TRIAL = 1 << 16, HEAP = 1 << 22, TAIL_MIN = 4096 }; /* rows; groups that are worth a run */
+enum { NEAR_BITS = 14, NEAR_BITS_FINEST = 12, FINEST = 15 }; /* groups: a slot holds a key and a number */
+enum { LINE = 64, SLOTS = 16, AHEAD = 128 };               /* slots for each group; rows that are looked for at once */
+enum { NEAR_ROWS = 16 };                                   /* for each group are enough */
+enum { TRIAL = 1 << 16, HEAP = 3 << 21, TAIL_MIN = 4096 }; /* rows; groups that are worth a run */
 enum { RUNS = 64, RUNS_PLAIN = 16 };
 
 struct ucid_cell_sums {
@@ -29,45 +30,51 @@ struct ucid_cell_sums {
     const cell_rows_kernels *kernels;
     int resolution;
     enum { UNTRIED, FEW, MANY } groups; /* what is known of rows in no order */
-    cell_run tail, near;
-    uint16_t *slots; /* numbers of near groups + 1; 0: free */
-    int slot_bits;
+    cell_run tail, near;                /* near groups lie in near_block, each in one line of a cache */
+    void *near_block;
+    cell_slots slots; /* of near groups */
     size_t near_rows;
     cell_heap heap;
+    cell_plan_board *board;
     cell_run runs[RUNS];
     int run_count;
     ucid_cell_sum lost;
 };
 
-ucid_cell_sums *ucid_cell_sums_new(const ucid_allocator *allocator, int resolution)
+ucid_cell_sums *ucid_cell_sums_new(const ucid_allocator *allocator, int resolution, cell_plan_board *board)
 {
     ucid_cell_sums *s = ucid_allocate_zero(allocator, 1, sizeof *s);
     if (s == NULL) return NULL;
     s->allocator = *allocator;
     s->kernels = cell_rows_kernels_find(NULL);
     s->resolution = resolution;
-    s->heap.all = UINT64_MAX;
+    s->slots.number_bits = resolution < FINEST ? NEAR_BITS : NEAR_BITS_FINEST;
+    s->board = board;
     return s;
 }
 
-static size_t slot_count(const ucid_cell_sums *s) { return s->slots != NULL ? (size_t)1 << s->slot_bits : 0; }
+static size_t near_max(const ucid_cell_sums *s) { return (size_t)1 << s->slots.number_bits; }
 
-static void empty_heap(ucid_cell_sums *s)
+static size_t slot_count(const ucid_cell_sums *s) { return s->slots.of != NULL ? (size_t)1 << s->slots.bits : 0; }
+
+/* The block has room for one more, so that groups can begin where a line does. */
+static void free_near(ucid_cell_sums *s)
 {
-    ucid_release(&s->allocator, s->heap.rows, s->heap.capacity, sizeof *s->heap.rows);
-    s->heap = (cell_heap){.all = UINT64_MAX};
+    ucid_release(&s->allocator, s->near_block, s->near.capacity + 1, sizeof *s->near.groups);
+    s->near = (cell_run){0};
+    s->near_block = NULL;
 }
 
 void ucid_cell_sums_clear(ucid_cell_sums *s)
 {
     cell_run_reset(&s->tail, &s->allocator);
     while (s->run_count > 0) cell_run_reset(&s->runs[--s->run_count], &s->allocator);
-    cell_run_reset(&s->near, &s->allocator);
-    ucid_release(&s->allocator, s->slots, slot_count(s), sizeof *s->slots);
-    s->slots = NULL;
+    free_near(s);
+    ucid_release(&s->allocator, s->slots.of, slot_count(s), sizeof *s->slots.of);
+    s->slots.of = NULL;
     s->near_rows = 0;
     s->groups = UNTRIED;
-    empty_heap(s);
+    cell_heap_reset(&s->heap, &s->allocator);
     s->lost = (ucid_cell_sum){0};
 }
 
@@ -106,7 +113,7 @@ static int push(ucid_cell_sums *s, cell_run *run)
 static void empty_near(ucid_cell_sums *s)
 {
     s->near.count = s->near_rows = 0;
-    if (s->slots != NULL) memset(s->slots, 0, slot_count(s) * sizeof *s->slots);
+    if (s->slots.of != NULL) memset(s->slots.of, 0xFF, slot_count(s) * sizeof *s->slots.of);
 }
 
 /* Numbers of groups by cell, a byte a pass, bytes that all share left out. */
@@ -160,55 +167,71 @@ static int leave_heap(ucid_cell_sums *s)
     cell_run run;
     if (heap->count == 0) return 1;
     if (!cell_sort(&heap, 1, s->kernels, s->resolution, 1, &s->allocator, &run)) return 0;
-    if (run.count <= NEAR / 2) s->groups = FEW;
-    *heap = (cell_heap){heap->rows, 0, heap->capacity, 0, UINT64_MAX};
+    if (run.count <= near_max(s) / 2) s->groups = FEW;
+    cell_heap_empty(&s->heap, &s->allocator);
     return push(s, &run);
 }
 
 /* --------------------------------------------------------------------------------------------------------- Groups --
  */
 
-static inline size_t slot_of(uint64_t cell, int bits) { return (size_t)(cell * 0x9e3779b97f4a7c15u >> (64 - bits)); }
+/* Where the number of a group goes: the first free slot of those that its key may be in. */
+static void put_slot(cell_slots *slots, uint64_t key, size_t number)
+{
+    size_t at = cell_slots_first(slots, key);
+    while (slots->of[at] != CELL_SLOTS_FREE) at = cell_slots_next(slots, at);
+    slots->of[at] = key << slots->number_bits | number;
+}
 
 static int grow_slots(ucid_cell_sums *s, size_t groups)
 {
-    int bits = 8;
-    while ((size_t)1 << bits < SLOTS * groups) bits++;
-    size_t mask = ((size_t)1 << bits) - 1;
-    uint16_t *slots = ucid_allocate_zero(&s->allocator, mask + 1, sizeof *slots);
-    if (slots == NULL) return 0;
-    ucid_release(&s->allocator, s->slots, slot_count(s), sizeof *s->slots);
+    cell_slots slots = {.bits = 8, .number_bits = s->slots.number_bits};
+    while ((size_t)1 << slots.bits < SLOTS * groups) slots.bits++;
+    slots.of = ucid_allocate(&s->allocator, (size_t)1 << slots.bits, sizeof *slots.of);
+    if (slots.of == NULL) return 0;
+    memset(slots.of, 0xFF, sizeof *slots.of << slots.bits);
+    ucid_release(&s->allocator, s->slots.of, slot_count(s), sizeof *s->slots.of);
     s->slots = slots;
-    s->slot_bits = bits;
     for (size_t i = 0; i < s->near.count; i++) {
-        size_t at = slot_of(s->near.groups[i].cell, bits);
-        while (slots[at] != 0) at = (at + 1) & mask;
-        slots[at] = (uint16_t)(i + 1);
+        put_slot(&s->slots, cell_rows_key(s->near.groups[i].cell, s->resolution), i);
     }
+    return 1;
+}
+
+static int grow_near(ucid_cell_sums *s, size_t capacity)
+{
+    cell_run near = {.count = s->near.count, .capacity = capacity};
+    void *block = ucid_allocate(&s->allocator, capacity + 1, sizeof *near.groups);
+    if (block == NULL) return 0;
+    near.groups = (ucid_cell_sum *)(((uintptr_t)block + LINE - 1) / LINE * LINE);
+    if (near.count > 0) memcpy(near.groups, s->near.groups, near.count * sizeof *near.groups);
+    free_near(s);
+    s->near = near;
+    s->near_block = block;
     return 1;
 }
 
 /* Room for so many more near groups; what is there may have left. */
 static int make_room(ucid_cell_sums *s, size_t more)
 {
-    if (s->near.count + more > NEAR && !leave_near(s)) return 0;
+    if (s->near.count + more > near_max(s) && !leave_near(s)) return 0;
     size_t groups = s->near.count + more;
-    void *grown = s->near.groups;
-    if (!ucid_grow(&s->allocator, &grown, &s->near.capacity, groups, sizeof *s->near.groups)) return 0;
-    s->near.groups = grown;
+    if (groups > s->near.capacity && !grow_near(s, 2 * groups < near_max(s) ? 2 * groups : near_max(s))) return 0;
     return slot_count(s) >= SLOTS * groups || grow_slots(s, groups);
 }
 
-/* Number of the near group of a cell, made where there is none and room. */
-static uint32_t near_group(ucid_cell_sums *s, uint64_t cell)
+/* Number of the near group of a key, made where there is none and room. */
+static uint32_t near_group(ucid_cell_sums *s, uint64_t key)
 {
-    size_t at = slot_of(cell, s->slot_bits), mask = slot_count(s) - 1;
-    for (; s->slots[at] != 0; at = (at + 1) & mask) {
-        if (s->near.groups[s->slots[at] - 1].cell == cell) return s->slots[at] - 1u;
+    const cell_slots *slots = &s->slots;
+    uint64_t slot;
+    for (size_t at = cell_slots_first(slots, key); (slot = slots->of[at]) != CELL_SLOTS_FREE;) {
+        if (slot >> slots->number_bits == key) return (uint32_t)(slot & (near_max(s) - 1));
+        at = cell_slots_next(slots, at);
     }
-    s->near.groups[s->near.count] = (ucid_cell_sum){.cell = cell};
-    s->slots[at] = (uint16_t)++s->near.count;
-    return s->slots[at] - 1u;
+    put_slot(&s->slots, key, s->near.count);
+    s->near.groups[s->near.count] = (ucid_cell_sum){.cell = cell_rows_cell(key, s->resolution)};
+    return (uint32_t)s->near.count++;
 }
 
 /* The tail's last group, one more behind it, or a near one. NULL: no memory. */
@@ -226,7 +249,7 @@ static ucid_cell_sum *group_of(ucid_cell_sums *s, uint64_t cell, size_t rows)
     }
     if (!make_room(s, 1)) return NULL;
     s->near_rows += rows;
-    return &s->near.groups[near_group(s, cell)];
+    return &s->near.groups[near_group(s, cell_rows_key(cell, s->resolution))];
 }
 
 /* Something begins below the tail's end: is it worth a tail of its own? */
@@ -259,23 +282,14 @@ static int add_runs(ucid_cell_sums *s, const cell_rows *rows)
     return 1;
 }
 
-/* At most AHEAD rows: their slots are fetched at once, then groups, then values are added. There is room. */
+/* At most AHEAD rows: their groups are looked up, then values are added. There is room. */
 static void add_ahead(ucid_cell_sums *s, const uint64_t *keys, const uint32_t *values, int n)
 {
-    uint64_t cells[AHEAD];
     uint32_t numbers[AHEAD];
-    const uint16_t *slots = s->slots;
-    int bits = s->slot_bits, resolution = s->resolution;
+    uint16_t others[AHEAD];
+    int other_count = s->kernels->find(&s->slots, keys, n, numbers, others);
     s->near_rows += (size_t)n;
-    for (int i = 0; i < n; i++) {
-        cells[i] = cell_rows_cell(keys[i], resolution);
-        numbers[i] = (uint32_t)slots[slot_of(cells[i], bits)] - 1u;
-    }
-    for (int i = 0; i < n; i++) {
-        if (numbers[i] == UINT32_MAX || s->near.groups[numbers[i]].cell != cells[i]) {
-            numbers[i] = near_group(s, cells[i]);
-        }
-    }
+    for (int i = 0; i < other_count; i++) numbers[others[i]] = near_group(s, keys[others[i]]);
     s->kernels->add_each(s->near.groups, numbers, values, n);
 }
 
@@ -298,7 +312,7 @@ static int try_near(ucid_cell_sums *s)
     if (!leave_near(s)) return 0;
     for (size_t first = 0; first < s->heap.count; first += AHEAD) {
         size_t n = s->heap.count - first < AHEAD ? s->heap.count - first : AHEAD;
-        if (s->near.count + n > NEAR) {
+        if (s->near.count + n > near_max(s)) {
             empty_near(s);
             return 1;
         }
@@ -307,33 +321,26 @@ static int try_near(ucid_cell_sums *s)
             return 0;
         }
         for (size_t i = 0; i < n; i++) {
-            keys[i] = s->heap.rows[first + i] >> CELL_ROWS_VALUE_BITS;
-            values[i] = (uint32_t)(s->heap.rows[first + i] & ((1u << CELL_ROWS_VALUE_BITS) - 1));
+            keys[i] = cell_heap_key(s->heap.first[first + i]);
+            values[i] = cell_heap_value(s->heap.first[first + i]);
         }
         add_ahead(s, keys, values, (int)n);
     }
     s->groups = FEW;
-    empty_heap(s);
+    cell_heap_reset(&s->heap, &s->allocator);
     return 1;
 }
 
-static int add_heap(ucid_cell_sums *s, const cell_rows *rows)
+static int add_heap(ucid_cell_sums *s, const cell_rows *block)
 {
     cell_heap *heap = &s->heap;
-    void *grown = heap->rows;
+    uint64_t rows[CELL_ROWS_BLOCK];
     if (heap->count + CELL_ROWS_BLOCK > HEAP && !leave_heap(s)) return 0;
-    if (!ucid_grow(&s->allocator, &grown, &heap->capacity, heap->count + CELL_ROWS_BLOCK, sizeof *heap->rows)) return 0;
-    heap->rows = grown;
-    uint64_t *to = heap->rows + heap->count, any = heap->any, all = heap->all;
-    for (int i = 0; i < rows->count; i++) {
-        to[i] = rows->keys[i] << CELL_ROWS_VALUE_BITS | rows->values[i];
-        any |= to[i];
-        all &= to[i];
-    }
-    heap->any = any;
-    heap->all = all;
-    heap->count += (size_t)rows->count;
-    return s->groups != UNTRIED || heap->count < TRIAL || try_near(s);
+    for (int i = 0; i < block->count; i++) rows[i] = cell_heap_row(block->keys[i], block->values[i]);
+    if (!cell_heap_add(heap, s->kernels, rows, block->count, &s->allocator)) return 0;
+    if (heap->planned || heap->count < TRIAL) return 1;
+    if (s->groups == UNTRIED && !try_near(s)) return 0;
+    return s->groups == FEW || cell_heap_plan_alike(heap, s->board, s->kernels, &s->allocator);
 }
 
 /* Rows without a parent are counted and leave the block. */
@@ -367,7 +374,7 @@ int ucid_cell_sums_add(ucid_cell_sums *s, int64_t n, const uint64_t *cells, cons
         if (4 * block.runs <= block.count || block.falls == 0) {
             complete = add_runs(s, &block);
         } else {
-            int near = s->groups == FEW || s->resolution > CELL_SORT_FINEST;
+            int near = s->groups == FEW || s->resolution > CELL_HEAP_FINEST;
             complete = near ? add_near(s, &block) : add_heap(s, &block);
         }
     }
@@ -402,7 +409,8 @@ static int settle_heaps(ucid_cell_sums *const *list, int count, int threads, cel
     }
     if (rows == 0) return 1;
     if (!cell_sort(heaps, (size_t)count, s->kernels, s->resolution, threads, &s->allocator, &run)) return 0;
-    for (int i = 0; i < count; i++) empty_heap(list[i]);
+    for (int i = 0; i < count; i++) cell_heap_reset(&list[i]->heap, &list[i]->allocator);
+    s->board->is_made = 0; /* later rows may lie elsewhere */
     if (s->run_count >= RUNS_PLAIN) return push(s, &run);
     s->runs[s->run_count++] = run;
     return 1;

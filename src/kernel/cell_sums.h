@@ -2,12 +2,12 @@
 #ifndef UCID_KERNEL_CELL_SUMS_H
 #define UCID_KERNEL_CELL_SUMS_H
 
-#include "kernel/cell_runs.h"
+#include "kernel/cell_heap.h"
 
 typedef struct ucid_cell_sums ucid_cell_sums;
 
-/* NULL: no memory. */
-ucid_cell_sums *ucid_cell_sums_new(const ucid_allocator *allocator, int resolution);
+/* The board is that of all sums that will be taken together. NULL: no memory. */
+ucid_cell_sums *ucid_cell_sums_new(const ucid_allocator *allocator, int resolution, cell_plan_board *board);
 void ucid_cell_sums_free(ucid_cell_sums *sums); /* NULL is fine */
 
 /* Add rows without weights. 0: no memory, and some rows may have been added. Counters of groups have 32 bits: all sums
