@@ -5,8 +5,10 @@
     file      Parquet -> score (which makes the identifiers too) -> Parquet, as a collection with distributed.write, and as a job;
               beside the engine's own pass over the same file: its reader, a function that gives back each batch in the same
               format (pyarrow in one process and on Ray, pandas on Dask and Modin, Arrow on Spark), its writer. The file has the
-              columns of the published page's tables: id, city, lat, lon, timestamp, context. One round of all is not counted;
-              each round turns their order by one. Ratios are the middle of the rounds' own, of seconds and of CPU seconds
+              columns of the published page's tables: id, city, lat, lon, timestamp, context. And beside its pass over what
+              that wrote, which has identifiers and scores too: the same work but for making them (by_output). One round of all
+              is not counted; each round turns their order by one. Ratios are the middle of the rounds' own, of seconds and of
+              CPU seconds
     memory    most that one worker held during each pass, MiB, round by round
     warm      scoring 1 M points that the cluster holds already
     rollup    R9, R7, R5, city, country of the scored file, beside reading the same columns
@@ -357,8 +359,12 @@ def bench_file(name, folder, rounds, engine, score):
     pool = engine.pool()
     plan = distributed.Plan.score(index=str(folder / "town.ucidx"), timestamp=TIME)
     job = lambda out: jobs.over_files("score", plan, [str(folder / "places")], out)  # noqa: E731
+    identity = lambda of, out: engine.write(engine.identity(engine.read(of)), out)  # noqa: E731
+    scored = folder / f"made-{name}"
+    distributed.write(score(engine.read(folder / "places")), scored)
     passes = {
-        "identity": lambda out: engine.write(engine.identity(engine.read(folder / "places")), out),
+        "identity": lambda out: identity(folder / "places", out),
+        "output": lambda out: identity(scored, out),
         "score": lambda out: distributed.write(score(engine.read(folder / "places")), out),
         "job": lambda out: job(out).run(pool=pool),
     }
@@ -375,10 +381,14 @@ def bench_file(name, folder, rounds, engine, score):
                 memory[key].append(held.most)
         order.append(order.pop(0))
     pool.close()
-    ratio = lambda of, key: statistics.median(x / y for x, y in zip(of[key], of["identity"], strict=True))  # noqa: E731
-    return {**{f"{key}_s": statistics.median(values) for key, values in seconds.items()},
-            "ratio": ratio(seconds, "score"), "job_ratio": ratio(seconds, "job"),
-            "cpu_ratio": ratio(cpu, "score"), "job_cpu_ratio": ratio(cpu, "job"),
+    shutil.rmtree(scored)
+    ratios = {}
+    for by, base in (("", "identity"), ("_by_output", "output")):
+        for key, said in (("score", "ratio"), ("job", "job_ratio")):
+            for kind, of in (("", seconds), ("cpu_", cpu)):
+                pairs = zip(of[key], of[base], strict=True)
+                ratios[f"{kind}{said}{by}"] = statistics.median(x / y for x, y in pairs)
+    return {**{f"{key}_s": statistics.median(values) for key, values in seconds.items()}, **ratios,
             "cpu_s": {key: statistics.median(values) for key, values in cpu.items()}, "memory_mib": memory}  # fmt: skip
 
 

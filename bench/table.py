@@ -93,13 +93,11 @@ def tables(job, options, suffix=".csv"):
         python, environment = RIVALS, {}
         if program.removeprefix("ucid_") in ON_ENGINES:
             python, environment = ENGINES, {"PYTHONPATH": str(options.build / "python"), "PYSPARK_PYTHON": ENGINES}
-        runs, failure = [], None
-        while failure is None and (not runs or (len(runs) < options.runs and runs[0]["wall_s"] < 20)):
-            words = [python, script, job, program, path.with_suffix(suffix), options.build / "ucid"]
-            in_cache(path.with_suffix(suffix))
-            found, failure, peak_mb = lines_of(words, environment, options.limit, options.memory)
-            runs += [{"peak_mb": peak_mb, **one} for one in found]
-        made.append({"program": program, "error": failure} if not runs else middle(runs))
+        words = [python, script, job, program, path.with_suffix(suffix), options.build / "ucid", options.runs]
+        in_cache(path.with_suffix(suffix))
+        runs, failure, peak_mb = lines_of(words, environment, options.limit, options.memory)
+        runs = [{"peak_mb": peak_mb, **one} for one in runs]
+        made.append({"program": program, "error": failure} if failure else middle(runs))
     work = path.stat().st_size / 1e10
     return made, {"work": work, "what": f"{rows:,} rows, {path.stat().st_size / 1e9:.2f} GB as CSV"}
 

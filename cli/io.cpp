@@ -49,6 +49,7 @@ namespace
 {
 
 constexpr int64_t batch_bytes = 64 << 20;      // of one batch, guessed from the number of columns
+constexpr int64_t wide_batch_bytes = 16 << 20; // of one batch, where a file's metadata tells how wide its rows are
 constexpr int64_t row_group_bytes = 256 << 20; // of one row group before compression, guessed likewise
 constexpr int64_t row_group_rows = 1 << 20;
 constexpr int32_t csv_peek_bytes = 4 << 20;
@@ -479,38 +480,56 @@ class parquet_reader final : public arrow::RecordBatchReader
         arrow_properties.set_pre_buffer(false);
         parquet::arrow::FileReaderBuilder builder;
         ARROW_RETURN_NOT_OK(builder.Open(input, properties));
-        int columns = builder.raw_reader()->metadata()->num_columns();
-        *rows = builder.raw_reader()->metadata()->num_rows();
-        arrow_properties.set_batch_size(rows_within(batch_bytes, columns, plan.batch_rows));
+        auto metadata = builder.raw_reader()->metadata();
+        *rows = metadata->num_rows();
+        vector<int> groups(static_cast<size_t>(metadata->num_row_groups()));
+        for (size_t i = 0; i < groups.size(); i++) groups[i] = static_cast<int>(i);
+        vector<int> chosen; // leaves of the wanted columns: a nested column has several
+        for (int i = 0; i < metadata->num_columns(); i++) {
+            if (plan.all_columns || holds(plan.columns, metadata->schema()->GetColumnRoot(i)->name())) {
+                chosen.push_back(i);
+            }
+        }
+        int64_t most = rows_within(batch_bytes, metadata->num_columns(), plan.batch_rows);
+        arrow_properties.set_batch_size(std::clamp<int64_t>(wide_batch_bytes / row_bytes(*metadata, chosen), 1, most));
         builder.properties(arrow_properties);
         ARROW_ASSIGN_OR_RAISE(reader->file_, builder.Build());
-        vector<int> groups(static_cast<size_t>(reader->file_->num_row_groups()));
-        for (size_t i = 0; i < groups.size(); i++) groups[i] = static_cast<int>(i);
-        if (plan.all_columns) {
-            ARROW_ASSIGN_OR_RAISE(reader->inner_, reader->file_->GetRecordBatchReader(groups));
-        } else {
-            // Leaves of the wanted columns: a nested column has several.
-            const auto *leaves = builder_schema(*reader->file_);
-            vector<int> chosen;
-            for (int i = 0; i < leaves->num_columns(); i++) {
-                if (holds(plan.columns, leaves->GetColumnRoot(i)->name())) chosen.push_back(i);
-            }
-            ARROW_ASSIGN_OR_RAISE(reader->inner_, reader->file_->GetRecordBatchReader(groups, chosen));
-        }
+        ARROW_ASSIGN_OR_RAISE(reader->inner_, reader->file_->GetRecordBatchReader(groups, chosen));
+        reader->schema_ = reader->inner_->schema();
         return reader;
     }
 
-    shared_ptr<arrow::Schema> schema() const override { return inner_->schema(); }
-    Status ReadNext(shared_ptr<arrow::RecordBatch> *batch) override { return inner_->ReadNext(batch); }
+    shared_ptr<arrow::Schema> schema() const override { return schema_; }
+
+    // What decoding took is given back as soon as all is read: the stream may live on while its rows are worked on.
+    Status ReadNext(shared_ptr<arrow::RecordBatch> *batch) override
+    {
+        batch->reset();
+        if (inner_ == nullptr) return Status::OK();
+        ARROW_RETURN_NOT_OK(inner_->ReadNext(batch));
+        if (*batch == nullptr) {
+            inner_.reset();
+            file_.reset();
+            arrow::default_memory_pool()->ReleaseUnused();
+        }
+        return Status::OK();
+    }
 
   private:
-    static const parquet::SchemaDescriptor *builder_schema(parquet::arrow::FileReader &file)
+    // Of a row, on the average.
+    static int64_t row_bytes(const parquet::FileMetaData &metadata, const vector<int> &leaves)
     {
-        return file.parquet_reader()->metadata()->schema();
+        int64_t bytes = 0;
+        for (int group = 0; group < metadata.num_row_groups(); group++) {
+            auto of_group = metadata.RowGroup(group);
+            for (int i : leaves) bytes += of_group->ColumnChunk(i)->total_uncompressed_size();
+        }
+        return std::max<int64_t>(bytes / std::max<int64_t>(metadata.num_rows(), 1), 1);
     }
 
     std::unique_ptr<parquet::arrow::FileReader> file_;
-    std::unique_ptr<arrow::RecordBatchReader> inner_;
+    std::unique_ptr<arrow::RecordBatchReader> inner_; // none: all is read
+    shared_ptr<arrow::Schema> schema_;
 };
 
 // An IPC file is given batch by batch; its batches are as long as they were written.

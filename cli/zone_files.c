@@ -1,6 +1,7 @@
 /* zone_files.c: what a GeoParquet file says about its geometries lies in the metadata of its schema, as JSON. */
 #include "zone_files.h"
 
+#include "ahead.h"
 #include "geo.h"
 #include "table.h"
 
@@ -95,6 +96,8 @@ static int open_table(const char *path, const cli_zone_files *options, char colu
     ucid_io_read_options read = {.batch_rows = 1024, .threads = options->threads};
     ucid_io_source source;
     if (io->open(path, &read, &source, &error) != UCID_OK) return cli_fail(&error);
+    struct ArrowArrayStream file = source.stream;
+    if (cli_ahead(&file, 1, &source.stream, &error) != UCID_OK) return cli_fail(&error);
     struct ArrowSchema schema;
     int failed = source.stream.get_schema(&source.stream, &schema);
     if (failed != 0) {

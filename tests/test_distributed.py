@@ -7,6 +7,7 @@ import shutil
 import struct
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq  # noqa: E402
 
 import ucid  # noqa: E402
 from ucid import distributed  # noqa: E402
-from ucid.distributed import Plan, choose, jobs  # noqa: E402
+from ucid.distributed import Plan, choose, jobs, parquet  # noqa: E402
 from ucid.distributed.areas import parts_of  # noqa: E402
 from ucid.grids import cell_to_parent  # noqa: E402
 
@@ -255,15 +256,64 @@ def test_roll_ups_need_few_columns(places, town):
 
 def test_files_of_jobs_do_not_depend_on_batches(places, monkeypatch):
     monkeypatch.setattr(jobs, "GROUP_ROWS", 1000)
+    monkeypatch.setattr(jobs, "BATCH_ROWS", 300)
+    cities = pa.array([None if i % 11 == 0 else ["IST", "HEL", "LPA"][i // 50 % 3] for i in range(len(places))], pa.string())
+    rows = places.append_column("city", cities)
+    spec = {"plan": Plan.create(), "compression": "snappy"}
     rng = random.Random(2)
     made = set()
     for pieces in (1, 7, 200):
-        cuts = [0, *sorted(rng.choices(range(len(places)), k=pieces)), len(places)]
-        batches = [batch for a, b in itertools.pairwise(cuts) for batch in places.slice(a, b - a).to_batches()]
-        made.add(jobs._parquet(jobs._row_groups(batches, places.schema), places.schema, "digest"))
-    file = pq.ParquetFile(pa.BufferReader(made.pop()))
-    assert not made and file.metadata.num_row_groups == len(places) // 1000
-    assert file.read().equals(places)
+        cuts = [0, *sorted(rng.choices(range(len(rows)), k=pieces)), len(rows)]
+        parts = [rows.slice(a, b - a) for a, b in itertools.pairwise(cuts)]
+        coded = [part.set_column(4, "city", part.column("city").combine_chunks().dictionary_encode()) for part in parts]
+        for some in (parts, coded) if pieces == 1 else (coded,):
+            stream = jobs._recut(pa.concat_tables(some))
+            made.add(jobs._parquet(stream, rows.schema, stream.schema, spec))
+    texts, file = sorted((pq.ParquetFile(pa.BufferReader(one)) for one in made), key=lambda file: file.metadata.serialized_size)
+    for one in (texts, file):
+        assert one.metadata.num_row_groups == len(rows) // 1000
+        assert one.read().equals(rows) and one.schema_arrow.remove_metadata().equals(rows.schema)
+
+
+def test_texts_that_repeat_are_written_as_they_were_read(places, town, tmp_path):
+    """Texts behind dictionaries in a file pass through behind them; who reads what is made, or the file, sees what went in."""
+    n = len(places)
+    few = pa.array([None if i % 7 == 0 else f"city {i % 5}" for i in range(n)])
+    given = places.append_column("few", few).append_column("large", few.cast(pa.large_string()))
+    given = given.append_column("many", pa.array([f"place {i}" for i in range(n)])).append_column("none", pa.nulls(n, pa.string()))
+    given = given.append_column("code", few.dictionary_encode()).append_column("list", pa.array([["a", "b"]] * n))
+    given = given.replace_schema_metadata({"who": "me"})
+    (tmp_path / "in").mkdir()
+    for at in (0, n // 2):
+        pq.write_table(given.slice(at, n // 2), tmp_path / "in" / f"{at:06}.parquet", row_group_size=3000)
+    file = pq.ParquetFile(tmp_path / "in" / "000000.parquet")
+    assert parquet.coded(file.metadata, file.schema_arrow) == ["few", "large", "none"]
+    options = {"index": town, "timestamp": "2026W01T12", "city": "IST"}
+    wanted = ucid.score(given, **options)
+
+    def made():
+        return distributed.score(str(tmp_path / "in"), engine="local", **options)
+
+    assert made().read_all().equals(wanted) and made().schema.names == wanted.schema.names
+    distributed.write(made(), tmp_path / "whole")
+    begun = made()
+    first = begun.read_next_batch().num_rows
+    distributed.write(begun, tmp_path / "rest")
+    assert pq.read_table(tmp_path / "whole").equals(wanted) and pq.read_table(tmp_path / "rest").equals(wanted.slice(first))
+    columns = ["few", "large", "id", "none", "ucid", "score"]
+    distributed.write(made().read_all().select(columns), tmp_path / "flat")
+    group = pq.ParquetFile(tmp_path / "flat" / "part-0.parquet").metadata.row_group(0)
+    assert [group.column(at).is_stats_set for at in range(6)] == [True, True, True, True, False, True]
+    for compression in ("snappy", "zstd"):
+        job = jobs.over_files("score", Plan.score(**options), [str(tmp_path / "in")], str(tmp_path / compression), chunk_bytes=200_000,
+                              compression=compression)  # fmt: skip
+        report = job.run(workers=1)
+        assert report["rows"] == n and report["parts"] > 2
+        table = pq.read_table([str(tmp_path / compression / f"part-{at:06}.parquet") for at in range(report["parts"])])
+        assert table.equals(wanted) and table.schema.metadata[b"who"] == b"me"
+        assert pq.ParquetFile(tmp_path / compression / "part-000000.parquet").metadata.row_group(0).column(0).compression == compression.upper()
+    with pytest.raises(ucid.UCIDConfigError, match="options, index or versions"):
+        jobs.over_files("score", Plan.score(**options), [str(tmp_path / "in")], str(tmp_path / "zstd"), chunk_bytes=200_000).run(resume=True)
 
 
 def test_parts_follow_from_the_input():
@@ -293,6 +343,14 @@ def test_zones_travel_as_a_file(places, town, tmp_path):
     assert distributed.join(places, zones).equals(wanted.replace_schema_metadata(places.schema.metadata))
     frame = Plan.join(zones, columns=["people"]).frame(places.slice(0, 50).to_pandas())
     assert frame.people.dtype == frame.zone.dtype == "float64"
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(lambda _: Plan.join(zones, columns=["people"]).options["zones"].open(), range(8)))
+    assert len({id(one) for one in opened}) == 1  # compiled once in a process
+    broken = tmp_path / "broken.parquet"
+    pq.write_table(pa.table({"name": ["corner"], "people": [7], "geometry": [square[:-3]]}), broken)
+    assert Plan.join(broken).schema(places.schema).equals(wanted.schema.remove_metadata())  # which needs no geometries
+    with pytest.raises(ucid.UCIDDataError, match="zone 0: "):
+        Plan.join(broken).table(places)
     plan = pickle.loads(pickle.dumps(Plan.join(zones, columns=["name"])))  # not opened in this process yet
     pq.write_table(pa.table({"name": ["other"], "people": [8], "geometry": [square]}), zones)
     with pytest.raises(ucid.UCIDDataError, match="its sha256 is .*the plan was made for"):

@@ -53,6 +53,26 @@ def test_zones_of_every_kind_give_what_the_program_gives(districts, places, join
     assert ucid.join(places, frame.geometry).column("zone").equals(joined.column("zone"))
 
 
+def test_zones_that_are_not_compiled_have_a_text():
+    unborn = ucid.Zones.__new__(ucid.Zones)
+    assert repr(unborn) == "<ucid.Zones of 0 zones>" and len(unborn) == 0 and "0 zones" in unborn._repr_html_()
+
+
+def test_wide_zones_are_read_a_few_at_a_time(tmp_path):
+    """Rings of 40,000 corners in one row group: batches are bounded by bytes, not by rows."""
+    turn = np.linspace(0, 2 * np.pi, 40_001)[:-1]
+    rings = [shapely.Polygon(np.column_stack([k + 0.4 * np.cos(turn), 10 + 0.4 * np.sin(turn)])) for k in range(60)]
+    frame = geopandas.GeoDataFrame({"k": range(60)}, geometry=rings, crs=4326)
+    frame.to_parquet(tmp_path / "zones.parquet")
+    places = pa.table({"lat": [10.0] * 60, "lon": [float(k) for k in range(60)]})
+    assert ucid.join(places, tmp_path / "zones.parquet").column("k").to_pylist() == list(range(60))
+    batches = list(ucid.joins._batches(str(tmp_path / "zones.parquet")))
+    assert max(len(batch) for batch in batches) <= 30 and sum(len(batch) for batch in batches) == 60
+    pq.write_table(places, tmp_path / "places.parquet")
+    program("join", tmp_path / "places.parquet", tmp_path / "zones.parquet", "-o", tmp_path / "out.parquet")
+    assert pq.read_table(tmp_path / "out.parquet").column("k").to_pylist() == list(range(60))
+
+
 def test_places_of_every_kind(districts, places, joined):
     zones = ucid.Zones(districts, columns=["Codigo"])
     assert len(zones) == 29 and zones.columns == ["Codigo"]

@@ -35,6 +35,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import processes  # noqa: E402  bench/processes.py
+import sessions  # noqa: E402  beside this file
 
 EAST, NORTH, WEST, SOUTH = 40.0, 50.0, 0.0, 30.0
 
@@ -184,35 +185,24 @@ def ours_on_dask(points, zones, _):
 
 
 def ours_on_ray(points, zones, _):
-    import ray
-    import ray.data
-
     import ucid.distributed as distributed
 
-    ray.init(num_cpus=THREADS, include_dashboard=False, log_to_driver=False, object_store_memory=2_000_000_000)
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    ray.data.range(10).materialize()  # workers run
-    yield
-    joined = distributed.join(ray.data.read_parquet(str(numbered(points))), zones).select_columns(["row", "zone"])
-    table = pa.concat_tables(ray.get(joined.to_arrow_refs())).filter(pa.compute.field("zone").is_valid())
-    yield from_pairs(table["row"].to_numpy(), table["zone"].to_numpy(), pq.ParquetFile(points).metadata.num_rows), {}
-    ray.shutdown()
+    with sessions.ray_data(THREADS, 2_000_000_000) as ray:
+        yield
+        joined = distributed.join(ray.data.read_parquet(str(numbered(points))), zones).select_columns(["row", "zone"])
+        table = pa.concat_tables(ray.get(joined.to_arrow_refs())).filter(pa.compute.field("zone").is_valid())
+        yield from_pairs(table["row"].to_numpy(), table["zone"].to_numpy(), pq.ParquetFile(points).metadata.num_rows), {}
 
 
 def ours_on_spark(points, zones, _):
-    from pyspark.sql import SparkSession
-
     import ucid.distributed as distributed
 
-    builder = SparkSession.builder.master(f"local[{THREADS}]").config("spark.ui.enabled", "false").config("spark.driver.memory", "4g")
-    builder = builder.config("spark.driver.maxResultSize", "2g").config("spark.log.level", "ERROR")
-    spark = builder.config("spark.sql.execution.arrow.pyspark.enabled", "true").getOrCreate()
-    spark.range(10).count()
-    yield
-    joined = distributed.join(spark.read.parquet(str(numbered(points))), zones).select("row", "zone")
-    pairs = joined.where("zone is not null").toArrow()
-    yield from_pairs(pairs["row"].to_numpy(), pairs["zone"].to_numpy(), pq.ParquetFile(points).metadata.num_rows), {}
-    spark.stop()
+    arrow = {"spark.driver.maxResultSize": "2g", "spark.sql.execution.arrow.pyspark.enabled": "true"}
+    with sessions.spark_session(THREADS, "4g", **arrow) as spark:
+        yield
+        joined = distributed.join(spark.read.parquet(str(numbered(points))), zones).select("row", "zone")
+        pairs = joined.where("zone is not null").toArrow()
+        yield from_pairs(pairs["row"].to_numpy(), pairs["zone"].to_numpy(), pq.ParquetFile(points).metadata.num_rows), {}
 
 
 def ours_on_modin(points, zones, _):

@@ -7,7 +7,9 @@ coordinate system.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy
@@ -16,7 +18,19 @@ import pandas
 from ucid import columns
 from ucid.errors import UCIDDataError
 
-__all__ = ["Accessor", "needed_columns", "plain_columns", "with_columns"]
+__all__ = ["Accessor", "needed_columns", "plain_columns", "shared_columns", "with_columns"]
+
+_shared: ContextVar[bool] = ContextVar("shared", default=False)
+
+
+@contextmanager
+def shared_columns() -> Generator[None, None, None]:
+    """Meanwhile a frame that is made of another shares its columns, as those of engines do: their partitions never change."""
+    token = _shared.set(True)
+    try:
+        yield
+    finally:
+        _shared.reset(token)
 
 
 def _is_geo(frame: Any) -> bool:
@@ -71,7 +85,7 @@ def with_columns(frame: Any, added: Any, replace: bool) -> Any:
     there = [name for name in added.column_names if name in frame.columns]
     if there and not replace:
         raise UCIDDataError(f"there is a column '{there[0]}' already; replace=True replaces it")
-    made = frame.drop(columns=there) if there else frame.assign()
+    made = frame.drop(columns=there) if there else frame.copy(deep=False) if _shared.get() else frame.assign()
     for name, column in zip(added.column_names, added.columns, strict=True):
         made[name] = _series(column)
     return made

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ucid import _ext
@@ -17,6 +17,8 @@ from ucid.errors import UCIDConfigError, UCIDDataError
 __all__ = ["Zones", "join"]
 
 _WKB = ("geometry", "geom", "wkb_geometry", "wkb", "the_geom", "shape")
+_BATCH_BYTES = 16 << 20  # of zones that are read
+_PARQUET = (".parquet", ".geoparquet", ".pq")
 _DEGREES = (("EPSG", 4326), ("OGC", "CRS84"))
 
 
@@ -53,12 +55,24 @@ class Zones:
     ['square', None]
     """
 
+    _count = 0  # of one that is not compiled
+    columns: list[str] = []
+
     def __init__(
         self, source: Any, *, columns: Iterable[str] | None = None, geometry: str | None = None, threads: int | None = None
     ) -> None:
         wanted = None if columns is None else tuple(columns)
         table, geometry = _table(source, geometry)
         self._compiled, self._count, self.columns = _ext.compile_zones(table, geometry, wanted, threads or _processors())
+
+    @classmethod
+    def _none_of(cls, path: str, columns: Iterable[str] | None) -> Zones:
+        """None of a file's zones, with their columns: for who only asks what a join adds."""
+        if not path.endswith(_PARQUET):
+            return cls(path, columns=columns)
+        import pyarrow.dataset
+
+        return cls(pyarrow.dataset.dataset(path, format="parquet").schema.empty_table(), columns=columns)
 
     def __len__(self) -> int:
         return self._count
@@ -99,10 +113,8 @@ def _table(source: Any, geometry: str | None) -> tuple[Any, str | None]:
 
 
 def _read(path: str) -> Any:
-    if path.endswith((".parquet", ".geoparquet", ".pq")):
-        import pyarrow.dataset
-
-        return pyarrow.dataset.dataset(path, format="parquet").to_table()
+    if path.endswith(_PARQUET):
+        return _batches(path)
     try:
         import geopandas
     except ImportError:
@@ -110,6 +122,24 @@ def _read(path: str) -> Any:
     if not os.path.exists(path) and "://" not in path:
         raise UCIDDataError(f"{path}: no such file")
     return geopandas.read_file(path)
+
+
+def _batches(path: str) -> Any:
+    """A Parquet file's batches, a few zones at a time: geometries are long, and each is looked at once."""
+    import pyarrow
+    import pyarrow.dataset
+
+    zones = pyarrow.dataset.dataset(path, format="parquet")
+    group = next((group for file in zones.get_fragments() for group in file.row_groups if group.num_rows), None)
+    rows = min(max(_BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1), 1), 1 << 16) if group else 1
+    reading = pyarrow.dataset.ParquetFragmentScanOptions(use_buffered_stream=True, buffer_size=1 << 20, pre_buffer=False)
+    scanner = zones.scanner(batch_size=rows, batch_readahead=1, fragment_readahead=1, fragment_scan_options=reading)
+
+    def batches() -> Iterator[Any]:
+        yield from scanner.to_batches()
+        pyarrow.default_memory_pool().release_unused()  # before they are compiled
+
+    return pyarrow.RecordBatchReader.from_batches(scanner.projected_schema, batches())
 
 
 def _of_frame(frame: Any, geometry: str | None) -> tuple[Any, str]:

@@ -6,6 +6,7 @@
  * Cost: 120 bytes and the key a group and 16 a value, written once and read once, in order. */
 #include "kernel/group_runs.h"
 
+#include "kernel/run_heap.h"
 #include "rt/error.h"
 #include "rt/file.h"
 #include "rt/memory.h"
@@ -212,22 +213,14 @@ static ucid_status read_top(group_runs *r, run *from, ucid_error *error)
     return UCID_OK;
 }
 
-static int is_before(const group_runs *r, uint32_t a, uint32_t b)
+static int is_before(const void *of, uint32_t a, uint32_t b)
 {
+    const group_runs *r = of;
     const group_record *x = &r->runs[a].top, *y = &r->runs[b].top;
     return group_key_is_after(y->key, y->group.key_length, x->key, x->group.key_length);
 }
 
-static void sink(group_runs *r, size_t at)
-{
-    uint32_t moved = r->heap[at];
-    for (size_t child; (child = 2 * at + 1) < r->heap_count; at = child) {
-        if (child + 1 < r->heap_count && is_before(r, r->heap[child + 1], r->heap[child])) child++;
-        if (!is_before(r, r->heap[child], moved)) break;
-        r->heap[at] = r->heap[child];
-    }
-    r->heap[at] = moved;
-}
+static void sink(group_runs *r, size_t at) { run_heap_sink(r->heap, r->heap_count, at, is_before, r); }
 
 ucid_status group_runs_open(group_runs *r, uint64_t memory, ucid_error *error)
 {

@@ -7,6 +7,7 @@
  * runs); 16 bytes for each different value of a group, as often as it is in different runs. */
 #include "kernel/tally.h"
 
+#include "kernel/run_heap.h"
 #include "rt/error.h"
 #include "rt/file.h"
 #include "rt/memory.h"
@@ -178,23 +179,15 @@ ucid_status ucid_tally_add(ucid_tally *v, uint32_t group, uint64_t value, uint64
     return UCID_OK;
 }
 
-static int is_before(const ucid_tally *v, uint32_t a, uint32_t b)
+static int is_before(const void *of, uint32_t a, uint32_t b)
 {
+    const ucid_tally *v = of;
     const ucid_tallied *x = &v->runs[a].values[v->runs[a].filed ? v->runs[a].next % READ_AHEAD : v->runs[a].next];
     const ucid_tallied *y = &v->runs[b].values[v->runs[b].filed ? v->runs[b].next % READ_AHEAD : v->runs[b].next];
     return x->group != y->group ? x->group < y->group : x->value < y->value;
 }
 
-static void sink(ucid_tally *v, size_t at)
-{
-    uint32_t moved = v->heap[at];
-    for (size_t child; (child = 2 * at + 1) < v->heap_count; at = child) {
-        if (child + 1 < v->heap_count && is_before(v, v->heap[child + 1], v->heap[child])) child++;
-        if (!is_before(v, v->heap[child], moved)) break;
-        v->heap[at] = v->heap[child];
-    }
-    v->heap[at] = moved;
-}
+static void sink(ucid_tally *v, size_t at) { run_heap_sink(v->heap, v->heap_count, at, is_before, v); }
 
 /* The values from `next` on, where they are in the file. */
 static ucid_status read_ahead(ucid_tally *v, run *r, ucid_error *error)

@@ -24,7 +24,8 @@
  * Edges that lie on one another are one edge that changes several zones; edges that change the same zones are a group.
  *
  * Cost: two passes over the edges sort them into the grid, then each cell is divided until few edges are left in its
- * parts; together some 100 ns an edge. Memory: 8 bytes a corner, 4 a corner for the sorting, 16 a border edge. */
+ * parts; together some 100 ns an edge. Memory: 8 bytes a corner, at most 4 an edge for the sorting, 16 a border edge.
+ */
 #include "kernel/zones_build.h"
 
 #include "rt/error.h"
@@ -126,7 +127,7 @@ typedef struct event {
 typedef struct part {
     size_t first_ring, end_ring;
     int with_turned;
-    uint32_t *cells; /* [cells] first counts, then where the part's next edge of a cell goes */
+    uint32_t *cells; /* [cells] first counts of words, then where the part's next one of a cell goes */
     uint32_t *rows;  /* [rows] the same for events */
 } part;
 
@@ -147,10 +148,10 @@ typedef struct build {
     int part_count;
     uint64_t *cell_first; /* [cells + 1] of edges */
     uint64_t *row_first;  /* [rows + 1] of events */
-    uint32_t *edges;
+    uint32_t *edges;      /* numbers, ascending in a cell; of a stretch of them the last, then the first */
     event *events;
     uint32_t *codes;
-    band_words *bands; /* [rows] */
+    zones_band *bands; /* [rows] */
     grouping *workers;
     _Atomic int out_of_memory;
 } build;
@@ -166,24 +167,32 @@ static span edge_get(const build *b, uint32_t i)
     return upward(e->ax - b->x0, e->ay - b->y0, e->bx - b->x0, e->by - b->y0);
 }
 
-/* Count an edge in its cells, or put it there. */
-static inline void sort_edge(build *b, part *p, uint32_t i, int32_t zone)
+/* Edges that follow each other in one cell. */
+typedef struct stretch {
+    uint32_t *slot; /* of the cell; NULL: no edges */
+    uint32_t first, last;
+} stretch;
+
+/* Count a stretch in its cell, or put it there. */
+static void end_stretch(const build *b, stretch *r)
+{
+    if (r->slot == NULL) return;
+    if (b->fill) b->edges[*r->slot] = r->last;
+    if (b->fill && r->first < r->last) b->edges[*r->slot + 1] = r->first;
+    *r->slot += r->first < r->last ? 2 : 1;
+    r->slot = NULL;
+}
+
+/* The same for an edge of several cells, and for its events. */
+static void sort_edge(build *b, part *p, uint32_t i, int32_t zone)
 {
     span e = edge_get(b, i);
     int shift = b->shift;
-    int64_t low = e.ay >> shift, high = e.by >> shift, west = e.ax >> shift, east = e.bx >> shift;
-    if (low == high && west == east && low >= 0 && low < b->rows && west >= 0 && west < b->cols) {
-        uint32_t *slot = &p->cells[low * b->cols + west];
-        if (b->fill) b->edges[*slot] = i;
-        (*slot)++;
-    } else {
-        walk w = walk_start(e, shift, b->cols, b->rows);
-        while (walk_next(&w)) {
-            for (int64_t col = w.west; col <= w.east; col++) {
-                uint32_t *slot = &p->cells[w.row * b->cols + col];
-                if (b->fill) b->edges[*slot] = i;
-                (*slot)++;
-            }
+    walk w = walk_start(e, shift, b->cols, b->rows);
+    while (walk_next(&w)) {
+        for (int64_t col = w.west; col <= w.east; col++) {
+            stretch alone = {&p->cells[w.row * b->cols + col], i, i};
+            end_stretch(b, &alone);
         }
     }
     if (e.ay == e.by) return;
@@ -198,6 +207,29 @@ static inline void sort_edge(build *b, part *p, uint32_t i, int32_t zone)
     }
 }
 
+/* Most edges stay in a cell, as the one before did, and meet no line between rows. */
+static void sort_ring(build *b, part *p, size_t first, size_t end, int32_t zone)
+{
+    const corner *corners = b->from->corners;
+    uint32_t x0 = (uint32_t)b->x0, y0 = (uint32_t)b->y0, line = ((uint32_t)1 << b->shift) - 1;
+    stretch open = {0};
+    for (size_t i = first; i + 1 < end; i++) {
+        uint32_t ax = corners[i].x - x0, ay = corners[i].y - y0, bx = corners[i + 1].x - x0, by = corners[i + 1].y - y0;
+        if (((ax ^ bx) | (ay ^ by)) >> b->shift != 0 || (ay & line) == 0 || (by & line) == 0) {
+            end_stretch(b, &open);
+            sort_edge(b, p, (uint32_t)i, zone);
+            continue;
+        }
+        uint32_t *slot = &p->cells[(size_t)(ay >> b->shift) * b->cols + (ax >> b->shift)];
+        if (slot != open.slot) {
+            end_stretch(b, &open);
+            open = (stretch){slot, (uint32_t)i, (uint32_t)i};
+        }
+        open.last = (uint32_t)i;
+    }
+    end_stretch(b, &open);
+}
+
 static void sort_part(void *ctx, int64_t task, int worker)
 {
     (void)worker;
@@ -206,7 +238,7 @@ static void sort_part(void *ctx, int64_t task, int worker)
     const ucid_zones_builder *from = b->from;
     for (size_t r = p->first_ring; r < p->end_ring; r++) {
         size_t end = r + 1 < from->ring_count ? from->rings[r + 1].first : from->corner_count;
-        for (size_t i = from->rings[r].first; i + 1 < end; i++) sort_edge(b, p, (uint32_t)i, from->rings[r].zone);
+        sort_ring(b, p, from->rings[r].first, end, from->rings[r].zone);
     }
     for (size_t i = 0; p->with_turned && i < from->turned_count; i++) {
         sort_edge(b, p, (uint32_t)(from->corner_count + i), from->turned[i].zone);
@@ -253,11 +285,12 @@ typedef struct grid_event {
     int32_t group;
 } grid_event;
 enum { WALL = UINT16_MAX };
+#define MANY UINT32_MAX /* parts of a cell */
 
 /* What a worker needs; grows, and is used again for each cell. */
 struct grouping {
     const ucid_allocator *allocator;
-    band_words *out;
+    band_words out; /* of the band at hand */
     int failed;
     local_edge *edges;
     chained_zone *chain;
@@ -270,6 +303,7 @@ struct grouping {
     zone_set sets[64]; /* two for each level */
     zone_set answer;
     size_t edge_count, chain_count, group_count, group_zone_count, leaf_count, stack_count, event_count, set_count;
+    size_t edge_slot_count, group_slot_count, set_slot_count; /* in use: as few as are enough */
     size_t edge_capacity, chain_capacity, group_capacity, group_zone_capacity, leaf_capacity, stack_capacity,
         event_capacity, edge_slot_capacity, group_slot_capacity, set_slot_capacity;
 };
@@ -327,16 +361,16 @@ static void set_toggle_group(grouping *g, zone_set *set, int32_t which)
 /* Room for words, at the next 16 bytes; their place is *offset. */
 static uint32_t *emit(grouping *g, size_t count, uint32_t *offset)
 {
-    size_t padded = (count + 3) & ~(size_t)3, at = g->out->count;
-    if (!reserve(g, &g->out->words, &g->out->capacity, at + padded, sizeof(uint32_t))) return NULL;
+    size_t padded = (count + 3) & ~(size_t)3, at = g->out.count;
+    if (!reserve(g, &g->out.words, &g->out.capacity, at + padded, sizeof(uint32_t))) return NULL;
     if ((at + padded) / 4 >= 1u << 26) { /* what a code of a grid can tell */
         g->failed = 1;
         return NULL;
     }
-    g->out->count += padded;
-    for (size_t k = count; k < padded; k++) g->out->words[at + k] = 0;
+    g->out.count += padded;
+    for (size_t k = count; k < padded; k++) g->out.words[at + k] = 0;
     *offset = (uint32_t)(at / 4);
-    return g->out->words + at;
+    return g->out.words + at;
 }
 
 static uint32_t hash_zones(const int32_t *zones, size_t count)
@@ -346,8 +380,8 @@ static uint32_t hash_zones(const int32_t *zones, size_t count)
     return (uint32_t)(hash >> 32);
 }
 
-/* Empty a hash table of at least twice the entries. */
-static int slots_clear(grouping *g, uint32_t **slots, size_t *capacity, size_t entries)
+/* Empty a hash table of at least twice the entries: how many slots it has, 0 where there is no memory. */
+static size_t slots_clear(grouping *g, uint32_t **slots, size_t *capacity, size_t entries)
 {
     size_t needed = 16;
     while (needed < 2 * entries) needed *= 2;
@@ -360,8 +394,8 @@ static int slots_clear(grouping *g, uint32_t **slots, size_t *capacity, size_t e
         ucid_release(g->allocator, *slots, *capacity, sizeof **slots);
         *slots = made, *capacity = needed;
     }
-    memset(*slots, 0, *capacity * sizeof **slots);
-    return 1;
+    memset(*slots, 0, needed * sizeof **slots);
+    return needed;
 }
 
 /* Code of a set of zones; a set of several is stored once a band. */
@@ -369,25 +403,26 @@ static uint32_t set_code(grouping *g, const zone_set *set)
 {
     if (set->count == 0) return 0;
     if (set->count == 1) return zones_zone_code(set->zones[0]);
-    if (2 * (g->set_count + 1) > g->set_slot_capacity) { /* grow: put all in again */
+    if (2 * (g->set_count + 1) > g->set_slot_count) { /* grow: put all in again */
         uint32_t *old = g->set_slots;
-        size_t old_capacity = g->set_slot_capacity, wanted = 4 * (g->set_count + 1);
+        size_t old_capacity = g->set_slot_capacity, old_count = g->set_slot_count, wanted = 4 * (g->set_count + 1);
         g->set_slots = NULL, g->set_slot_capacity = 0;
-        if (slots_clear(g, &g->set_slots, &g->set_slot_capacity, wanted)) {
-            for (size_t k = 0; k < old_capacity; k++) {
+        g->set_slot_count = slots_clear(g, &g->set_slots, &g->set_slot_capacity, wanted);
+        if (g->set_slot_count > 0) {
+            for (size_t k = 0; k < old_count; k++) {
                 if (old[k] == 0) continue;
-                const uint32_t *words = g->out->words + 4 * (size_t)(old[k] - 1);
-                size_t at = hash_zones((const int32_t *)(words + 1), words[0]) & (g->set_slot_capacity - 1);
-                while (g->set_slots[at] != 0) at = (at + 1) & (g->set_slot_capacity - 1);
+                const uint32_t *words = g->out.words + 4 * (size_t)(old[k] - 1);
+                size_t at = hash_zones((const int32_t *)(words + 1), words[0]) & (g->set_slot_count - 1);
+                while (g->set_slots[at] != 0) at = (at + 1) & (g->set_slot_count - 1);
                 g->set_slots[at] = old[k];
             }
         }
         ucid_release(g->allocator, old, old_capacity, sizeof *old);
         if (g->failed) return 0;
     }
-    size_t at = hash_zones(set->zones, set->count) & (g->set_slot_capacity - 1);
-    for (; g->set_slots[at] != 0; at = (at + 1) & (g->set_slot_capacity - 1)) {
-        const uint32_t *words = g->out->words + 4 * (size_t)(g->set_slots[at] - 1);
+    size_t at = hash_zones(set->zones, set->count) & (g->set_slot_count - 1);
+    for (; g->set_slots[at] != 0; at = (at + 1) & (g->set_slot_count - 1)) {
+        const uint32_t *words = g->out.words + 4 * (size_t)(g->set_slots[at] - 1);
         if (words[0] == set->count && memcmp(words + 1, set->zones, set->count * sizeof(int32_t)) == 0) {
             return (g->set_slots[at] - 1) << 3 | ZONES_SET;
         }
@@ -448,6 +483,21 @@ static int by_group(const void *left, const void *right)
     if (l->e.by != r->e.by) return l->e.by < r->e.by ? -1 : 1;
     if (l->e.ax != r->e.ax) return l->e.ax < r->e.ax ? -1 : 1;
     return (l->e.bx > r->e.bx) - (l->e.bx < r->e.bx);
+}
+
+/* By group: there are few, and edges of one lie together mostly. */
+static void sort_leaf(grouping *g)
+{
+    if (g->leaf_count > 4 * LEAF_EDGES) {
+        qsort(g->leaf, g->leaf_count, sizeof *g->leaf, by_group);
+        return;
+    }
+    for (size_t k = 1; k < g->leaf_count; k++) {
+        leaf_edge edge = g->leaf[k];
+        size_t at = k;
+        for (; at > 0 && by_group(&edge, &g->leaf[at - 1]) < 0; at--) g->leaf[at] = g->leaf[at - 1];
+        g->leaf[at] = edge;
+    }
 }
 
 /* Two companions at one height undo each other. */
@@ -549,7 +599,7 @@ static uint32_t make_leaf(grouping *g, size_t first, size_t n, int shift, int64_
     }
     if (g->failed) return 0;
     if (g->leaf_count == 0) return set_code(g, state);
-    qsort(g->leaf, g->leaf_count, sizeof *g->leaf, by_group);
+    sort_leaf(g);
     cancel_companions(g);
     uint32_t groups = 0;
     for (size_t k = 0; k < g->leaf_count; k++) groups += k == 0 || g->leaf[k].group != g->leaf[k - 1].group;
@@ -626,6 +676,16 @@ static void make_children(grouping *g, size_t codes, size_t ends, size_t lists, 
     }
 }
 
+/* The part that all of an edge lies in, of a cell of 2^shift that is divided into such of 2^part_shift; MANY: of
+ * several, or not in the cell. */
+static uint32_t only_child(const zones_edge *e, int64_t x, int64_t y, int shift, int part_shift)
+{
+    uint32_t ax = (uint32_t)(e->ax - x), ay = (uint32_t)(e->ay - y), bx = (uint32_t)(e->bx - x),
+             by = (uint32_t)(e->by - y);
+    if ((ax | ay | bx | by) >> shift != 0 || ((ax ^ bx) | (ay ^ by)) >> part_shift != 0) return MANY;
+    return (ay >> part_shift) << (shift - part_shift) | ax >> part_shift;
+}
+
 /* Code of the cell of 2^shift with its corner at x, y (relative to the grid's cell) and the edges stack[first .. first
  * + n); sets[2 * level] holds the zones of its foot, and may be changed. budget: most edges that its parts may list. */
 static uint32_t divide(grouping *g, size_t first, size_t n, int shift, int64_t x, int64_t y, int level, size_t budget)
@@ -634,11 +694,19 @@ static uint32_t divide(grouping *g, size_t first, size_t n, int shift, int64_t x
     int bits = 1;
     while (bits < GRID_BITS && bits < shift && (size_t)1 << (2 * bits + 2) <= n / 2) bits++;
     int part_shift = shift - bits;
-    size_t cells = (size_t)1 << 2 * bits, ends = g->stack_count, codes = ends + cells, lists = codes + cells;
+    size_t cells = (size_t)1 << 2 * bits, ends = g->stack_count, codes = ends + cells;
+    size_t places = codes + cells, lists = places + n;
     if (!reserve(g, &g->stack, &g->stack_capacity, lists, sizeof *g->stack)) return 0;
     memset(g->stack + ends, 0, cells * sizeof *g->stack);
     for (size_t k = 0; k < n; k++) { /* count the children's edges, */
-        span e = relative(&g->edges[g->stack[first + k]].e, x, y);
+        const zones_edge *near = &g->edges[g->stack[first + k]].e;
+        uint32_t place = only_child(near, x, y, shift, part_shift);
+        g->stack[places + k] = place;
+        if (place != MANY) {
+            g->stack[ends + place]++;
+            continue;
+        }
+        span e = relative(near, x, y);
         walk w = walk_start(e, part_shift, 1 << bits, 1 << bits);
         while (walk_next(&w)) {
             for (int64_t col = w.west; col <= w.east; col++) g->stack[ends + ((size_t)w.row << bits | (size_t)col)]++;
@@ -656,8 +724,15 @@ static uint32_t divide(grouping *g, size_t first, size_t n, int shift, int64_t x
     g->stack_count = lists + total;
     size_t events = g->event_count;
     for (size_t k = 0; k < n; k++) { /* and put them there; then ends are ends */
-        uint32_t number = g->stack[first + k];
+        uint32_t number = g->stack[first + k], place = g->stack[places + k];
         span e = relative(&g->edges[number].e, x, y);
+        if (place != MANY) {
+            g->stack[lists + g->stack[ends + place]++] = number;
+            int quiet = (e.ay & (((int64_t)1 << part_shift) - 1)) != 0 && ((place + 1) & ((1u << bits) - 1)) != 0;
+            if (quiet) continue; /* no line between rows is met, nor the wall */
+            push_events(g, &e, part_shift, 1 << bits, g->edges[number].group);
+            continue;
+        }
         walk w = walk_start(e, part_shift, 1 << bits, 1 << bits);
         while (walk_next(&w)) {
             for (int64_t col = w.west; col <= w.east; col++) {
@@ -704,10 +779,10 @@ static void add_edge(grouping *g, zones_edge e, int32_t zone)
 {
     uint64_t hash = ((uint64_t)(uint32_t)e.ax << 32 | (uint32_t)e.ay) * 0x9E3779B97F4A7C15u;
     hash = (hash ^ hash >> 29 ^ ((uint64_t)(uint32_t)e.bx << 32 | (uint32_t)e.by)) * 0xD6E8FEB86659FD93u;
-    size_t mask = g->edge_slot_capacity - 1, at = (size_t)(hash >> 40) & mask;
+    size_t mask = g->edge_slot_count - 1, at = (size_t)(hash >> 40) & mask;
     for (; g->edge_slots[at] != 0; at = (at + 1) & mask) {
         local_edge *there = &g->edges[g->edge_slots[at] - 1];
-        if (memcmp(&there->e, &e, sizeof e) != 0) continue;
+        if (there->e.ax != e.ax || there->e.ay != e.ay || there->e.bx != e.bx || there->e.by != e.by) continue;
         if (!reserve(g, &g->chain, &g->chain_capacity, g->chain_count + 1, sizeof *g->chain)) return;
         g->chain[g->chain_count++] = (chained_zone){zone, there->more};
         there->more = (uint32_t)g->chain_count; /* position + 1 */
@@ -720,7 +795,7 @@ static void add_edge(grouping *g, zones_edge e, int32_t zone)
 static int32_t group_of(grouping *g, const zone_set *zones)
 {
     uint32_t hash = hash_zones(zones->zones, zones->count);
-    size_t mask = g->group_slot_capacity - 1, at = hash & mask;
+    size_t mask = g->group_slot_count - 1, at = hash & mask;
     for (; g->group_slots[at] != 0; at = (at + 1) & mask) {
         const group *there = &g->groups[g->group_slots[at] - 1];
         if (there->hash == hash && there->count == zones->count &&
@@ -740,30 +815,51 @@ static int32_t group_of(grouping *g, const zone_set *zones)
     return (int32_t)g->group_count - 1;
 }
 
+/* The edge or the stretch of edges at *k, which goes behind it. */
+static stretch stretch_at(const build *b, uint64_t *k, uint64_t end)
+{
+    uint32_t last = b->edges[(*k)++];
+    if (*k == end || b->edges[*k] > last) return (stretch){NULL, last, last};
+    return (stretch){NULL, b->edges[(*k)++], last};
+}
+
 /* The cell's edges as few as they are, and their groups; edges that change nothing go. */
 static void load_cell(build *b, grouping *g, uint64_t first, uint64_t end, int64_t x, int64_t y)
 {
     const ucid_zones_builder *from = b->from;
-    size_t n = (size_t)(end - first), kept = 0, ring_at = 0;
-    g->edge_count = g->chain_count = g->group_count = g->group_zone_count = 0;
-    if (!reserve(g, &g->edges, &g->edge_capacity, n, sizeof *g->edges) ||
-        !slots_clear(g, &g->edge_slots, &g->edge_slot_capacity, n)) {
-        return;
+    size_t n = 0, kept = 0, ring_at = 0;
+    for (uint64_t k = first; k < end;) {
+        stretch r = stretch_at(b, &k, end);
+        n += r.last - r.first + (size_t)1;
     }
-    for (uint64_t k = first; k < end; k++) {
-        uint32_t i = b->edges[k];
-        span e = edge_get(b, i);
-        zones_edge near = {(int32_t)(e.ax - x), (int32_t)(e.ay - y), (int32_t)(e.bx - x), (int32_t)(e.by - y)};
-        if (i < from->corner_count) {
-            ring_at = ring_of(from, i, ring_at);
-            add_edge(g, near, from->rings[ring_at].zone);
-        } else {
-            add_edge(g, near, from->turned[i - from->corner_count].zone);
+    g->edge_count = g->chain_count = g->group_count = g->group_zone_count = 0;
+    if (!reserve(g, &g->edges, &g->edge_capacity, n, sizeof *g->edges)) return;
+    g->edge_slot_count = slots_clear(g, &g->edge_slots, &g->edge_slot_capacity, n);
+    if (g->edge_slot_count == 0) return;
+    for (uint64_t k = first; k < end;) {
+        stretch r = stretch_at(b, &k, end);
+        int turned = r.first >= from->corner_count; /* which are alone */
+        if (!turned) ring_at = ring_of(from, r.first, ring_at);
+        int32_t zone = turned ? from->turned[r.first - from->corner_count].zone : from->rings[ring_at].zone;
+        for (uint64_t i = r.first; i <= r.last; i++) {
+            span e = edge_get(b, (uint32_t)i);
+            zones_edge near = {(int32_t)(e.ax - x), (int32_t)(e.ay - y), (int32_t)(e.bx - x), (int32_t)(e.by - y)};
+            add_edge(g, near, zone);
         }
     }
-    if (!slots_clear(g, &g->group_slots, &g->group_slot_capacity, g->edge_count)) return;
+    g->group_slot_count = slots_clear(g, &g->group_slots, &g->group_slot_capacity, g->edge_count);
+    if (g->group_slot_count == 0) return;
+    int32_t last_zone = -1, last_other = -1, last_group = -1;
     for (size_t k = 0; k < g->edge_count && !g->failed; k++) {
         local_edge *edge = &g->edges[k];
+        const chained_zone *other = edge->more != 0 ? &g->chain[edge->more - 1] : NULL;
+        int few = other == NULL || (other->next == 0 && other->zone != edge->zone); /* one zone, or two */
+        int32_t other_zone = other != NULL ? other->zone : -1;
+        if (few && edge->zone == last_zone && other_zone == last_other) { /* as most edges */
+            edge->group = last_group;
+            g->edges[kept++] = *edge;
+            continue;
+        }
         g->answer.count = 0;
         set_toggle(g, &g->answer, edge->zone);
         for (uint32_t more = edge->more; more != 0; more = g->chain[more - 1].next) {
@@ -771,6 +867,7 @@ static void load_cell(build *b, grouping *g, uint64_t first, uint64_t end, int64
         }
         if (g->answer.count == 0) continue;
         edge->group = group_of(g, &g->answer);
+        if (few) last_zone = edge->zone, last_other = other_zone, last_group = edge->group;
         g->edges[kept++] = *edge;
     }
     g->edge_count = kept;
@@ -799,13 +896,13 @@ static void make_band(void *ctx, int64_t row, int worker)
     build *b = ctx;
     grouping *g = &b->workers[worker];
     if (atomic_load_explicit(&b->out_of_memory, memory_order_relaxed)) return;
-    g->out = &b->bands[row];
+    g->out.count = 0;
     g->set_count = 0;
     zone_set state = {0};
     event *events = b->events + b->row_first[row];
     size_t count = (size_t)(b->row_first[row + 1] - b->row_first[row]), at = 0;
     if (count > 0) qsort(events, count, sizeof *events, by_column);
-    slots_clear(g, &g->set_slots, &g->set_slot_capacity, 8);
+    g->set_slot_count = slots_clear(g, &g->set_slots, &g->set_slot_capacity, 8);
     uint32_t code = 0, *codes = b->codes + (size_t)row * b->cols;
     int known = 1;
     for (int64_t col = b->cols; col-- > 0 && !g->failed;) {
@@ -820,6 +917,12 @@ static void make_band(void *ctx, int64_t row, int worker)
         }
     }
     ucid_release(g->allocator, state.zones, state.capacity, sizeof *state.zones);
+    if (!g->failed && g->out.count > 0) {
+        uint32_t *words = ucid_allocate(g->allocator, g->out.count, sizeof *words);
+        if (words != NULL) memcpy(words, g->out.words, g->out.count * sizeof *words);
+        g->failed = words == NULL;
+        b->bands[row] = (zones_band){words, words != NULL ? g->out.count : 0};
+    }
     if (g->failed) atomic_store_explicit(&b->out_of_memory, 1, memory_order_relaxed);
 }
 
@@ -919,6 +1022,7 @@ static void close_worker(const ucid_allocator *memory, grouping *g)
     ucid_release(memory, g->leaf, g->leaf_capacity, sizeof *g->leaf);
     ucid_release(memory, g->stack, g->stack_capacity, sizeof *g->stack);
     ucid_release(memory, g->events, g->event_capacity, sizeof *g->events);
+    ucid_release(memory, g->out.words, g->out.capacity, sizeof *g->out.words);
     for (int k = 0; k < 64; k++) ucid_release(memory, g->sets[k].zones, g->sets[k].capacity, sizeof(int32_t));
     ucid_release(memory, g->answer.zones, g->answer.capacity, sizeof(int32_t));
 }
@@ -950,27 +1054,12 @@ static int run(build *b, int threads)
     return !b->out_of_memory;
 }
 
-/* The bands' words, cut to size, become the zones'. */
+/* What was made becomes the zones'. */
 static ucid_zones *finish(build *b)
 {
     const ucid_allocator *memory = b->allocator;
     ucid_zones *made = ucid_allocate_zero(memory, 1, sizeof *made);
-    zones_band *bands = ucid_allocate_zero(memory, b->rows, sizeof *bands);
-    int complete = made != NULL && bands != NULL;
-    for (uint32_t row = 0; complete && row < b->rows; row++) {
-        band_words *from = &b->bands[row];
-        if (from->capacity > from->count && from->count > 0) {
-            void *cut = memory->fn(memory->ctx, from->words, from->capacity * 4, from->count * 4);
-            if (cut == NULL) complete = 0;
-            if (cut != NULL) from->words = cut, from->capacity = from->count;
-        }
-        bands[row] = (zones_band){from->words, from->count};
-    }
-    if (!complete) {
-        ucid_release(memory, bands, b->rows, sizeof *bands);
-        ucid_release(memory, made, 1, sizeof *made);
-        return NULL;
-    }
+    if (made == NULL) return NULL;
     *made = (ucid_zones){.allocator = *memory,
                          .zone_count = b->from->zone_count,
                          .vertex_count = b->from->vertex_count,
@@ -980,9 +1069,8 @@ static ucid_zones *finish(build *b)
                          .cols = b->cols,
                          .rows = b->rows,
                          .codes = b->codes,
-                         .bands = bands};
+                         .bands = b->bands};
     b->codes = NULL;
-    ucid_release(memory, b->bands, b->rows, sizeof *b->bands);
     b->bands = NULL;
     return made;
 }
@@ -1001,7 +1089,7 @@ ucid_status ucid_zones_build(const ucid_zones_builder *builder, int threads, uci
     if (b.events != NULL) ucid_release(b.allocator, b.events, (size_t)b.row_first[b.rows], sizeof *b.events);
     for (int k = 0; b.workers != NULL && k < threads; k++) close_worker(b.allocator, &b.workers[k]);
     for (uint32_t row = 0; b.bands != NULL && row < b.rows; row++) {
-        ucid_release(b.allocator, b.bands[row].words, b.bands[row].capacity, sizeof(uint32_t));
+        ucid_release(b.allocator, (void *)b.bands[row].words, b.bands[row].count, sizeof(uint32_t));
     }
     ucid_release(b.allocator, b.codes, cells, sizeof *b.codes);
     ucid_release(b.allocator, b.cell_first, cells + 1, sizeof *b.cell_first);

@@ -31,10 +31,13 @@ void ucid_zones_builder_free(ucid_zones_builder *self)
 
 static int push_corner(ucid_zones_builder *self, int64_t x, int64_t y)
 {
-    void *corners = self->corners;
-    if (!ucid_grow(&self->allocator, &corners, &self->corner_capacity, self->corner_count + 1, sizeof(corner)))
-        return 0;
-    self->corners = corners;
+    if (self->corner_count == self->corner_capacity) {
+        void *corners = self->corners;
+        if (!ucid_grow(&self->allocator, &corners, &self->corner_capacity, self->corner_count + 1, sizeof(corner))) {
+            return 0;
+        }
+        self->corners = corners;
+    }
     self->corners[self->corner_count++] = (corner){(uint32_t)x, (uint32_t)y};
     return 1;
 }

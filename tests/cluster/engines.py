@@ -56,6 +56,13 @@ def _modin(workers, told):
         yield lambda made: made._to_pandas()
 
 
+@contextlib.contextmanager
+def _modin_on_ray(workers, told):
+    os.environ["MODIN_ENGINE"] = "ray"
+    with _ray(workers, told):
+        yield lambda made: made._to_pandas()
+
+
 ENGINES = {"local": _local, "dask": _dask, "ray": _ray, "spark": _spark, "modin": _modin}
 
 
@@ -113,7 +120,7 @@ _running = []
 
 
 def _up(name, workers, told):
-    _running[:] = name, _held.enter_context(ENGINES[name](workers, told))
+    _running[:] = name, _held.enter_context({**ENGINES, "modin on ray": _modin_on_ray}[name](workers, told))
 
 
 def _call(function, given):

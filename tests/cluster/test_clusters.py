@@ -191,3 +191,5 @@ def test_a_host_is_short_of_wire_disk_and_memory_and_its_index_is_damaged(cluste
         run("umount", made.cache(poor))
     cluster.join(poor, poor=True)
     survived(*begun("memory"), "a worker with less memory than the package needs")
+    if cluster.engine == "dask":  # the others say it each in its own way, or not at all
+        assert "memory budget. Restarting" in (made.folder / f"{poor}-dask.log").read_text(errors="replace")

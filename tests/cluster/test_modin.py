@@ -1,4 +1,4 @@
-"""Modin on Dask: plans where the row partitions lie."""
+"""Modin on Dask, and on Ray in a process of its own: plans where the row partitions lie."""
 
 import os
 
@@ -13,7 +13,8 @@ from distributed import Client  # noqa: E402
 import ucid.distributed as distributed  # noqa: E402
 from ucid.errors import UCIDConfigError  # noqa: E402
 
-from .clusters import BOX, DASK_OPTIONS, GROUPS, LEVELS, TIME, same
+from .clusters import BOX, DASK_OPTIONS, GROUPS, LEVELS, TIME, same, table
+from .engines import Engine
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,3 +66,20 @@ def test_files_through_modin(files, town, expected):
     assert isinstance(scored, mpd.DataFrame)
     assert same(as_pandas(scored)) == expected["score"]
     assert isinstance(as_pandas(scored), pandas.DataFrame)
+
+
+def on_ray(_, whole, places, town, folder):
+    frame = mpd.DataFrame(places.to_pandas())
+    scored = frame.ucid.score(index=town)
+    distributed.write(scored, folder)
+    levels, groups = scored.ucid.aggregate(LEVELS), scored.ucid.aggregate(**GROUPS)
+    return {"score": same(whole(scored)), "levels": same(whole(levels), "key"), "groups": same(whole(groups), "city"),
+            "create": same(whole(frame.ucid.create(context="15MIN")))}  # fmt: skip
+
+
+def test_rows_become_the_same_on_ray(places, town, expected, tmp_path):
+    folder = f"{tmp_path}/scored"
+    with Engine("modin on ray", 2, {}) as engine:
+        made = engine(on_ray, places, town, folder)
+    assert made == {name: expected[name] for name in made}
+    assert same(table(folder)) == expected["score"]

@@ -147,10 +147,10 @@ def repartition(data: Any, by: str, *, resolution: int = 5, parts: int | None = 
 
 
 def write(data: Any, folder: str | os.PathLike[str], *, compression: str = "snappy") -> None:
-    """Rows of a collection as Parquet files of a folder, by the engine's own writer; what is lazy is computed.
+    """Rows of a collection as Parquet files of a folder; what is lazy is computed.
 
-    The engine's own call writes the same rows. This one tells its writer not to look for repetition where there is none, which
-    halves its work on identifiers and coordinates.
+    The engine's own call writes the same rows. This one does not look for repetition where there is none, which halves the work on
+    identifiers and coordinates.
 
     Parameters
     ----------

@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--resume", action="store_true", help="do only what is missing")
     how.add_argument("--overwrite", action="store_true", help="remove an earlier job of this checkpoint first")
     how.add_argument("--chunk", type=_size, metavar="SIZE", help="rows of a task, unpacked; default: by the input, 16M to 128M")
+    how.add_argument("--compression", default="snappy", choices=("snappy", "zstd", "lz4", "gzip", "none"), help="of the output; snappy")
     how.add_argument("--deadline", type=float, default=600.0, metavar="SECONDS", help="of a task; 600")
     how.add_argument("--attempts", type=int, default=6, metavar="N", help="of a task; 6")
     how.add_argument("--patience", type=float, default=120.0, metavar="SECONDS", help="without any worker; 120")
@@ -120,15 +121,16 @@ def _job(given: argparse.Namespace) -> jobs.Job:
         if not areas:
             raise UCIDConfigError("--cities FILE or --bbox S,W,N,E is missing")
         index = _index(given) if given.context else None
-        options["checkpoint"] = given.checkpoint
+        options |= {"checkpoint": given.checkpoint, "compression": given.compression}
         return jobs.grid(areas, given.output, given.context, index=index, **options)
     else:
         if strange := [name for name in (("agg", "of") if given.to else ("weight",)) if getattr(given, name)]:
             raise UCIDConfigError(f"--{strange[0]} does not go with --{'to' if given.to else 'by'}")
         options = {name: getattr(given, name) for name in ("weight", "agg", "of") if getattr(given, name)}
         return jobs.aggregate(given.input, given.output, given.to, by=given.by, checkpoint=given.checkpoint,
-                              chunk_bytes=given.chunk, **options)  # fmt: skip
-    return jobs.over_files(given.command, plan, given.input, given.output, checkpoint=given.checkpoint, chunk_bytes=given.chunk)
+                              chunk_bytes=given.chunk, compression=given.compression, **options)  # fmt: skip
+    return jobs.over_files(given.command, plan, given.input, given.output, checkpoint=given.checkpoint, chunk_bytes=given.chunk,
+                           compression=given.compression)  # fmt: skip
 
 
 def _show(progress: jobs.Progress) -> None:

@@ -13,7 +13,7 @@ from distributed import Client
 
 from ucid import distributed
 from ucid.distributed.accessor import Accessor
-from ucid.distributed.parquet import settings
+from ucid.distributed.local import write_file
 from ucid.distributed.plan import Plan
 
 __all__ = ["DaskAccessor", "UCIDDaskClient", "apply", "from_table", "names", "read", "repartition", "select", "shrink", "write"]
@@ -33,7 +33,7 @@ def apply(data: Any, plan: Plan) -> Any:
 def _meta(given: Any, plan: Plan) -> Any:
     """The empty frame that a plan makes of an empty frame; a column of objects says no type, so it is taken for texts."""
     unknown = [name for name, dtype in given.dtypes.items() if dtype == object]
-    made = plan.frame(given.astype(dict.fromkeys(unknown, pandas.StringDtype("pyarrow"))))
+    made = plan.bare().frame(given.astype(dict.fromkeys(unknown, pandas.StringDtype("pyarrow"))))
     return made.astype({name: object for name in unknown if name in made.columns and plan.keeps_rows})
 
 
@@ -43,8 +43,16 @@ def from_table(table: pa.Table, parts: int) -> Any:
 
 
 def write(data: Any, folder: str, compression: str) -> None:
-    """A file of each partition."""
-    data.to_parquet(folder, write_index=False, **settings(compression))
+    """A file of each partition, by the task that made it; Dask's own writer copies each partition once more to drop its index."""
+    schema = pa.Schema.from_pandas(data._meta_nonempty, preserve_index=False)
+    digits = len(str(data.npartitions))
+
+    def put(part: Any, partition_info: Any = None) -> Any:
+        rows = pa.Table.from_pandas(part, schema=schema, preserve_index=False)
+        write_file(rows, f"{folder.rstrip('/')}/part-{partition_info['number']:0{digits}}.parquet", compression)
+        return part.iloc[:0, :0]
+
+    data.map_partitions(put, meta=data._meta.iloc[:0, :0], enforce_metadata=False).compute()
 
 
 def names(data: Any) -> list[str]:

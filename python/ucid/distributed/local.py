@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 import pyarrow.dataset as datasets
-import pyarrow.parquet as pq
 
 from ucid.distributed.choose import listed
-from ucid.distributed.parquet import settings
+from ucid.distributed.parquet import Writer, coded, plain, plain_schema
 from ucid.distributed.plan import Plan
 from ucid.indexes import _keep
 
@@ -40,6 +40,11 @@ class Files:
     def select(self, columns: list[str]) -> Files:
         """The same files, of which less is read."""
         return Files(self._paths, columns)
+
+    def repeating(self) -> list[str]:
+        """Texts that the first file has behind dictionaries."""
+        first = next(self._dataset(()).get_fragments(), None)
+        return [] if first is None else coded(first.metadata, self.schema)
 
     def reader(self, repeating: Sequence[str] = ()) -> pa.RecordBatchReader:
         """A stream of all rows; columns that repeat themselves come behind a dictionary."""
@@ -71,11 +76,39 @@ def _arrow(data: Any) -> Any:
     return pa.table(data)
 
 
+class _Coded:
+    """Batches of a plan over files, with texts behind dictionaries: whoever reads them gets texts, only a file takes them so."""
+
+    def __init__(self, batches: pa.RecordBatchReader) -> None:
+        self.batches = batches
+        self.begun = False
+
+    def plain(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        self.begun = True
+        yield from plain(self.batches, schema)
+
+
+_CODED: WeakKeyDictionary[pa.RecordBatchReader, _Coded] = WeakKeyDictionary()
+
+
+def _over_files(files: Files, plan: Plan) -> pa.RecordBatchReader:
+    """A plan over rows of files, as a stream."""
+    if not plan.keeps_rows or plan.plugin is not None:
+        return plan.stream(files.reader(plan.repeating(files.schema)))
+    made = _Coded(plan.stream(files.reader(files.repeating())))
+    schema = plain_schema(made.batches.schema, files.schema)
+    if schema.equals(made.batches.schema):
+        return made.batches
+    reader = pa.RecordBatchReader.from_batches(schema, made.plain(schema))
+    _CODED[reader] = made
+    return reader
+
+
 def apply(data: Any, plan: Plan) -> Any:
     """Run a plan; a table for a table, a pandas frame for one, a stream for everything else."""
     plan = plan.on_threads(len(os.sched_getaffinity(0)))
     if isinstance(data, Files):
-        return plan.stream(data.reader(plan.repeating(data.schema)))
+        return _over_files(data, plan)
     if _is_frame(data):
         return plan.frame(data)
     given = _arrow(data)
@@ -95,22 +128,36 @@ def write(data: Any, folder: str, compression: str) -> None:
     write_file(data, f"{folder.rstrip('/')}/part-0.parquet", compression)
 
 
+def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Batches put together to row groups of about a length."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        if sum(one.num_rows for one in held) + batch.num_rows > _GROUP_ROWS and held:
+            yield pa.Table.from_batches(held, schema)
+            held = []
+        held.append(batch)
+    if held:
+        yield pa.Table.from_batches(held, schema)
+
+
 def write_file(data: Any, uri: str, compression: str) -> None:
-    """Rows as a file; a batch is written while the next one is made."""
+    """Rows as a file; a row group is written while the next one is made."""
     import fsspec
 
     given = _arrow(pa.Table.from_pandas(data, preserve_index=False) if _is_frame(data) else data)
+    made = _CODED.get(given) if isinstance(given, pa.RecordBatchReader) else None
+    batches = made.batches if made is not None and not made.begun else given
     files, path = fsspec.url_to_fs(uri)
     _keep(files)
     files.makedirs(path.rpartition("/")[0], exist_ok=True)
     try:
-        with files.open(path, "wb") as out, pq.ParquetWriter(out, given.schema, **settings(compression)) as writer:
+        with files.open(path, "wb") as out, Writer(out, given.schema, batches.schema, compression) as writer:
             with ThreadPoolExecutor(1) as pool:
                 behind: list[Any] = []
-                for batch in given.to_batches(_GROUP_ROWS) if isinstance(given, pa.Table) else given:
+                for group in _groups(batches.to_batches(_GROUP_ROWS) if isinstance(batches, pa.Table) else batches, batches.schema):
                     while behind:
                         behind.pop().result()
-                    behind.append(pool.submit(writer.write_batch, batch))
+                    behind.append(pool.submit(writer.write, group))
                 while behind:
                     behind.pop().result()
     except BaseException:

@@ -40,13 +40,18 @@ def _client() -> Any:
     return client
 
 
+def _call(function: Callable[..., Any], *given: Any) -> Any:
+    """What Ray runs: it takes a function, and no method of a plan."""
+    return function(*given)
+
+
 def _submit(function: Callable[..., Any], *given: Any) -> Any:
     """A call on the engine below Modin; what it gives stays there."""
     below = Engine.get()
     if below == "Ray":
         import ray
 
-        return ray.remote(function).remote(*given)  # pyright: ignore[reportAttributeAccessIssue]
+        return ray.remote(_call).remote(function, *given)  # pyright: ignore[reportAttributeAccessIssue]
     if below == "Dask":
         return _client().submit(function, *given, pure=False)
     raise UCIDConfigError(f"Modin runs on {below}; MODIN_ENGINE=ray or dask is wanted")

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -89,22 +90,30 @@ class ZonesAt:
     uri: str
     sha256: str
     columns: tuple[str, ...] | None = None
+    bare: bool = False
 
     def open(self) -> Any:
-        """The zones, compiled when this process first asks for them.
+        """The zones, compiled when this process first asks for them; where bare, none of them, with their columns.
 
         Raises
         ------
         UCIDDataError
             ``FILE_NOT_FOUND``, or another file than the plan was made for.
         """
-        return _compiled(self)
+        with _compiling:  # threads of a worker that ask at a time wait for one
+            return _compiled(self)
+
+
+_compiling = threading.Lock()
 
 
 @cache
 def _compiled(at: ZonesAt) -> Any:
     from ucid.joins import Zones
 
+    if at.bare:
+        path = indexes.fetch(at.uri, at.sha256, Path(at.uri).suffix) if "://" in at.uri else at.uri
+        return Zones._none_of(os.fspath(path), at.columns)
     if "://" in at.uri:
         return Zones(indexes.fetch(at.uri, at.sha256, Path(at.uri).suffix), columns=at.columns, threads=1)
     if (found := _file_sha256(at.uri)) != at.sha256:
@@ -233,6 +242,12 @@ class Plan:
         """The same plan with a number of threads a batch."""
         return replace(self, options={**self.options, "threads": threads})
 
+    def bare(self) -> Plan:
+        """The same plan for who only asks which columns it makes: zones are not compiled for that."""
+        if self.door != "join":
+            return self
+        return replace(self, options={**self.options, "zones": replace(self.options["zones"], bare=True)})
+
     def digest(self) -> str:
         """sha256 of what decides the result: version, door, options but for threads, ids of indexes."""
         options = {name: value for name, value in self.options.items() if name != "threads" and value is not None}
@@ -294,7 +309,7 @@ class Plan:
         if self.door == "grid":
             return _grid_schema(self, given)
         empty = pa.RecordBatchReader.from_batches(given, iter(()))
-        made = pa.RecordBatchReader.from_stream(self._run(empty, self.indexes[:1])).schema
+        made = pa.RecordBatchReader.from_stream(self.bare()._run(empty, self.indexes[:1])).schema
         return made.remove_metadata()
 
     def stream(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
@@ -320,9 +335,9 @@ class Plan:
 
     def frame(self, given: Any) -> Any:
         """A pandas frame in, one out, with its index: the batch function of engines that hold pandas."""
-        if self.door == "parent":
-            from ucid import frames
+        from ucid import frames
 
+        if self.door == "parent":
             parents = cells_of(pa.Table.from_pandas(given, preserve_index=False), self.options["resolution"])
             return frames.with_columns(given, pa.table({"h3_parent": parents}), False)
         if not self.keeps_rows:
@@ -330,7 +345,8 @@ class Plan:
 
             made = self.table(pa.Table.from_pandas(given, preserve_index=False))
             return made.to_pandas(types_mapper={pa.string(): pandas.StringDtype("pyarrow")}.get)
-        made = self._run(given, self.indexes)
+        with frames.shared_columns():
+            made = self._run(given, self.indexes)
         # an integer that may be null is a double in pandas, in a part without nulls as in one with them
         new = [name for name in made.columns if name not in given.columns] if self.door in ("parse", "join") else []
         whole = {name: "float64" for name in new if made[name].dtype.kind in "iu"}
