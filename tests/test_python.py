@@ -520,6 +520,24 @@ def test_a_dictionary_of_the_wrong_kind_is_refused():
             ucid.aggregate(table, by=[name]) if name == "weight" else ucid.create(table, timestamp="2026W01T12", context="15MIN")
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()], ids=str)
+def test_offsets_that_go_back_are_refused_in_any_piece(kind):
+    """An array is read in pieces of 131,072 rows; what lies beyond those of a slice is nobody's."""
+    rows, length = 300_000, 3
+    offsets = np.arange(rows + 1, dtype="int32" if kind == pa.string() else "int64") * length
+    texts = pa.py_buffer(b"ISTPAR" * (rows // 2))
+    for wrong in (0, 100, 200_000, 299_999):
+        bent = offsets.copy()
+        bent[wrong + 1] = -3 if wrong == 0 else bent[wrong] - 1
+        city = pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(bent), texts])
+        with pytest.raises(ValueError, match="column 'city'"):
+            pa.table(ucid.aggregate(pa.table({"city": city, "score": np.ones(rows)}), by="city", agg="count", of="score"))
+        rest = city.slice(wrong + 2)
+        if len(rest):
+            counted = pa.table(ucid.aggregate(pa.table({"city": rest, "score": np.ones(len(rest))}), by="city", agg="count", of="score"))
+            assert sum(counted.column("count").to_pylist()) == len(rest)
+
+
 def test_nulls_nan_and_no_rows(chosen):
     table = pa.table({"lat": pa.array([None, math.nan, 91.0, -91.0, 40.0, math.inf], pa.float64()), "lon": pa.array([0.0] * 5 + [None])})
     made = ucid.create(table, **FIXED)

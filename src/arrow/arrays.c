@@ -365,13 +365,13 @@ static int text_of(const struct ArrowArrayView *view, int64_t row, struct ArrowS
 }
 
 /* Rows that do not lie side by side (views, dictionaries) are copied together. */
-static ucid_status gather_texts(const struct ArrowArrayView *view, int64_t first, int64_t count,
-                                const ucid_allocator *allocator, arrow_texts *out, ucid_error *error)
+static ucid_status gather_texts(const struct ArrowArrayView *view, int64_t count, const ucid_allocator *allocator,
+                                arrow_texts *out, ucid_error *error)
 {
     struct ArrowStringView text;
     size_t length = 0, bitmap = (size_t)(count + 7) / 8;
     for (int64_t row = 0; row < count; row++) {
-        if (text_of(view, first + row, &text)) length += (size_t)text.size_bytes;
+        if (text_of(view, row, &text)) length += (size_t)text.size_bytes;
     }
     ucid_status status = arrow_scratch_reserve(&out->data_scratch, allocator, length + 1, error);
     if (status == UCID_OK) status = arrow_scratch_reserve(&out->validity_scratch, allocator, bitmap + 1, error);
@@ -383,7 +383,7 @@ static ucid_status gather_texts(const struct ArrowArrayView *view, int64_t first
     memset(validity, 0, bitmap + 1);
     for (int64_t row = 0; row < count; row++) {
         offsets[row] = at;
-        if (!text_of(view, first + row, &text)) continue;
+        if (!text_of(view, row, &text)) continue;
         validity[row >> 3] |= (uint8_t)(1u << (row & 7));
         if (text.size_bytes > 0) memcpy(data + at, text.data, (size_t)text.size_bytes);
         at += text.size_bytes;
@@ -401,6 +401,8 @@ ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct Arro
     struct ArrowError reason;
     ucid_status status = view_array(schema, array, first, count, &view, error);
     if (status != UCID_OK) return status;
+    view.offset += first; /* no other rows: an array is read in many pieces */
+    view.length = count;
     if (ArrowArrayViewValidate(&view, NANOARROW_VALIDATION_LEVEL_FULL, &reason) != NANOARROW_OK) {
         status = ucid_fail(error, UCID_DATA_ERROR, "column '%s': %s", name_of(schema), reason.message);
     }
@@ -412,22 +414,21 @@ ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct Arro
         return status;
     }
     int64_t *offsets = out->offset_scratch.bytes;
-    int64_t start = view.offset + first;
     out->offsets = offsets;
     if (count == 0) {
         offsets[0] = 0;
         out->data = NULL;
         out->validity = NULL;
     } else if (view.storage_type == NANOARROW_TYPE_STRING || view.storage_type == NANOARROW_TYPE_BINARY) {
-        for (int64_t row = 0; row <= count; row++) offsets[row] = view.buffer_views[1].data.as_int32[start + row];
+        for (int64_t row = 0; row <= count; row++) offsets[row] = view.buffer_views[1].data.as_int32[view.offset + row];
         out->data = view.buffer_views[2].data.as_char;
-        status = read_validity(&view, first, count, allocator, &out->validity_scratch, &out->validity, error);
+        status = read_validity(&view, 0, count, allocator, &out->validity_scratch, &out->validity, error);
     } else if (view.storage_type == NANOARROW_TYPE_LARGE_STRING || view.storage_type == NANOARROW_TYPE_LARGE_BINARY) {
-        memcpy(offsets, view.buffer_views[1].data.as_int64 + start, (size_t)(count + 1) * sizeof *offsets);
+        memcpy(offsets, view.buffer_views[1].data.as_int64 + view.offset, (size_t)(count + 1) * sizeof *offsets);
         out->data = view.buffer_views[2].data.as_char;
-        status = read_validity(&view, first, count, allocator, &out->validity_scratch, &out->validity, error);
+        status = read_validity(&view, 0, count, allocator, &out->validity_scratch, &out->validity, error);
     } else {
-        status = gather_texts(&view, first, count, allocator, out, error);
+        status = gather_texts(&view, count, allocator, out, error);
     }
     ArrowArrayViewReset(&view);
     return status;
