@@ -316,6 +316,19 @@ def test_texts_that_repeat_are_written_as_they_were_read(places, town, tmp_path)
         jobs.over_files("score", Plan.score(**options), [str(tmp_path / "in")], str(tmp_path / "zstd"), chunk_bytes=200_000).run(resume=True)
 
 
+def test_a_value_for_all_rows_asks_for_no_column(places, town):
+    fixed = {"city": "IST", "timestamp": "2026W01T12"}
+    names = ["id", "lat", "lon", "city", "timestamp", "context", "grade"]
+    assert Plan.score(index=town, **fixed).asked(names) == ["lat", "lon"]
+    assert Plan.score(index=town).asked(names) == ["lat", "lon", "city", "timestamp"]
+    assert Plan.create(context="15MIN", **fixed).asked(names) == ["lat", "lon", "grade"]
+    assert Plan.create(timestamp="2026W01T12").asked(names) == ["lat", "lon", "city", "context", "grade"]
+    wanted = ucid.score(places.to_pandas(), index=town, **fixed)
+    frame = places.to_pandas().assign(timestamp=[object() for _ in range(len(places))])  # which Arrow has no type for
+    for made in (frame.ucid.score(index=town, **fixed), Plan.score(index=town, **fixed).frame(frame)):
+        assert made.drop(columns="timestamp").equals(wanted)
+
+
 def test_parts_follow_from_the_input():
     mb = 1 << 20
     sizes = {0: 16, 1 << 30: 16, 8 << 30: 32, 16 << 30: 64, 100 << 30: 64, 1 << 40: 128, 100 << 40: 128}

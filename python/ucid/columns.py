@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ucid import _ext
@@ -153,7 +153,7 @@ def _run(
     given.setdefault("threads", _processors())
     framed = _is_frame(table)
     if framed:
-        source = _frames().needed_columns(table, door, (value for name, value in given.items() if name.endswith("_column")))
+        source = _frames().needed_columns(table, door, (value for name, value in given.items() if name.endswith("_column")), given)
     else:
         source = _source(table, arrays)
     given["replace"] = int(replace or framed)
@@ -215,6 +215,13 @@ ASKED = {
     "parse": ("ucid", "ucid_string"),
     "canonicalize": ("ucid", "ucid_string"),
 }
+# Of these none, where a value for all rows is given.
+_INSTEAD = {"city": ("city", "city_code"), "time": ("timestamp",), "context": ("context",)}
+
+
+def asked(door: str, given: Iterable[str] = ()) -> set[str]:
+    """Names that a door may ask for, beside values for all rows that are given by the names of their options."""
+    return set(ASKED[door]).difference(*(_INSTEAD.get(name, ()) for name in given))
 
 
 def _warn_reader(message: str) -> None:

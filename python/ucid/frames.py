@@ -57,11 +57,11 @@ def plain_columns(frame: Any) -> Any:
     return pyarrow.Table.from_pandas(frame, preserve_index=False)
 
 
-def needed_columns(frame: Any, door: str, named: Iterable[str | None]) -> Any:
-    """The columns that a door may ask for, and those that are named, as an Arrow table."""
+def needed_columns(frame: Any, door: str, named: Iterable[str | None], given: Iterable[str] = ()) -> Any:
+    """The columns that a door may ask for beside the values given, and those that are named, as an Arrow table."""
     import pyarrow
 
-    asked = {*columns.ASKED[door], *named}
+    asked = {*columns.asked(door, given), *named}
     taken = {name: frame[name] for name in frame.columns if isinstance(name, str) and name in asked}
     if _is_geo(frame) and door in ("create", "score"):
         taken |= _points(frame)

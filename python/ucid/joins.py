@@ -256,7 +256,7 @@ def join(
         raise UCIDConfigError("columns are chosen when zones are compiled")
     framed = _is_frame(table)
     if framed:
-        source = _frames().needed_columns(table, "score", (lat, lon, h3))
+        source = _frames().needed_columns(table, "score", (lat, lon, h3), ("city", "time"))
         if by_area:
             source = _numbered(source)
     else:

@@ -285,8 +285,9 @@ class Plan:
 
     def asked(self, given: Sequence[str]) -> list[str]:
         """Of the names given, the columns that rows are looked up by: of a door that adds columns to rows."""
-        named = {value for value in self.options.values() if isinstance(value, str)}
-        return [name for name in given if name in columns.ASKED[self.door] or name in named]
+        values = {("time" if name == "timestamp" else name): value for name, value in self.options.items() if value is not None}
+        asked = {*columns.asked(self.door, values), *(value for value in values.values() if isinstance(value, str))}
+        return [name for name in given if name in asked]
 
     def added(self, made: Sequence[str]) -> list[str]:
         """Of the names that come out, those that a door adds behind the others; none where it is another kind of door."""
