@@ -37,7 +37,7 @@
 #include <string.h>
 
 enum {
-    LEAF_EDGES = 16, /* a cell of more is divided */
+    LEAF_EDGES = 24, /* a cell of more is divided */
     GRID_BITS = 7,   /* into at most 2^7 * 2^7 */
     EDGE_GROWTH = 8, /* but not where that copies edges more often than this */
     CELLS_LEAST = 4096,
