@@ -6,12 +6,14 @@
 
 enum { MISSING = UINT16_MAX };
 
+static const uint64_t digit_ends = 01111111111111111u; /* the lowest bit of each */
+/* Base cells that are pentagons, and those above 121. */
+static const uint64_t not_plain[2] = {0x8402004001004010u, 0xFC20080200080100u};
+
 /* Keys of the parents; returns how many have none. Where all cells have the mode and resolution of the first and no
  * base cell is a pentagon, which lacks children, only digits are looked at. */
 static int find_keys(const uint64_t *cells, int n, int resolution, uint64_t *keys)
 {
-    static const uint64_t ones = 01111111111111111u;
-    static const uint64_t not_plain[2] = {0x8402004001004010u, 0xFC20080200080100u}; /* pentagons; 122 and above */
     uint64_t first = cells[0], differs = first >> 56 ^ 8, wrong = 0;
     uint64_t unused = ((uint64_t)1 << (45 - 3 * (first >> 52 & 15))) - 1, used = 0x1FFFFFFFFFFFu & ~unused;
     int shift = 45 - 3 * resolution;
@@ -19,7 +21,7 @@ static int find_keys(const uint64_t *cells, int n, int resolution, uint64_t *key
         uint64_t cell = cells[i], digits = cell & used, base = cell >> 45 & 127;
         uint64_t half = base > 63 ? not_plain[1] : not_plain[0];
         differs |= (cell ^ first) >> 52;
-        wrong |= (~cell & unused) | (digits & digits >> 1 & digits >> 2 & ones) | (half >> (base & 63) & 1);
+        wrong |= (~cell & unused) | (digits & digits >> 1 & digits >> 2 & digit_ends) | (half >> (base & 63) & 1);
         keys[i] = (cell & (((uint64_t)1 << 52) - 1)) >> shift;
     }
     if (differs == 0 && wrong == 0 && (int)(first >> 52 & 15) >= resolution) return 0;

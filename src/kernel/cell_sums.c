@@ -186,7 +186,7 @@ static void put_slot(cell_slots *slots, uint64_t key, size_t number)
 static int grow_slots(ucid_cell_sums *s, size_t groups)
 {
     cell_slots slots = {.bits = 8, .number_bits = s->slots.number_bits};
-    while ((size_t)1 << slots.bits < SLOTS * groups) slots.bits++;
+    while ((size_t)1 << slots.bits < SLOTS * groups) slots.bits += 2;
     slots.of = ucid_allocate(&s->allocator, (size_t)1 << slots.bits, sizeof *slots.of);
     if (slots.of == NULL) return 0;
     memset(slots.of, 0xFF, sizeof *slots.of << slots.bits);
@@ -216,7 +216,7 @@ static int make_room(ucid_cell_sums *s, size_t more)
 {
     if (s->near.count + more > near_max(s) && !leave_near(s)) return 0;
     size_t groups = s->near.count + more;
-    if (groups > s->near.capacity && !grow_near(s, 2 * groups < near_max(s) ? 2 * groups : near_max(s))) return 0;
+    if (groups > s->near.capacity && !grow_near(s, 4 * groups < near_max(s) ? 4 * groups : near_max(s))) return 0;
     return slot_count(s) >= SLOTS * groups || grow_slots(s, groups);
 }
 
