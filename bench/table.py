@@ -352,7 +352,7 @@ def main():
     parser.add_argument("--report", action="store_true", help="only write the page")
     options = parser.parse_args()
     options.build = options.build.resolve()
-    options.part = min(1.0, options.scale / DEFAULT_SCALE)
+    options.part = round(min(1.0, options.scale / DEFAULT_SCALE), 9)  # 0.05, not 0.049999999999999996
     options.work.mkdir(parents=True, exist_ok=True)
     KEPT.parent.mkdir(exist_ok=True)
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
