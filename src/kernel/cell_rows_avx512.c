@@ -24,7 +24,8 @@ static _Alignas(64) const uint32_t of_grade[CELL_ROWS_NO_GRADE + 1][16] = {
 #undef GRADE
 
 /* find_keys and find_starts in one pass, where all cells are plain and the block is one of whole vectors. 0: they are
- * not, and what was written is nothing. */
+ * not, and what was written is nothing. Masks are counted in vectors: as numbers, GCC 12 may read more bytes of one
+ * than it wrote. */
 static int read_plain(const uint64_t *cells, int resolution, cell_rows *out)
 {
     enum { OR_DIFFERS = 0xF6, OR_NOT = 0xF3, AND_ALL = 0x80 }; /* a | (b ^ c), a | ~b, a & b & c */
@@ -35,7 +36,7 @@ static int read_plain(const uint64_t *cells, int resolution, cell_rows *out)
     const __m128i shift = _mm_cvtsi32_si128(45 - 3 * resolution);
     __m512i differs = _mm512_setzero_si512(), lacks = differs, sevens = differs, bases = differs;
     __m512i last = _mm512_set1_epi64(-1);
-    int runs = 0, falls = -1; /* the first key is below the last of none */
+    __m512i runs = differs, falls = differs, one_each = _mm512_set1_epi64(1);
     if (out->count % 8 != 0) return 0;
     for (int i = 0; i < out->count; i += 8) {
         __m512i cell = _mm512_loadu_si512(cells + i), base = _mm512_srli_epi64(cell, 45);
@@ -51,13 +52,13 @@ static int read_plain(const uint64_t *cells, int resolution, cell_rows *out)
         __mmask8 starts = _mm512_cmpneq_epu64_mask(key, before);
         _mm512_storeu_si512(out->keys + i, key);
         _mm_storel_epi64((__m128i *)(out->starts + i), _mm_maskz_set1_epi8(starts, 1));
-        runs += __builtin_popcount(starts);
-        falls += __builtin_popcount(_mm512_cmplt_epu64_mask(key, before));
+        runs = _mm512_mask_add_epi64(runs, starts, runs, one_each);
+        falls = _mm512_mask_add_epi64(falls, _mm512_cmplt_epu64_mask(key, before), falls, one_each);
         last = key;
     }
     memset(out->starts + out->count, 0, (size_t)(CELL_ROWS_BLOCK - out->count));
-    out->runs = runs;
-    out->falls = falls;
+    out->runs = (int)_mm512_reduce_add_epi64(runs);
+    out->falls = (int)_mm512_reduce_add_epi64(falls) - 1; /* the first key is below the last of none */
     out->nowhere = 0;
     uint64_t wrong =
         (uint64_t)_mm512_reduce_or_epi64(differs) >> 52 | ((uint64_t)_mm512_reduce_or_epi64(lacks) & unused) |
@@ -114,9 +115,11 @@ static int find(const cell_slots *slots, const uint64_t *keys, int n, uint32_t *
         __m512i key = _mm512_loadu_si512(keys + i);
         __m512i at = _mm512_and_si512(_mm512_xor_si512(key, _mm512_srl_epi64(key, bits)), mask);
         __m512i slot = _mm512_i64gather_epi64(at, slots->of, 8);
-        unsigned other = _mm512_cmpneq_epi64_mask(_mm512_srl_epi64(slot, number_bits), key);
+        __mmask8 other = _mm512_cmpneq_epi64_mask(_mm512_srl_epi64(slot, number_bits), key);
         _mm256_storeu_si256((__m256i *)(numbers + i), _mm256_and_si256(_mm512_cvtepi64_epi32(slot), number));
-        for (; other != 0; other &= other - 1) others[other_count++] = (uint16_t)(i + __builtin_ctz(other));
+        if (!_kortestz_mask8_u8(other, other)) {
+            other_count += find_numbers(slots, keys, i, i + 8, numbers, others + other_count);
+        }
     }
     return other_count + find_numbers(slots, keys, eights, n, numbers, others + other_count);
 }
