@@ -107,7 +107,7 @@ static void add_each(ucid_cell_sum *groups, const uint32_t *numbers, const uint3
 
 static int find(const cell_slots *slots, const uint64_t *keys, int n, uint32_t *numbers, uint16_t *others)
 {
-    const __m512i mask = _mm512_set1_epi64(((int64_t)1 << slots->bits) - 1);
+    const __m512i mask = _mm512_set1_epi64((1LL << slots->bits) - 1);
     const __m256i number = _mm256_set1_epi32((1 << slots->number_bits) - 1);
     const __m128i bits = _mm_cvtsi32_si128(slots->bits), number_bits = _mm_cvtsi32_si128(slots->number_bits);
     int other_count = 0, eights = n & ~7;
@@ -127,7 +127,7 @@ static int find(const cell_slots *slots, const uint64_t *keys, int n, uint32_t *
 static void buckets(const cell_plan *plan, const uint64_t *rows, int n, uint16_t *out)
 {
     const __m512i one = _mm512_set1_epi64(1), shifts = _mm512_set1_epi64(plan->shift);
-    const __m512i mask = _mm512_set1_epi64(((int64_t)1 << plan->slot_bits) - 1);
+    const __m512i mask = _mm512_set1_epi64((1LL << plan->slot_bits) - 1);
     const __m512i head = _mm512_set1_epi64((int64_t)plan->head), last = _mm512_set1_epi64(plan->buckets);
     const __m512i none = _mm512_set1_epi64(CELL_PLAN_NO_BUCKET);
     const __m512i more_mask = _mm512_set1_epi64((1 << CELL_PLAN_MORE_BITS) - 1);
