@@ -106,7 +106,7 @@ def join(options):
     words = [RIVALS, SOURCE / "bench/rivals/joins.py", options.build / "libucid.so", "--share", f"{options.part:g}"]
     words += ["--points", str(int(10_000_000 * options.part)), "--folder", options.work / "joins", "--engines", ENGINES]
     words += ["--runs", str(options.runs), "--limit", str(options.limit), *(["--only", *options.only] if options.only else [])]
-    found, failure, _ = lines_of(words, limit_s=3600)
+    found, failure, _ = lines_of(words, limit_s=3600, limit_mb=20_000)  # joins.py ends its programs at less
     if not found:
         return [{"program": "all", "error": failure}], {}
     data, *made = found
@@ -114,6 +114,7 @@ def join(options):
         if "error" not in row:
             row["answer"] = f"{row.pop('inside')} inside"
             row["answer"] += f", {row['different']} not as ours" if row.pop("different") else ""
+    made += [{"program": "what comes next", "error": failure}] if failure else []
     what = f"{data['points']:,} points, {data['zones']:,} zones of {data['least']:,} to {data['most']:,} corners, {data['corners'] / 1e6:.1f} M in all"
     return made, {"work": options.part, "what": what}
 
