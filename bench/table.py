@@ -233,9 +233,9 @@ def table_of(rows):
                 note = f", {row['different']} different" if "different" in row else ""
                 text.append(f"| {row['name']}{note} | {row['value']} | {row['unit']} | {row.get('ratio', '')} |")
         return text
-    shown = ["points", "zones", "corners", "junctions", "compile_s", "join_s"] if any("of" in row for row in timed_rows) else ["version", "answer"]
+    shown = ["points", "zones", "corners", "junctions", "compile_s", "join_s"] if any("of" in row for row in timed_rows) else ["version", "load", "answer"]
     keys = [key for key in ("program", "wall_s", "cpu_s", "peak_mb", *shown) if any(key in row for row in timed_rows)]
-    head = {"program": "", "wall_s": "wall s", "cpu_s": "CPU s", "peak_mb": "peak MB", "compile_s": "of that compiling s", "join_s": "joining s"}
+    head = {"program": "", "wall_s": "wall s", "cpu_s": "CPU s", "peak_mb": "peak MB", "compile_s": "of that compiling s", "join_s": "joining s", "load": "load, if another"}
     text = ["| " + " | ".join(head.get(key, key) for key in keys) + " |", "|" + " --- |" * len(keys)]
     return text + ["| " + " | ".join(str(row.get(key) if row.get(key) is not None else "") for key in keys) + " |" for row in timed_rows]
 
@@ -324,8 +324,8 @@ def report(kept):
     """Write the page and its picture."""
     text = ["# Benchmarks", "", "Made by `make bench-table`; every row is what one run said, with equal answers where it has any to compare. Raw figures:",
             "[bench/results/table.json](../bench/results/table.json). `ucid` is ours, `ucid_dask` and the like ours on that engine. Sessions of engines",
-            "are started before the clock; two threads or workers, medians of up to three runs. A row that says a load above 1 was not alone on its",
-            "machine: then wall seconds are upper bounds, and only those of one row may be compared.", "",
+            "are started before the clock; two threads or workers, medians of up to three runs. The load of a row is that of the minute before it: of",
+            "the row before, where the whole table runs. What else ran beside a row makes its wall seconds upper bounds.", "",
             "![seconds of three rows](benchmarks.svg)", "", "## Beside the published page", "",
             "The page names neither its data beyond 10 GB and 1 M points nor its processors: a core there is taken for a core here, and",
             "its 32 cores for busy. Here processor seconds are counted, or wall seconds on both cores where an engine does not tell them. Figures",
@@ -365,7 +365,8 @@ def main():
         name = row.name + (WHOLE if options.scale == 1 and row.name in ("csv", "mean", "parquet") else "")
         if options.only and name in kept:
             named = {one["program"] for one in programs}
-            programs += [one for one in kept[name]["programs"] if one["program"] not in named]
+            before = kept[name]["machine"]["load_before"]
+            programs += [{"load": before, **one} for one in kept[name]["programs"] if one["program"] not in named]
         kept[name] = {**about, "date": date.today().isoformat(), "machine": {**run.machine(), "load_before": round(load, 2)}, "programs": programs}
         KEPT.write_text(json.dumps(kept, indent=1) + "\n")
         for one in programs:
