@@ -11,7 +11,7 @@ help:
 	@echo 'make check       test, with the program under sanitizers, threads likewise, clang's tests'
 	@echo 'make check-long  check, and the exhaustive comparisons (hours)'
 	@echo 'make bench       the benchmarks'
-	@echo 'make bench-table docs/benchmarks.md: the rivals and engines beside ours; SCALE of 10 GB of CSV (0.05)'
+	@echo 'make bench-table docs/benchmarks.md: the rivals and engines beside ours; SCALE of 10 GB of CSV (0.02)'
 	@echo 'make fuzz        every fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS)) each'
 	@echo 'make coverage    lines that the tests reach: build-coverage/coverage.txt'
 	@echo 'make format      clang-format over the C sources'

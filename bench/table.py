@@ -1,10 +1,10 @@
 """The published page's table, measured here: runs rows of benchmarks, keeps what they say, and writes docs/benchmarks.md.
 
-    python bench/table.py BUILD [--rows NAME ...] [--only PROGRAM ...] [--scale 0.05] [--work FOLDER] [--report]
+    python bench/table.py BUILD [--rows NAME ...] [--only PROGRAM ...] [--scale 0.02] [--work FOLDER] [--report]
 
 A row is described once, in ROWS: which program of this folder runs it, and how its JSON lines become seconds. Each row that
 runs replaces its figures in bench/results/table.json; the report, with its picture, is made of all that are kept there, so
-rows may be run one by one on a machine that is quiet. --scale is of 10 GB of CSV; below 0.05 all other rows do as much less,
+rows may be run one by one on a machine that is quiet. --scale is of 10 GB of CSV; below 0.02 all other rows do as much less,
 and a whole 10 GB (--scale 1) is kept beside what less gave. Rivals run in the environment that scripts/rivals makes
 (UCID_RIVALS: its interpreter), engines in .venv-cluster; what fails, takes too long (--limit) or holds too much memory
 (--memory) is ended and named with its last words.
@@ -28,7 +28,7 @@ import run  # noqa: E402  bench/run.py: extracts, towns, the machine
 RIVALS = os.environ.get("UCID_RIVALS", str(Path.home() / ".cache/ucid-rivals/bin/python"))
 ENGINES = str(SOURCE / ".venv-cluster/bin/python")
 KEPT, PAGE = SOURCE / "bench/results/table.json", SOURCE / "docs/benchmarks.md"
-PAGE_CORES, CSV_ROWS_OF_10_GB, DEFAULT_SCALE = 32, 113_000_000, 0.05
+PAGE_CORES, CSV_ROWS_OF_10_GB, DEFAULT_SCALE = 32, 113_000_000, 0.02
 ON_ENGINES = ["dask", "ray", "spark", "modin"]
 
 
@@ -346,14 +346,15 @@ def main():
     parser.add_argument("--rows", nargs="*", default=[row.name for row in ROWS])
     parser.add_argument("--only", nargs="*", help="programs of the rows; others keep their figures")
     parser.add_argument("--scale", type=float, default=float(os.environ.get("SCALE", DEFAULT_SCALE)), help="of 10 GB of CSV")
-    parser.add_argument("--runs", type=int, default=3, help="of what takes less than half a minute")
-    parser.add_argument("--limit", type=int, default=300, help="seconds that a run may take")
+    parser.add_argument("--runs", type=int, default=3, help="of what takes less than 5 s")
+    parser.add_argument("--limit", type=int, help="seconds that a run may take (100; 900 of 10 GB)")
     parser.add_argument("--memory", type=int, default=14_000, help="MB that a run may hold")
     parser.add_argument("--work", type=Path, default=Path("/tmp/ucid-table"))
     parser.add_argument("--report", action="store_true", help="only write the page")
     options = parser.parse_args()
     options.build = options.build.resolve()
-    options.part = round(min(1.0, options.scale / DEFAULT_SCALE), 9)  # 0.05, not 0.049999999999999996
+    options.part = round(min(1.0, options.scale / DEFAULT_SCALE), 9)  # 0.02, not 0.019999999999999997
+    options.limit = options.limit or (900 if options.scale == 1 else 100)
     options.work.mkdir(parents=True, exist_ok=True)
     KEPT.parent.mkdir(exist_ok=True)
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}

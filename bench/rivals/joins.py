@@ -8,7 +8,7 @@ Zones are a tessellation with rough borders that neighbours share corner by corn
 scales that); points are uniform over a slightly larger box. Both are made from a fixed seed and lie in two Parquet files.
 Each program runs in a process of its own, with two threads or workers, from the files to an array of one zone a point;
 seconds are of the process without the start of Python and of an engine's session, processor seconds and memory of it and all
-that it started. One that takes less than half a minute runs --runs times, and the run with the middle seconds is told. All
+that it started. One that takes less than 5 s runs --runs times, and the run with the middle seconds is told. All
 arrays must be equal, to the first that was made for such data: a point on a border, which the others have in two zones or none, may differ, and their number is told.
 Sedona on Spark takes its jar from Maven's repository; DuckDB is as new as the package of its extension. JSON lines.
 """
@@ -336,7 +336,7 @@ def measured(name, points, zones, out, options):
         python = options.engines
         environment = {"PYTHONPATH": str(Path(options.library).resolve().parent / "python"), "PYSPARK_PYTHON": python}
     runs = []
-    while not runs or (len(runs) < options.runs and runs[0]["wall_s"] < 30):
+    while not runs or (len(runs) < options.runs and runs[0]["wall_s"] < processes.LONG_S):
         words = [python, __file__, options.library, "--one", name, points, zones, out]
         said, wrong, code, peak, why = processes.watched(words, environment, options.limit)
         lines = [line for line in said.splitlines() if line.startswith("{")]
