@@ -1,13 +1,10 @@
 // csv.cpp: a CSV reader for those who want few columns of many.
 //
-//     file --blocks--> cut after whole rows --> tasks: 64 bytes at a time, bits of commas, line ends and quotes -->
-//     fields of the chosen columns alone are looked at --> batches, in the order of the file
-//
-// A byte is inside quotes where the number of quotes before it is odd, which is a prefix XOR of bits. That holds where
-// a quote opens only at the start of a field, as RFC 4180 has it; a block with a quote elsewhere is read byte by byte,
-// and there quotes inside a field that did not begin with one are text, as Arrow's reader takes them. Cost: some bytes
-// a cycle for what is skipped.
+//     file --blocks--> cut after whole rows --> tasks: fields of the chosen columns (ucid_csv_fields) --> values -->
+//     batches, in the order of the file
 #include "csv.hpp"
+
+#include "ucid.h"
 
 #include <arrow/util/thread_pool.h>
 
@@ -18,9 +15,6 @@
 #include <cstring>
 #include <deque>
 #include <functional>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 using arrow::Result;
 using arrow::Status;
@@ -33,126 +27,6 @@ namespace
 {
 
 constexpr int64_t row_bytes_max = 1 << 30;
-
-// ----------------------------------------------------------------------------------------------------------- Bits --
-
-struct masks {
-    uint64_t commas, ends, quotes;
-};
-
-template <bool quotes> masks masks_of_some(const char *bytes, size_t count)
-{
-    masks found = {0, 0, 0};
-    for (size_t i = 0; i < count; i++) {
-        found.commas |= static_cast<uint64_t>(bytes[i] == ',') << i;
-        found.ends |= static_cast<uint64_t>(bytes[i] == '\n') << i;
-        if constexpr (quotes) found.quotes |= static_cast<uint64_t>(bytes[i] == '"') << i;
-    }
-    return found;
-}
-
-#ifdef __SSE2__
-uint64_t bits_equal(const __m128i *vectors, char wanted)
-{
-    uint64_t bits = 0;
-    for (int i = 0; i < 4; i++) {
-        int some = _mm_movemask_epi8(_mm_cmpeq_epi8(vectors[i], _mm_set1_epi8(wanted)));
-        bits |= static_cast<uint64_t>(static_cast<unsigned>(some)) << 16 * i;
-    }
-    return bits;
-}
-
-template <bool quotes> masks masks_of(const char *bytes)
-{
-    __m128i vectors[4];
-    for (int i = 0; i < 4; i++) vectors[i] = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes) + i);
-    return {bits_equal(vectors, ','), bits_equal(vectors, '\n'), quotes ? bits_equal(vectors, '"') : 0};
-}
-#else
-template <bool quotes> masks masks_of(const char *bytes) { return masks_of_some<quotes>(bytes, 64); }
-#endif
-
-// Of the next bytes, 64 of them or fewer; quotes are left out where there are none.
-template <bool quotes> masks masks_at(const char *bytes, size_t count)
-{
-    return count == 64 ? masks_of<quotes>(bytes) : masks_of_some<quotes>(bytes, count);
-}
-
-uint64_t prefix_xor(uint64_t bits)
-{
-    for (int shift = 1; shift < 64; shift *= 2) bits ^= bits << shift;
-    return bits;
-}
-
-// Follows quotes through a block of rows.
-struct quote_walk {
-    uint64_t inside = 0; // all ones: the last byte was inside quotes
-    uint64_t before = 1; // bit 0: a quote may open at the next byte
-    bool regular = true;
-
-    // Bits inside quotes of the next bytes.
-    uint64_t next(const masks &m)
-    {
-        if (m.quotes == 0) {
-            before = (m.commas | m.ends) >> 63;
-            return inside;
-        }
-        uint64_t in = prefix_xor(m.quotes) ^ inside, opens = m.quotes & in, closes = m.quotes & ~in;
-        uint64_t may = m.commas | m.ends | closes;
-        if ((opens & ~(may << 1 | before)) != 0) regular = false;
-        before = may >> 63;
-        inside = static_cast<uint64_t>(static_cast<int64_t>(in) >> 63);
-        return in;
-    }
-};
-
-// Byte by byte: the end of the row that starts at `at`, behind its line end; nullptr where the block ends before.
-const char *row_end_slowly(const char *at, const char *end)
-{
-    for (bool start = true; at < end; at++) {
-        if (start && *at == '"') {
-            for (at++; at < end; at++) {
-                if (*at != '"') continue;
-                if (at + 1 == end) return nullptr; // one more may follow
-                if (at[1] != '"') break;
-                at++;
-            }
-            if (at == end) return nullptr;
-            start = false;
-        } else if (*at == '\n') {
-            return at + 1;
-        } else {
-            start = *at == ',';
-        }
-    }
-    return nullptr;
-}
-
-struct cut {
-    size_t whole; // bytes of whole rows
-    bool regular, quotes;
-};
-
-// Where the last whole row of a block ends. The block starts with a row.
-cut cut_rows(const char *bytes, size_t length)
-{
-    if (memchr(bytes, '"', length) == nullptr) {
-        const void *last = memrchr(bytes, '\n', length);
-        return {last != nullptr ? static_cast<size_t>(static_cast<const char *>(last) - bytes) + 1 : 0, true, false};
-    }
-    quote_walk walk;
-    size_t whole = 0;
-    for (size_t at = 0; at < length; at += 64) {
-        size_t count = std::min<size_t>(64, length - at);
-        masks m = masks_at<true>(bytes + at, count);
-        uint64_t ends = m.ends & ~walk.next(m);
-        if (ends != 0) whole = at + 64 - static_cast<size_t>(__builtin_clzll(ends));
-    }
-    if (walk.regular) return {whole, true, true};
-    const char *from = bytes;
-    while (const char *next = row_end_slowly(from, bytes + length)) from = next;
-    return {static_cast<size_t>(from - bytes), false, true};
-}
 
 // --------------------------------------------------------------------------------------------------------- Fields --
 
@@ -203,19 +77,10 @@ bool read_number(string_view text, double *value)
     return code == std::errc() && stop == text.data() + text.size();
 }
 
-// What stands between quotes, and behind them.
 string unquoted(string_view field)
 {
-    string text;
-    size_t at = 1;
-    for (; at < field.size(); at++) {
-        if (field[at] == '"') {
-            if (at + 1 >= field.size() || field[at + 1] != '"') break;
-            at++;
-        }
-        text += field[at];
-    }
-    if (at + 1 < field.size()) text += field.substr(at + 1);
+    string text(field.size(), '\0');
+    text.resize(ucid_csv_text(field.data(), field.size(), text.data()));
     return text;
 }
 
@@ -290,9 +155,8 @@ class column_builder
 
 struct layout {
     int column_count;
-    vector<int> slot_of;      // [column_count] of the chosen columns, -1: skipped
-    vector<int> skipped_from; // [column_count] how many columns from here on are skipped; INT_MAX: all to the end
-    vector<csv_column> columns;
+    vector<int32_t> chosen;
+    vector<csv_column> columns; // of these
     shared_ptr<arrow::Schema> schema;
 };
 
@@ -302,134 +166,46 @@ struct block {
     string problem;
 };
 
-class row_reader
+// Whole rows as a batch; a problem ends them.
+Result<block> read_rows(const layout &given, const char *bytes, size_t length)
 {
-  public:
-    row_reader(const layout &given, const char *bytes, size_t length)
-        : layout_(given), bytes_(bytes), length_(length), builders_(given.columns.size())
-    {
+    size_t count = given.chosen.size(), capacity = length / static_cast<size_t>(given.column_count) + 1;
+    auto fields = std::make_unique_for_overwrite<ucid_csv_field[]>(count * capacity + 1);
+    block made;
+    ucid_error error;
+    ucid_status status =
+        ucid_csv_fields(bytes, length, given.column_count, given.chosen.data(), static_cast<int32_t>(count),
+                        static_cast<int64_t>(capacity), fields.get(), &made.rows, &error);
+    if (status != UCID_OK) {
+        if (status != UCID_DATA_ERROR) return Status::Invalid(error.message);
+        made.bad_row = made.rows;
+        made.problem = error.message;
     }
-
-    Result<block> read(const cut &how)
-    {
-        int64_t rows = static_cast<int64_t>(length_) / (4 * layout_.column_count + 8) + 16;
-        for (size_t i = 0; i < builders_.size(); i++)
-            ARROW_RETURN_NOT_OK(builders_[i].reserve(layout_.columns[i], rows));
-        if (!how.regular) {
-            read_slowly();
-        } else if (how.quotes) {
-            read_bits<true>();
-        } else {
-            read_bits<false>();
-        }
-        if (made_.problem.empty() && (start_ < length_ || column_ > 0))
-            end_field(length_, true); // the last row has no line end
-        if (!made_.problem.empty()) return made_;
-        arrow::ArrayVector arrays;
-        for (auto &builder : builders_) {
-            ARROW_ASSIGN_OR_RAISE(auto array, builder.finish());
-            arrays.push_back(array);
-        }
-        made_.batch = arrow::RecordBatch::Make(layout_.schema, made_.rows, arrays);
-        return made_;
-    }
-
-  private:
-    template <bool quotes> void read_bits()
-    {
-        quote_walk walk;
-        for (size_t at = 0; at < length_ && made_.problem.empty(); at += 64) {
-            size_t count = std::min<size_t>(64, length_ - at);
-            masks m = masks_at<quotes>(bytes_ + at, count);
-            uint64_t outside = quotes ? ~walk.next(m) : ~uint64_t{0}, ends = m.ends & outside;
-            for (uint64_t bits = (m.commas & outside) | ends; bits != 0;) {
-                uint64_t row_end = bits & ends & -(bits & ends), before = bits & (row_end - 1), left = before;
-                int skipped =
-                    column_ < layout_.column_count ? layout_.skipped_from[static_cast<size_t>(column_)] : INT_MAX;
-                if (skipped > 0 && left != 0) {
-                    for (; skipped > 0 && left != 0; skipped--, column_++) {
-                        start_ = at + static_cast<size_t>(__builtin_ctzll(left)) + 1;
-                        left &= left - 1;
-                    }
-                    bits = (bits & ~before) | left;
-                    continue;
-                }
-                int bit = __builtin_ctzll(bits);
-                end_field(at + static_cast<size_t>(bit), (ends >> bit & 1) != 0);
-                bits &= bits - 1;
+    arrow::ArrayVector arrays;
+    for (size_t c = 0; c < count; c++) {
+        column_builder builder;
+        ARROW_RETURN_NOT_OK(builder.reserve(given.columns[c], made.rows));
+        for (int64_t row = 0; row < made.rows; row++) {
+            const ucid_csv_field &at = fields[static_cast<size_t>(row) * count + c];
+            string_view field(bytes + at.start, at.length);
+            if (builder.add(field)) [[likely]] {
+                continue;
             }
+            made.rows = made.bad_row = row;
+            made.problem =
+                "column '" + given.columns[c].name + "': '" + string(field.substr(0, 40)) + "' is not a number";
         }
+        ARROW_ASSIGN_OR_RAISE(auto array, builder.finish());
+        arrays.push_back(array);
     }
-
-    void read_slowly()
-    {
-        const char *at = bytes_, *end = bytes_ + length_;
-        while (at < end && made_.problem.empty()) {
-            const char *row_end = row_end_slowly(at, end);
-            if (row_end == nullptr) row_end = end;
-            for (bool start = true; at < row_end; at++) {
-                if (start && *at == '"') {
-                    for (at++; at < row_end && (*at != '"' || (at + 1 < row_end && at[1] == '"')); at++)
-                        at += *at == '"';
-                    start = false;
-                } else if (*at == ',' || *at == '\n') {
-                    end_field(static_cast<size_t>(at - bytes_), *at == '\n');
-                    start = true;
-                } else {
-                    start = false;
-                }
-            }
-        }
-    }
-
-    // The field from start_ to end, the last of its row or not.
-    void end_field(size_t end, bool last)
-    {
-        size_t stop = last && end > start_ && bytes_[end - 1] == '\r' ? end - 1 : end;
-        if (last && column_ == 0 && stop == start_) { // an empty line
-            start_ = end + 1;
-            return;
-        }
-        if (!made_.problem.empty()) return;
-        if (column_ < layout_.column_count) {
-            int slot = layout_.slot_of[static_cast<size_t>(column_)];
-            if (slot >= 0) {
-                string_view field(bytes_ + start_, stop - start_);
-                if (!builders_[static_cast<size_t>(slot)].add(field)) [[unlikely]] {
-                    const string &name = layout_.columns[static_cast<size_t>(slot)].name;
-                    fail("column '" + name + "': '" + string(field.substr(0, 40)) + "' is not a number");
-                }
-            }
-        }
-        column_++;
-        start_ = end + 1;
-        if (!last) return;
-        if (column_ != layout_.column_count) {
-            fail("has " + std::to_string(column_) + " columns, the header " + std::to_string(layout_.column_count));
-        }
-        column_ = 0;
-        made_.rows++;
-    }
-
-    void fail(const string &problem)
-    {
-        if (!made_.problem.empty()) return;
-        made_.problem = problem;
-        made_.bad_row = made_.rows;
-    }
-
-    const layout &layout_;
-    const char *bytes_;
-    size_t length_, start_ = 0;
-    int column_ = 0;
-    vector<column_builder> builders_;
-    block made_;
-};
+    if (made.problem.empty()) made.batch = arrow::RecordBatch::Make(given.schema, made.rows, arrays);
+    return made;
+}
 
 // ---------------------------------------------------------------------------------------------------------- Reader --
 
 // Whole rows, which lie in the buffer, as a batch.
-using decoder = std::function<Result<block>(const shared_ptr<arrow::Buffer> &held, const char *bytes, const cut &how)>;
+using decoder = std::function<Result<block>(const shared_ptr<arrow::Buffer> &held, const char *bytes, size_t length)>;
 
 // Arrow tells rows of what it was given, from 1 on; here they are told as rows of the file.
 Status with_row(const Status &status, int64_t rows_before)
@@ -485,14 +261,14 @@ class csv_blocks final : public arrow::RecordBatchReader
         for (;;) {
             const char *bytes = reinterpret_cast<const char *>(buffer_->data());
             if (at_start && length_ >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) start_ = 3;
-            const char *end = row_end_slowly(bytes + start_, bytes + length_);
-            if (end == nullptr && !ended_) { // the row goes on
+            size_t row = ucid_csv_row(bytes + start_, length_ - start_);
+            if (row == 0 && !ended_) { // the row goes on
                 at_start = at_start && start_ == 0;
                 ARROW_RETURN_NOT_OK(fill());
                 continue;
             }
             at_start = false;
-            size_t next = end != nullptr ? static_cast<size_t>(end - bytes) : length_;
+            size_t next = row != 0 ? start_ + row : length_;
             bool empty = next - start_ <= 2 && (next == start_ || bytes[start_] == '\n' || bytes[start_] == '\r');
             start_ = next;
             if (!empty || (next == length_ && ended_)) return Status::OK();
@@ -523,24 +299,23 @@ class csv_blocks final : public arrow::RecordBatchReader
     Status send_block()
     {
         const char *bytes = nullptr;
-        cut how = {0, true, false};
+        size_t whole = 0;
         for (bool fresh = first_;; fresh = false) {
             if (!fresh) ARROW_RETURN_NOT_OK(fill());
             first_ = false;
             bytes = reinterpret_cast<const char *>(buffer_->data()) + start_;
-            how = cut_rows(bytes, length_ - start_);
-            if (ended_) how.whole = length_ - start_;
-            if (how.whole > 0 || ended_) break;
+            whole = ended_ ? length_ - start_ : ucid_csv_rows(bytes, length_ - start_);
+            if (whole > 0 || ended_) break;
             if (static_cast<int64_t>(length_ - start_) > row_bytes_max) {
                 return Status::Invalid("a row has more than a gigabyte");
             }
         }
         done_ = ended_;
-        if (how.whole == 0) return Status::OK();
-        auto task = [decode = decode_, held = buffer_, bytes, how] { return decode(held, bytes, how); };
+        if (whole == 0) return Status::OK();
+        auto task = [decode = decode_, held = buffer_, bytes, whole] { return decode(held, bytes, whole); };
         ARROW_ASSIGN_OR_RAISE(auto future, arrow::internal::GetCpuThreadPool()->Submit(task));
         waiting_.push_back(future);
-        start_ += how.whole;
+        start_ += whole;
         return Status::OK();
     }
 
@@ -566,9 +341,9 @@ vector<string> csv_header(string_view start)
     while (!start.empty() && (start.front() == '\n' || start.substr(0, 2) == "\r\n")) {
         start.remove_prefix(start.front() == '\n' ? 1 : 2);
     }
-    const char *end = row_end_slowly(start.data(), start.data() + start.size());
-    if (end == nullptr) return {};
-    string_view row(start.data(), static_cast<size_t>(end - start.data()) - 1);
+    size_t length = ucid_csv_row(start.data(), start.size());
+    if (length == 0) return {};
+    string_view row = start.substr(0, length - 1);
     if (!row.empty() && row.back() == '\r') row.remove_suffix(1);
     vector<string> names;
     for (size_t at = 0; at <= row.size();) {
@@ -594,37 +369,29 @@ Result<shared_ptr<arrow::RecordBatchReader>> csv_open(shared_ptr<arrow::io::Inpu
 {
     auto given = std::make_shared<layout>();
     given->column_count = column_count;
-    given->slot_of.assign(static_cast<size_t>(column_count), -1);
+    given->chosen.assign(chosen.begin(), chosen.end());
     given->columns = columns;
     arrow::FieldVector fields;
-    for (size_t i = 0; i < chosen.size(); i++) {
-        given->slot_of[static_cast<size_t>(chosen[i])] = static_cast<int>(i);
-        fields.push_back(arrow::field(columns[i].name, columns[i].text ? arrow::utf8() : arrow::float64()));
+    for (const auto &column : columns) {
+        fields.push_back(arrow::field(column.name, column.text ? arrow::utf8() : arrow::float64()));
     }
     given->schema = arrow::schema(fields);
-    given->skipped_from.assign(static_cast<size_t>(column_count), 0);
-    for (int i = column_count, skipped = INT_MAX; i-- > 0;) {
-        skipped = given->slot_of[static_cast<size_t>(i)] >= 0 ? 0 : skipped == INT_MAX ? INT_MAX : skipped + 1;
-        given->skipped_from[static_cast<size_t>(i)] = skipped;
-    }
-    auto decode = [given](const shared_ptr<arrow::Buffer> &, const char *bytes, const cut &how) {
-        return row_reader(*given, bytes, how.whole).read(how);
+    auto decode = [given](const shared_ptr<arrow::Buffer> &, const char *bytes, size_t length) {
+        return read_rows(*given, bytes, length);
     };
     auto reader = std::make_shared<csv_blocks>(std::move(input), given->schema, decode, threads, block_bytes);
     ARROW_RETURN_NOT_OK(reader->skip_header());
     return reader;
 }
 
-size_t csv_whole_rows(string_view start) { return cut_rows(start.data(), start.size()).whole; }
-
 Result<shared_ptr<arrow::RecordBatchReader>> csv_open_blocks(shared_ptr<arrow::io::InputStream> input,
                                                              shared_ptr<arrow::Schema> schema, csv_decoder decode,
                                                              int threads)
 {
-    auto whole = [decode](const shared_ptr<arrow::Buffer> &held, const char *bytes, const cut &how) -> Result<block> {
+    auto whole = [decode](const shared_ptr<arrow::Buffer> &held, const char *bytes, size_t length) -> Result<block> {
         int64_t first = bytes - reinterpret_cast<const char *>(held->data());
         block made;
-        ARROW_ASSIGN_OR_RAISE(made.batch, decode(arrow::SliceBuffer(held, first, static_cast<int64_t>(how.whole))));
+        ARROW_ASSIGN_OR_RAISE(made.batch, decode(arrow::SliceBuffer(held, first, static_cast<int64_t>(length))));
         made.rows = made.batch->num_rows();
         return made;
     };

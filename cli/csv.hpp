@@ -22,16 +22,13 @@ std::vector<std::string> csv_header(std::string_view start);
 
 constexpr int64_t csv_block_bytes = 2 << 20; // that are read at once; a longer row makes its block longer
 
-// The chosen columns (by their number in the header) of the rows of a file. input is at its first byte. Empty texts
-// without quotes are null; numbers are doubles, null where Arrow's reader has null too. Rows are the same for every
+// The chosen columns (by their number in the header, ascending) of the rows of a file. input is at its first byte. Empty
+// texts without quotes are null; numbers are doubles, null where Arrow's reader has null too. Rows are the same for every
 // length of a block.
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> csv_open(std::shared_ptr<arrow::io::InputStream> input,
                                                                   int column_count, const std::vector<int> &chosen,
                                                                   const std::vector<csv_column> &columns, int threads,
                                                                   int64_t block_bytes = csv_block_bytes);
-
-// How many bytes of the start of a file are whole rows.
-size_t csv_whole_rows(std::string_view start);
 
 // All rows but the header in the order of the file, in batches that a function makes of some whole rows each, on several
 // threads. Rows that it names ("Row #1" is its first) are told as those of the file.

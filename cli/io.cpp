@@ -409,7 +409,7 @@ class csv_reader final : public arrow::RecordBatchReader
                                                  csv_peek_bytes + 1, arrow::default_memory_pool(), input));
         ARROW_ASSIGN_OR_RAISE(std::string_view start, buffered->Peek(csv_peek_bytes));
         vector<string> names = csv_header(start);
-        size_t whole = start.size() == csv_peek_bytes ? csv_whole_rows(start) : 0;
+        size_t whole = start.size() == csv_peek_bytes ? ucid_csv_rows(start.data(), start.size()) : 0;
         std::set<string> different(names.begin(), names.end());
         bool long_one = whole > 0 && !names.empty() && different.size() == names.size();
         shared_ptr<arrow::io::InputStream> first = buffered;

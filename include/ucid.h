@@ -1418,6 +1418,37 @@ UCID_API ucid_status ucid_overlap_stream(struct ArrowArrayStream *in, const ucid
 UCID_API ucid_status ucid_grid_stream(ucid_grid *grid, int64_t batch_rows, const ucid_allocator *allocator,
                                       struct ArrowArrayStream *out, ucid_error *error);
 
+/* ---------------------------------------------------------------------------------------------------- 12. CSV -- */
+
+/* Rows of CSV as RFC 4180 has them, with LF or CR LF, in memory: where they end, and where fields of some columns lie;
+ * nothing else is looked at. A quote opens only at the start of a field, elsewhere it is text. Bytes given start with a
+ * row. No memory is taken; safe everywhere. */
+
+/* Bytes of the first row with its line end; 0: it is not whole.                                           since 0.1 */
+UCID_API size_t ucid_csv_row(const char *bytes, size_t length);
+/* Bytes of the rows that are whole.                                                                       since 0.1 */
+UCID_API size_t ucid_csv_rows(const char *bytes, size_t length);
+
+/* A field as it stands, with its quotes. */
+typedef struct ucid_csv_field {
+    uint32_t start, length;
+} ucid_csv_field;
+
+/* Fields of some columns; a last row needs no line end, empty lines are none.
+ * in    columns [count] from 0, ascending; count 0: rows are counted; capacity: at least
+ *       length / column_count + 1 rows
+ * out   fields [capacity * count]: of each row its columns; may be NULL where count is 0
+ * cost  some bytes a cycle
+ * err   DATA_ERROR: a row of another number of columns; the rows before it, whose number is error->row, are given;
+ *       INVALID_ARGUMENT: columns, capacity, more than 4 GiB          since 0.1 */
+UCID_API ucid_status ucid_csv_fields(const char *bytes, size_t length, int32_t column_count, const int32_t *columns,
+                                     int32_t count, int64_t capacity, ucid_csv_field *fields, int64_t *row_count,
+                                     ucid_error *error);
+
+/* What a field says: what stands between its quotes, and behind them.
+ * out   text [length], of which the bytes returned are written                                            since 0.1 */
+UCID_API size_t ucid_csv_text(const char *field, size_t length, char *text);
+
 #ifdef __cplusplus
 }
 #endif

@@ -84,7 +84,7 @@ def _sink(stream: ArrowStream, like: Any) -> Any:
     if _home(like) == "pyarrow" and type(like).__name__ == "Table":
         import pyarrow
 
-        return pyarrow.table(stream)
+        return pyarrow.RecordBatchReader.from_stream(stream).read_all()  # table() would load pandas
     if _home(like) == "polars" and type(like).__name__ == "DataFrame":
         import polars
 

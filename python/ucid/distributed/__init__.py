@@ -56,9 +56,14 @@ def __getattr__(name: str) -> Any:
 
 def _on(data: Any, engine: str) -> tuple[Any, Any]:
     """Adapter of an engine, and the data as its collection."""
-    adapter = _choose.adapter(_choose.choose(data, engine))
+    paths = []
     if _choose.is_path(data):
         paths = [os.fspath(data)] if isinstance(data, (str, os.PathLike)) else [os.fspath(one) for one in data]
+    if of_csv := next((path for path in paths if path.endswith(".csv")), None):
+        message = f"{of_csv}: paths are read as Parquet; give what the engine reads of CSV, or run a job (ucid distributed), which reads both"
+        raise UCIDConfigError(message)
+    adapter = _choose.adapter(_choose.choose(data, engine))
+    if paths:
         _choose.hold(paths)
         data = adapter.read(paths)
     elif isinstance(data, dict):

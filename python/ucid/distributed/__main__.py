@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     how = common.add_argument_group("how")
     how.add_argument("--resume", action="store_true", help="do only what is missing")
     how.add_argument("--overwrite", action="store_true", help="remove an earlier job of this checkpoint first")
-    how.add_argument("--chunk", type=_size, metavar="SIZE", help="rows of a task, unpacked; default: by the input, 16M to 128M")
+    how.add_argument("--chunk", type=_size, metavar="SIZE", help="rows of a task, unpacked, or CSV; default: by the input, 16M to 128M")
     how.add_argument("--compression", default="snappy", choices=("snappy", "zstd", "lz4", "gzip", "none"), help="of the output; snappy")
     how.add_argument("--deadline", type=float, default=600.0, metavar="SECONDS", help="of a task; 600")
     how.add_argument("--attempts", type=int, default=6, metavar="N", help="of a task; 6")
@@ -42,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--json", action="store_true", help="print one report object")
     how.add_argument("--quiet", "-q", action="store_true", help="no progress")
     files = argparse.ArgumentParser(add_help=False)
-    files.add_argument("--input", "-i", action="append", required=True, metavar="URI", help="Parquet: files, folders, patterns")
+    files.add_argument("--input", "-i", action="append", required=True, metavar="URI", help="Parquet or CSV: files, folders, patterns")
+    files.add_argument("--text", action="append", default=[], metavar="NAME", help="column of CSV to read as text; * for all")
     scored = argparse.ArgumentParser(add_help=False)
     scored.add_argument("--index", action="append", metavar="URI", help="CITY.ucidx that every worker can read")
     scored.add_argument("--catalog", metavar="URI", help="catalog.json, or its folder; else UCID_CATALOG")
@@ -128,9 +129,9 @@ def _job(given: argparse.Namespace) -> jobs.Job:
             raise UCIDConfigError(f"--{strange[0]} does not go with --{'to' if given.to else 'by'}")
         options = {name: getattr(given, name) for name in ("weight", "agg", "of") if getattr(given, name)}
         return jobs.aggregate(given.input, given.output, given.to, by=given.by, checkpoint=given.checkpoint,
-                              chunk_bytes=given.chunk, compression=given.compression, **options)  # fmt: skip
+                              chunk_bytes=given.chunk, compression=given.compression, texts=given.text, **options)  # fmt: skip
     return jobs.over_files(given.command, plan, given.input, given.output, checkpoint=given.checkpoint, chunk_bytes=given.chunk,
-                           compression=given.compression)  # fmt: skip
+                           compression=given.compression, texts=given.text)  # fmt: skip
 
 
 def _show(progress: jobs.Progress) -> None:

@@ -26,9 +26,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import ucid
-from ucid.distributed import storage, tasks
+from ucid.distributed import csv_files, storage, tasks
 from ucid.distributed.areas import area_table
-from ucid.distributed.manifest import Manifest, record
+from ucid.distributed.manifest import Manifest, done_uri, record
 from ucid.distributed.parquet import Writer, coded, plain_schema
 from ucid.distributed.plan import Plan
 from ucid.errors import UCIDConfigError, UCIDDataError, UCIDError
@@ -66,6 +66,8 @@ def _read(spec: dict[str, Any]) -> tuple[pa.Table, pa.Schema]:
     now = storage.info(spec["input"])
     if (now.size, now.tag) != (spec["size"], spec["tag"]):
         raise UCIDDataError(f"{spec['input']} has changed since the job began", code="INPUT_CHANGED")
+    if "range" in spec:
+        return storage.retry(lambda: csv_files.read(spec), spec["input"]), spec["csv"].schema
 
     def read() -> tuple[pa.Table, pa.Schema]:
         with storage.open_file(spec["input"]) as raw:
@@ -128,7 +130,7 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
             if storage.is_transient(error) or "sources" in spec:
                 raise
             if attempt == READS or isinstance(error, UCIDError):
-                return {"name": spec["name"], "error": _one_line(error)}
+                return {"name": spec["name"], "error": _one_line(error), "at": spec.get("at")}
             time.sleep(0.2 * attempt)
     plan: Plan = spec["plan"]
     written = 0
@@ -156,15 +158,28 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
     except UCIDError as error:
         if error.code in _OF_INDEX:
             raise
-        return {"name": spec["name"], "error": _one_line(error)}
+        return {"name": spec["name"], "error": _one_line(error), "at": spec.get("at")}
+    if "range" in spec and _is_late(spec):
+        return {"name": spec["name"], "error": "done by another that knew where to begin", "at": spec["at"]}
     made: dict[str, dict[str, Any]] = {}
     for uri, data in zip(spec["files"], files, strict=True):
         storage.put(uri, data)
         made[uri] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     said = {"name": spec["name"], "files": made, "rows_in": rows.num_rows, "rows": written, "status": dict(statuses),
-            "sources": spec.get("sources")}  # fmt: skip
+            "sources": spec.get("sources"), "at": spec.get("at")}  # fmt: skip
     record(spec["checkpoint"], spec["name"], said)
     return {**said, "seconds": time.monotonic() - begun_s, "host": socket.gethostname()}
+
+
+def _is_late(spec: dict[str, Any]) -> bool:
+    """Whether a part of CSV that began where it guessed has meanwhile been written from where it must begin."""
+    if spec.get("start") is not None:
+        return False
+    try:
+        said = json.loads(storage.get(done_uri(spec["checkpoint"], spec["name"])))
+    except (ValueError, storage.Missing):
+        return False
+    return bool(said["at"] != spec["at"])
 
 
 def _level(groups: pa.Table, level: str) -> pa.Table:
@@ -243,6 +258,7 @@ class Job:
     plan: Plan  # of each part
     sums: Sums | None = None  # where parts become states
     compression: str = "snappy"
+    csv: csv_files.Shape | None = None  # of inputs that are CSV
 
     def run(
         self, engine: str = "local", cluster: str | None = None, *, pool: tasks.Pool | None = None, workers: int | None = None,
@@ -293,26 +309,32 @@ class Job:
                 have = {part["name"]: records[part["name"]] for part in parts
                         if part["name"] in records and records[part["name"]].get("sources") == part.get("sources")}  # fmt: skip
                 resumed += len(have)
-                everywhere = {"checkpoint": manifest.checkpoint, "compression": self.compression}
+                everywhere = {"checkpoint": manifest.checkpoint, "compression": self.compression, "csv": self.csv}
                 todo = [{**part, **everywhere} for part in parts if part["name"] not in have]
+                errors: dict[str, dict[str, Any]] = {}
                 rows, since_s = 0, time.monotonic()
 
                 def told(position: int, reason: str) -> None:
                     again[reason] += 1
 
                 limits: dict[str, Any] = {"deadline_s": deadline_s, "attempts": attempts, "patience_s": patience_s}
-                for n, one in enumerate(tasks.run(opened, run_task, todo, again=told, **limits), 1):
-                    said = one.result
-                    if "error" in said:
-                        source = todo[one.position].get("input", said["name"])
-                        failed[source] = said["error"]
-                    else:
-                        have[said["name"]] = said
-                        rows += said["rows_in"]
-                    if progress is not None and shown:
-                        spent_s = time.monotonic() - since_s
-                        left_s = spent_s / n * (len(todo) - n)
-                        progress(Progress(len(parts) - len(todo) + n, len(parts), rows, rows / spent_s, left_s))
+                while True:
+                    for n, one in enumerate(tasks.run(opened, run_task, todo, again=told, **limits), 1):
+                        said = one.result
+                        (errors if "error" in said else have)[said["name"]] = said
+                        rows += said.get("rows_in", 0)
+                        if progress is not None and shown:
+                            spent_s = time.monotonic() - since_s
+                            left_s = spent_s / n * (len(todo) - n)
+                            progress(Progress(len(parts) - len(todo) + n, len(parts), rows, rows / spent_s, left_s))
+                    wrong = csv_files.misread(parts, {**have, **errors})
+                    if not wrong:
+                        break
+                    rows -= sum(have.pop(name, {}).get("rows_in", 0) for name in wrong)
+                    todo = [{**part, **everywhere, "start": wrong[part["name"]]} for part in parts if part["name"] in wrong]
+                    errors = {name: said for name, said in errors.items() if name not in wrong}
+                inputs = {part["name"]: part.get("input", part["name"]) for part in parts}
+                failed.update((inputs[name], said["error"]) for name, said in sorted(errors.items()))
                 return have
 
             parts = [{**part, "plan": self.plan} for part in manifest.parts]
@@ -383,16 +405,20 @@ class Job:
         }
 
 
-def _digest(plan: Plan, chunk_bytes: int, compression: str) -> str:
-    said = [plan.digest(), chunk_bytes, compression, pa.__version__]
+def _digest(plan: Plan, chunk_bytes: int, compression: str, shape: csv_files.Shape | None = None) -> str:
+    said = [plan.digest(), chunk_bytes, compression, pa.__version__, *([shape.said()] if shape is not None else [])]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def _of_files(
     command: str, plan: Plan, inputs: Sequence[str], output: str, checkpoint: str, folder: str, chunk_bytes: int | None,
-    compression: str, columns_of: Callable[[pa.Schema], list[str] | None],
+    compression: str, columns_of: Callable[[pa.Schema], list[str] | None], texts: Sequence[str],
 ) -> Job:  # fmt: skip
     found = storage.find([_absolute(one) for one in inputs])
+    if csv_files.is_csv(found[0].uri):
+        return _of_csv(command, plan, found, output, checkpoint, folder, chunk_bytes, compression, columns_of, texts)
+    if texts:
+        raise UCIDConfigError(f"text is for CSV; {found[0].uri} is read as Parquet")
     with ThreadPoolExecutor(16) as pool:
         footers = list(pool.map(_footer, found))
     sizes = (group[1] for footer in footers if not isinstance(footer, str) for group in footer[1])
@@ -423,11 +449,74 @@ def _of_files(
     return Job(manifest, plan, compression=compression)
 
 
+def _start(found: storage.Found, length: int) -> tuple[bytes, list[str], int] | str:
+    """So much of the start of a CSV file, the names of its columns, and where its rows begin; or what is wrong."""
+
+    def read(length: int) -> bytes:
+        with storage.open_file(found.uri) as raw:
+            return bytes(raw.read(min(length, found.size)))
+
+    while True:
+        try:
+            start = storage.retry(lambda: read(length), found.uri)  # noqa: B023  called at once
+        except Exception as error:
+            if storage.is_transient(error):
+                raise
+            return _one_line(error)
+        made = csv_files.header(start, len(start) == found.size)
+        if made is not None:
+            return (start, *made) if isinstance(made, tuple) else made
+        length *= 4
+
+
+def _of_csv(
+    command: str, plan: Plan, found: Sequence[storage.Found], output: str, checkpoint: str, folder: str, chunk_bytes: int | None,
+    compression: str, columns_of: Callable[[pa.Schema], list[str] | None], texts: Sequence[str],
+) -> Job:  # fmt: skip
+    with ThreadPoolExecutor(16) as pool:
+        starts = list(pool.map(lambda one: _start(one, csv_files.WINDOW_BYTES), found))
+    chunk_bytes = chunk_bytes or _part_bytes(sum(one.size for one in found))
+    listed: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
+    first: tuple[str, list[str], csv_files.Shape] | None = None
+    for one, start in zip(found, starts, strict=True):
+        entry: dict[str, Any] = {"uri": one.uri, "size": one.size, "tag": one.tag}
+        listed.append(entry)
+        if not csv_files.is_csv(one.uri):
+            entry["error"] = "is no CSV, and others are"
+            continue
+        if first is None and not isinstance(start, str):
+            start = _start(one, csv_files.FIRST_BYTES)
+        if isinstance(start, str):
+            entry["error"] = start
+            continue
+        text, names, begin = start
+        if first is None:
+            try:
+                shape = csv_files.shape_of(plan, text, names, begin, len(text) == one.size, texts)
+            except UCIDDataError as error:
+                entry["error"] = _one_line(error)
+                continue
+            first = (one.uri, names, shape)
+            plan.schema(shape.schema)  # a missing column or index ends the job before it begins
+        elif names != first[1]:
+            entry["error"] = f"other columns than {first[0]}"
+            continue
+        for i, range_ in enumerate(csv_files.cut(begin, one.size, chunk_bytes)):
+            name = f"part-{len(parts):06d}"
+            parts.append({"name": name, "files": [f"{folder}/{name}.parquet"], "input": one.uri, "size": one.size, "tag": one.tag,
+                          "range": list(range_), "columns": columns_of(first[2].schema), "bytes": range_[1] - range_[0],
+                          **({"start": begin} if i == 0 else {})})  # fmt: skip
+    shape_ = first[2] if first is not None else None
+    manifest = Manifest(checkpoint, command, output, _digest(plan, chunk_bytes, compression, shape_), listed, parts)
+    return Job(manifest, plan, compression=compression, csv=shape_)
+
+
 def over_files(
     command: str, plan: Plan, inputs: Sequence[str], output: str, *, checkpoint: str | None = None, chunk_bytes: int | None = None,
-    compression: str = "snappy",
+    compression: str = "snappy", texts: Sequence[str] = (),
 ) -> Job:  # fmt: skip
-    """A plan over rows of Parquet files: one file out for each part.
+    """A plan over rows of Parquet or CSV files: one file out for each part.
 
     Parameters
     ----------
@@ -443,10 +532,12 @@ def over_files(
         Of a part, before compression; default: 16 to 128 MB, by the bytes of the inputs.
     compression : {"snappy", "zstd", "lz4", "gzip", "none"}
         Of what is written. Of scored places zstd makes files of two thirds, in half as much time again.
+    texts : sequence of str
+        Columns of CSV to be read as text; ``*``: all. Others are of the types that the first 4 MB show, as the program has it.
     """
     output = _absolute(output)
     checkpoint = _absolute(checkpoint) if checkpoint else f"{output}/_ucid"
-    return _of_files(command, plan, inputs, output, checkpoint, output, chunk_bytes, compression, lambda schema: None)
+    return _of_files(command, plan, inputs, output, checkpoint, output, chunk_bytes, compression, lambda schema: None, texts)
 
 
 def grid(
@@ -467,7 +558,8 @@ def grid(
 
 def aggregate(
     inputs: Sequence[str], output: str, to: Sequence[str] | None = None, *, by: Sequence[str] | None = None,
-    checkpoint: str | None = None, chunk_bytes: int | None = None, compression: str = "snappy", **options: Any,
+    checkpoint: str | None = None, chunk_bytes: int | None = None, compression: str = "snappy", texts: Sequence[str] = (),
+    **options: Any,
 ) -> Job:  # fmt: skip
     """Scored rows rolled up to levels, or any numbers by any columns, in one pass over the rows: states of each part, merged
     in a tree. Options of :func:`ucid.aggregate`.
@@ -498,6 +590,6 @@ def aggregate(
         raise UCIDConfigError(f"{output} is one file; a folder is wanted for {', '.join(names)}")
     checkpoint = _absolute(checkpoint) if checkpoint else f"{output}._ucid" if single else f"{output}/_ucid"
     job = _of_files(command, plan, inputs, output, checkpoint, f"{checkpoint}/states", chunk_bytes, compression,
-                    lambda schema: plan.needed(schema.names))  # fmt: skip
+                    lambda schema: plan.needed(schema.names), texts)  # fmt: skip
     job.sums = Sums(merge, finish, [output if single else f"{output}/{name}.parquet" for name in names], levels)
     return job

@@ -114,8 +114,9 @@ def _visible(path: str) -> bool:
     return path.rsplit("/", 1)[-1][:1] not in ("", ".", "_")
 
 
-def find(patterns: Sequence[str], ending: str = ".parquet") -> list[Found]:
-    """Files that paths, URIs, folders and patterns name, by name; each once. Names that start with . or _ are left out.
+def find(patterns: Sequence[str], endings: Sequence[str] = (".parquet", ".csv")) -> list[Found]:
+    """Files that paths, URIs, folders and patterns name, by name; each once. Names that start with . or _ are left out. Of a folder
+    those of the first ending that any has.
 
     Raises
     ------
@@ -133,6 +134,8 @@ def find(patterns: Sequence[str], ending: str = ".parquet") -> list[Found]:
             else:
                 names = files.find(path, detail=True)
                 if path not in names:
+                    seen = [name for name in names if _visible(name)]
+                    ending = next((one for one in endings if any(name.endswith(one) for name in seen)), endings[0])
                     names = {name: entry for name, entry in names.items() if name.endswith(ending)}
             return [_found(files, name, entry) for name, entry in names.items() if entry["type"] == "file" and _visible(name)]
 
