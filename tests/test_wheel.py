@@ -3,6 +3,7 @@
 import email
 import os
 import re
+import shutil
 import sys
 import venv
 import zipfile
@@ -53,6 +54,7 @@ def test_the_sdist_installs_and_works(clean, tmp_path):
     assert {"arrow", "pandas", "geo", "plot", "catalog", "s3", "gcs", "hdfs", "dask", "ray", "spark", "modin", "all"} == set(metadata.get_all("Provides-Extra"))
     assert not [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]  # nothing is needed
     assert "create_ucid" in metadata.get_payload() and not re.search(r"\]\((?!https?:)", metadata.get_payload())
+    assert ("ucid/spark.jar" in zipfile.ZipFile(wheel).namelist()) == (shutil.which("javac") is not None)
     extension = zipfile.ZipFile(wheel).extract("ucid/_ext.abi3.so", tmp_path)
     needed = re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "-d", extension).stdout)
     outside = {name for name in needed if f"ucid/{name}" not in zipfile.ZipFile(wheel).namelist()}

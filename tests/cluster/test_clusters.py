@@ -115,6 +115,39 @@ def test_a_whole_job_and_workers_killed_on_the_way(cluster, network, befell):
     assert code == 0 and (store.folder / f"{name}-sums" / "r7.parquet").exists()
 
 
+FUNCTIONS = """
+import sys
+import pyarrow as pa
+from pyspark.sql import SparkSession
+import ucid
+from ucid.distributed.spark import register
+
+address, head = sys.argv[1:]
+builder = SparkSession.builder.master(address).config("spark.driver.host", head).config("spark.executor.memory", "512m")
+spark = builder.config("spark.ui.enabled", "false").getOrCreate()
+register(spark, jvm=True)
+made = spark.range(0, 4000, 1, 8).selectExpr("id", "ucid_create('IST', 41 + id / 10000, 29, '2026W01T12', '15MIN') AS ucid")
+plan = made._jdf.queryExecution().executedPlan().toString()
+lat = pa.array([41 + i / 10000 for i in range(4000)])
+here = ucid.create(pa.table({"lat": lat, "lon": pa.repeat(29.0, 4000)}), city="IST", timestamp="2026W01T12", context="15MIN")
+assert "Python" not in plan and made.toArrow().sort_by("id").column("ucid").to_pylist() == here.column("ucid").to_pylist()
+spark.stop()
+"""
+
+
+def test_functions_of_sql(cluster, network):
+    """Their jar travels to workers from the driver, and its library loads there."""
+    if cluster.engine != "spark":
+        pytest.skip("Spark alone has SQL")
+    made = network[0]
+    child = made.start("head", sys.executable, "-c", FUNCTIONS, cluster.address, made.address["head"], log="functions")
+    child.wait(240)
+    made.children.remove(child)
+    assert child.returncode == 0, (made.folder / "head-functions.log").read_text()[-3000:]
+    for node in made.nodes:
+        assert list(made.place(node).glob("app-*/*/spark.jar"))
+
+
 @pytest.mark.parametrize("whose", ["worker", "head"])
 def test_a_cable_is_pulled(cluster, whose, network, befell):
     """For 20 s: of a worker, for longer than its tasks may take; or of the host of scheduler and driver."""

@@ -28,19 +28,19 @@ def _cells_of_identifiers(identifiers: Any) -> pa.Array:
     return parsed.combine_chunks() if isinstance(parsed, pa.ChunkedArray) else parsed
 
 
-def _parent(cell: str | None, resolution: int) -> str | None:
+def _parent(cell: bytes | None, resolution: int) -> str | None:
     try:
-        return None if cell is None else _ext.cell_to_parent(cell, resolution)
+        return None if cell is None else _ext.cell_to_parent(cell.decode(), resolution)
     except ValueError:
         return None
 
 
 def parents(cells: pa.Array, resolution: int) -> pa.Array:
-    """Parents of cells; null where there is none. Each different cell is looked at once."""
+    """Parents of cells, texts or their bytes; null where there is none. Each different cell is looked at once."""
     if isinstance(cells, pa.ChunkedArray):
         cells = cells.combine_chunks()
     told = pc.dictionary_encode(cells)
-    made = pa.array([_parent(cell, resolution) for cell in told.dictionary.to_pylist()], pa.string())
+    made = pa.array([_parent(cell, resolution) for cell in told.dictionary.cast(pa.binary()).to_pylist()], pa.string())
     return pc.take(made, told.indices)
 
 

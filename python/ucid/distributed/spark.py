@@ -12,7 +12,7 @@ from pyspark.sql.types import BinaryType, DoubleType, IntegerType, LongType, Sho
 
 from ucid.distributed.parquet import DICTIONARY_BYTES
 from ucid.distributed.plan import Plan
-from ucid.distributed.sql import arrow_function, as_bytes, as_text, for_frames, sql_functions
+from ucid.distributed.sql import arrow_function, as_bytes, as_text, declare
 
 __all__ = ["apply", "from_table", "names", "read", "register", "repartition", "select", "shrink", "write"]
 
@@ -132,25 +132,30 @@ def repartition(data: Any, key: str, parts: int | None) -> Any:
     return data.repartition(key) if parts is None else data.repartition(parts, key)
 
 
-def register(session: Any, *, index: Any = None) -> dict[str, Any]:
-    """Register ``ucid_create``, ``ucid_parse``, ``ucid_cell``, ``ucid_parent`` and ``ucid_score`` for SQL, all columnar.
+def register(session: Any, *, index: Any = None, jvm: bool | None = None) -> dict[str, Any]:
+    """Register ``ucid_create``, ``ucid_parse``, ``ucid_cell``, ``ucid_parent`` and ``ucid_score`` for SQL.
 
     Parameters
     ----------
     session : SparkSession
     index : Index, path or URI, optional
         What ``ucid_score`` scores on; default: the choice of this process, where there is one.
+    jvm : bool, optional
+        Whether ``ucid_create``, ``ucid_cell`` and ``ucid_parent`` run in the JVM, from a jar that workers get from the driver;
+        default: where this package has the jar, and the session is not of Spark Connect. Workers of another kind of processor
+        than the driver's need False. What is not in the JVM is columnar in Python. Both give the same.
 
     Returns
     -------
     dict
         The functions by name, for DataFrames: ``ucid_create(city, lat, lon, timestamp, context)`` text;
         ``ucid_parse(ucid)`` struct of fields; ``ucid_cell(lat, lon, resolution)``, ``ucid_parent(cell, resolution)`` text;
-        ``ucid_score(lat, lon, context[, timestamp])`` struct of ucid, score, grade, confidence, status. Resolution and
-        context are one value a call.
+        ``ucid_score(lat, lon, context[, timestamp])`` struct of ucid, score, grade, confidence, status. A context is one value
+        a call of ``ucid_score``.
+
+    Raises
+    ------
+    UCIDConfigError
+        ``jvm`` is True and this package has no jar.
     """
-    functions = sql_functions(index)
-    session = _session(session)
-    for name, function in functions.items():
-        session.udf.register(name, function)
-    return for_frames(functions)
+    return declare(_session(session), index, jvm)

@@ -1,19 +1,26 @@
-"""Functions for Spark SQL, columnar: Arrow arrays in, Arrow arrays out, a batch of rows a call."""
+"""Functions for Spark SQL: in its JVM, a row a call, where the package has their jar (java/ of its sources); else columnar in Python,
+Arrow arrays in, Arrow arrays out, a batch of rows a call. Both give the same."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql.functions import ArrowUDFType, arrow_udf, col
+import pyarrow.compute as pc
+from pyspark.sql.functions import ArrowUDFType, arrow_udf, call_function
+from pyspark.sql.types import BinaryType
+from pyspark.sql.utils import is_remote
 
+import ucid
 from ucid.distributed import cells
 from ucid.distributed.plan import IndexAt, Plan, indexes_at
 from ucid.errors import UCIDConfigError, UCIDDataError
 
-__all__ = ["arrow_function", "as_bytes", "as_text", "for_frames", "sql_functions"]
+__all__ = ["arrow_function", "as_bytes", "as_text", "declare"]
 
 _PARSED = ("city string, lat double, lon double, h3_resolution smallint, h3_index string, timestamp string, context string, "
            "grade string, confidence double, flags string, status string")  # fmt: skip
@@ -51,21 +58,30 @@ def _one(values: pa.Array, what: str) -> Any:
     return found[0]
 
 
+def _of_each(values: pa.Array, made: Callable[[Any, pa.Array], pa.Array]) -> pa.Array:
+    """Texts made(value, rows that have it), in the order of rows; null where there is no value."""
+    texts = pa.nulls(len(values), pa.string())
+    for value in values.unique().drop_null():
+        rows = pc.equal(values, value).fill_null(False)
+        texts = pc.replace_with_mask(texts, rows, made(value.as_py(), rows))
+    return texts
+
+
 def _create(city: pa.Array, lat: pa.Array, lon: pa.Array, timestamp: pa.Array, context: pa.Array) -> pa.Array:
     places = {"city": as_text(city), "lat": lat, "lon": lon, "timestamp": as_text(timestamp), "context": as_text(context)}
     return Plan.create(threads=1).table(pa.table(places)).column("ucid").combine_chunks()
 
 
-def _parse(ucid: pa.Array) -> pa.Array:
-    return _struct(Plan.parse(threads=1, column="text").table(pa.table({"text": as_text(ucid)})), _PARSED)
+def _parse(identifiers: pa.Array) -> pa.Array:
+    return _struct(Plan.parse(threads=1, column="text").table(pa.table({"text": as_text(identifiers)})), _PARSED)
 
 
 def _cell(lat: pa.Array, lon: pa.Array, resolution: pa.Array) -> pa.Array:
-    return cells.place_cells(lat, lon, _one(resolution, "resolution")) if len(lat) else pa.array([], pa.string())
+    return _of_each(resolution, lambda one, rows: cells.place_cells(lat.filter(rows), lon.filter(rows), one))
 
 
 def _parent(cell: pa.Array, resolution: pa.Array) -> pa.Array:
-    return cells.parents(cell, _one(resolution, "resolution")) if len(cell) else pa.array([], pa.string())
+    return _of_each(resolution, lambda one, rows: cells.parents(cell.filter(rows), one))
 
 
 class _Score:
@@ -82,31 +98,45 @@ class _Score:
         return _struct(plan.table(pa.table(places)), _SCORED)
 
 
-# Which arguments are texts that a frame's column gives as bytes; SQL gives them as they are.
-_TEXTS = {"ucid_create": (0, 3, 4), "ucid_parse": (0,)}
+# Functions with what they take and give. A text is taken as the bytes that it is (see as_bytes), a resolution as one of each row.
+_DECLARED = {
+    "ucid_create": (_create, "city BINARY, lat DOUBLE, lon DOUBLE, timestamp BINARY, context BINARY", "string"),
+    "ucid_parse": (_parse, "ucid BINARY", f"struct<{_PARSED}>"),
+    "ucid_cell": (_cell, "lat DOUBLE, lon DOUBLE, resolution INT", "string"),
+    "ucid_parent": (_parent, "cell BINARY, resolution INT", "string"),
+}
+# Those that the jar has, as functions of bytes that give bytes.
+_CLASSES = {"ucid_create": "ucid.Create", "ucid_cell": "ucid.Cell", "ucid_parent": "ucid.Parent"}
+_JAR = Path(ucid.__file__).with_name("spark.jar")
 
 
-def for_frames(functions: dict[str, Any]) -> dict[str, Any]:
-    """The functions as DataFrames call them, with columns or their names."""
-    return {name: _with_bytes(function, _TEXTS[name]) if name in _TEXTS else function for name, function in functions.items()}
+def declare(session: Any, index: Any, jvm: bool | None) -> dict[str, Any]:
+    """The functions of :func:`ucid.distributed.spark.register`, by name. SQL has them as functions of its own around those that
+    compute, in Java or in Python, whose names begin with an underscore: so both take and refuse the same."""
+    if jvm is None:
+        jvm = _JAR.exists() and not is_remote()
+    if jvm:
+        if not _JAR.exists():
+            raise UCIDConfigError(f"no {_JAR}: this package was built without a JDK")
+        session.sql(f"ADD JAR '{_JAR}'")
+    functions: dict[str, Any] = {}
+    for name, (function, parameters, kind) in _DECLARED.items():
+        if jvm and name in _CLASSES:
+            session.udf.registerJavaFunction(f"_{name}", _CLASSES[name], BinaryType())
+        else:
+            session.udf.register(f"_{name}", arrow_function(function, kind))
+        names = ", ".join(one.split(" ")[0] for one in parameters.split(", "))
+        session.sql(f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({parameters}) RETURNS {kind} "
+                    f"RETURN CAST(_{name}({names}) AS {kind})")  # fmt: skip
+        functions[name] = partial(call_function, name)
+    functions["ucid_score"] = session.udf.register("ucid_score", arrow_function(_Score(_indexes(index)), _SCORED))
+    return functions
 
 
-def _with_bytes(function: Any, texts: Sequence[int]) -> Any:
-    def called(*arguments: Any) -> Any:
-        columns = [col(one) if isinstance(one, str) else one for one in arguments]
-        return function(*(as_bytes(one) if i in texts else one for i, one in enumerate(columns)))
-
-    return called
-
-
-def sql_functions(index: Any) -> dict[str, Any]:
-    """The functions of :func:`ucid.distributed.spark.register`, by name."""
+def _indexes(index: Any) -> tuple[IndexAt, ...]:
     try:
-        at = indexes_at(index)
+        return indexes_at(index)
     except UCIDDataError:
         if index is not None:
             raise
-        at = ()
-    functions = {"ucid_create": (_create, "string"), "ucid_parse": (_parse, _PARSED), "ucid_cell": (_cell, "string"),
-                 "ucid_parent": (_parent, "string"), "ucid_score": (_Score(at), _SCORED)}  # fmt: skip
-    return {name: arrow_function(function, kind) for name, (function, kind) in functions.items()}
+        return ()
