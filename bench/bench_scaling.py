@@ -34,6 +34,7 @@ import ucid
 from ucid.distributed import jobs, tasks
 from ucid.distributed.plan import Plan
 
+os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 TASKS = 300
 A_PROCESS = 64  # workers of Dask
 PUBLISHED = {4: 0.95, 16: 0.90, 64: 0.80, 256: 0.70}
@@ -51,7 +52,7 @@ def one_part(folder, index):
     places = pa.table({"id": np.arange(rows), "lat": random.uniform(south, north, rows), "lon": random.uniform(west, east, rows)})
     pq.write_table(places, f"{folder}/places.parquet", row_group_size=200_000)
     job = jobs.over_files("score", Plan.score(index=index), [f"{folder}/places.parquet"], f"{folder}/out", chunk_bytes=jobs.CHUNK_BYTES)
-    return {**job.manifest.parts[0], "plan": job.plan, "checkpoint": job.manifest.checkpoint}
+    return job.task({**job.manifest.parts[0], "plan": job.plan})
 
 
 def kernel(spec, index):

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyspark.cloudpickle
 import pytest
 
 import ucid
@@ -199,20 +201,20 @@ def test_the_program_runs_jobs(files, town, zones, expected, tmp_path, monkeypat
     assert told.returncode == 2 and "no package ucid" in told.stderr
 
 
-def test_tasks_that_fail_or_hang_are_given_out_again(tmp_path):
-    pool = tasks.LocalPool(2)
-    reasons = []
-    values = [(str(tmp_path / str(i)), i % 5) for i in range(10)]
-    try:
-        made = list(tasks.run(pool, _fails_once, values, deadline_s=20, attempts=20,
-                              again=lambda position, reason: reasons.append(reason)))  # fmt: skip
-        assert sorted(one.position for one in made) == list(range(10))
-        assert all(one.result == values[one.position][0] for one in made)
-        assert any("not back within" in reason for reason in reasons) and any("OSError" in reason for reason in reasons)
+@pytest.mark.parametrize("engine", ["local", "spark"])
+def test_tasks_that_fail_or_hang_are_given_out_again(engine, tmp_path):
+    """Those of Spark are given out together; what befalls one costs the others nothing but an attempt."""
+    pyspark.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # its workers cannot import this file
+    with ENGINES[engine](), contextlib.closing(tasks.open_pool(engine, workers=2)) as pool:
+        for kind, said in enumerate(("OSError: once", "ended with 9|exited unexpectedly", "not back within 20 s")):
+            reasons = []
+            values = [(str(tmp_path / f"{kind}-{i}"), kind if i == 1 else 3) for i in range(4)]
+            made = list(tasks.run(pool, _fails_once, values, deadline_s=20, attempts=8,
+                                  again=lambda position, reason: reasons.append(reason)))  # noqa: B023  # fmt: skip
+            assert {one.position: one.result for one in made} == {i: path for i, (path, _) in enumerate(values)}
+            assert any(re.search(said, reason) for reason in reasons), reasons
         with pytest.raises(tasks.NoResult, match="failed 2 times, last: ZeroDivisionError"):
             list(tasks.run(pool, _divide, [0], attempts=2))
-    finally:
-        pool.close()
 
 
 def _fails_once(value):

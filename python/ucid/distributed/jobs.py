@@ -260,6 +260,10 @@ class Job:
     compression: str = "snappy"
     csv: csv_files.Shape | None = None  # of inputs that are CSV
 
+    def task(self, part: dict[str, Any]) -> dict[str, Any]:
+        """What :func:`run_task` is given of a part and its plan."""
+        return {**part, "checkpoint": self.manifest.checkpoint, "compression": self.compression, "csv": self.csv}
+
     def run(
         self, engine: str = "local", cluster: str | None = None, *, pool: tasks.Pool | None = None, workers: int | None = None,
         resume: bool = False, overwrite: bool = False, deadline_s: float = 600.0, attempts: int = 6, patience_s: float = 120.0,
@@ -309,8 +313,7 @@ class Job:
                 have = {part["name"]: records[part["name"]] for part in parts
                         if part["name"] in records and records[part["name"]].get("sources") == part.get("sources")}  # fmt: skip
                 resumed += len(have)
-                everywhere = {"checkpoint": manifest.checkpoint, "compression": self.compression, "csv": self.csv}
-                todo = [{**part, **everywhere} for part in parts if part["name"] not in have]
+                todo = [self.task(part) for part in parts if part["name"] not in have]
                 errors: dict[str, dict[str, Any]] = {}
                 rows, since_s = 0, time.monotonic()
 
@@ -331,7 +334,7 @@ class Job:
                     if not wrong:
                         break
                     rows -= sum(have.pop(name, {}).get("rows_in", 0) for name in wrong)
-                    todo = [{**part, **everywhere, "start": wrong[part["name"]]} for part in parts if part["name"] in wrong]
+                    todo = [{**self.task(part), "start": wrong[part["name"]]} for part in parts if part["name"] in wrong]
                     errors = {name: said for name, said in errors.items() if name not in wrong}
                 inputs = {part["name"]: part.get("input", part["name"]) for part in parts}
                 failed.update((inputs[name], said["error"]) for name, said in sorted(errors.items()))

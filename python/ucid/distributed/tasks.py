@@ -210,14 +210,11 @@ def _work(pipe: Any) -> None:
             function, value = pipe.recv()
         except (EOFError, OSError):
             return
-        try:
-            said: tuple[bool, Any] = (True, function(value))
-        except Exception as error:
-            said = (False, error)
+        said = _answer(function, value)
         try:
             pipe.send(said)
         except (TypeError, AttributeError, pickle.PicklingError):
-            pipe.send((False, RuntimeError(f"{type(said[1]).__name__}: {said[1]}")))
+            pipe.send((False, RuntimeError(f"a {type(said[1]).__name__} cannot travel")))
 
 
 class LocalPool:
@@ -424,7 +421,8 @@ def _call(function: Function, value: Any) -> Any:
 
 
 class SparkPool:
-    """A Spark master by its address, or Spark in this process; each task is a job of one partition."""
+    """A Spark master by its address, or Spark in this process. What is given out together is one job of a partition a task, as a
+    job costs the driver more than a task; an accumulator brings each task's answer when it ends, not when its job does."""
 
     def __init__(self, cluster: str | None = None, workers: int | None = None) -> None:
         from pyspark.sql import SparkSession
@@ -435,9 +433,10 @@ class SparkPool:
             builder = builder.master(cluster or f"local[{workers or '*'}]").config("spark.ui.enabled", "false")
         self._spark = builder.getOrCreate()
         self._context = self._spark.sparkContext
+        self._answers = self._context.accumulator({}, _Answers())
         self._threads = futures.ThreadPoolExecutor(256, thread_name_prefix="ucid-spark")
         self._count = itertools.count()
-        self._tags: dict[Any, str] = {}
+        self._jobs: dict[int, _SparkJob] = {}  # of handles
         self._lock = threading.Lock()
 
     def slots(self) -> int:
@@ -449,38 +448,90 @@ class SparkPool:
         return max(0, (int(status) - 1) * per_executor)
 
     def submit(self, function: Function, given: Sequence[tuple[Any, int]]) -> list[Any]:
-        return [self._give(function, value) for value, _ in given]
+        handles = [next(self._count) for _ in given]
+        answers, tag = self._answers, f"ucid-{id(self)}-{handles[0]}"
 
-    def _give(self, function: Function, value: Any) -> Any:
-        tag = f"ucid-{id(self)}-{next(self._count)}"
+        def work(one: tuple[int, Any]) -> None:
+            answers.add({one[0]: _answer(function, one[1])})
 
-        def job() -> Any:
+        def run_job() -> None:
             with self._lock:  # the tag belongs to the thread, and the call to the JVM may not
                 self._context.addJobTag(tag)
             try:
-                return self._context.parallelize([value], 1).map(function).collect()[0]
+                numbered = list(zip(handles, [value for value, _ in given], strict=True))
+                self._context.parallelize(numbered, len(numbered)).foreach(work)
             finally:
                 self._context.removeJobTag(tag)
 
-        handle = self._threads.submit(job)
-        self._tags[handle] = tag
-        return handle
+        self._jobs.update(dict.fromkeys(handles, _SparkJob(tag, set(handles), self._threads.submit(run_job))))
+        return handles
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
-        return list(futures.wait(handles, timeout_s, futures.FIRST_COMPLETED).done)
+        end = time.monotonic() + timeout_s
+        while True:
+            there = self._answers.value
+            found = [one for one in handles if one in there or self._jobs[one].future.done()]
+            if found or time.monotonic() > end:
+                return found
+            time.sleep(0.005)
 
     def result(self, handle: Any) -> Any:
-        self._tags.pop(handle, None)
-        return handle.result()
+        job = self._jobs.pop(handle)
+        job.asked.discard(handle)
+        if handle not in self._answers.value:
+            raise RuntimeError(_said_by_spark(job.future.exception()))
+        good, value = self._answers.value.pop(handle)
+        if not good:
+            raise value
+        return value
 
     def cancel(self, handle: Any) -> None:
-        if not handle.cancel() and handle in self._tags:
-            self._context.cancelJobsWithTag(self._tags[handle])
+        job = self._jobs[handle]  # with others, which may still answer
+        job.asked.discard(handle)
+        if not job.asked and not job.future.cancel():
+            self._context.cancelJobsWithTag(job.tag)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._own:
             self._spark.stop()
+
+
+class _SparkJob(NamedTuple):
+    """Tasks that Spark was given together."""
+
+    tag: str
+    asked: set[int]  # handles whose answers somebody waits for
+    future: futures.Future[None]
+
+
+def _said_by_spark(error: BaseException | None) -> str:
+    """The line that names the cause, out of stacks of Python and of the JVM."""
+    lines = [line for line in str(error).splitlines() if line and not line[0].isspace()] or ["Spark has ended a job without an answer"]
+    return next((line[2:] for line in lines if line.startswith(": ")), lines[-1])
+
+
+class _Answers:
+    """How answers come together, as :class:`pyspark.accumulators.AccumulatorParam` asks."""
+
+    def zero(self, value: dict[int, Any]) -> dict[int, Any]:
+        return {}
+
+    def addInPlace(self, value1: dict[int, Any], value2: dict[int, Any]) -> dict[int, Any]:  # noqa: N802
+        value1.update(value2)
+        return value1
+
+
+def _answer(function: Function, value: Any) -> tuple[bool, Any]:
+    """Whether a task has done its work, and what came of it: its result, or an error that can travel."""
+    try:
+        return True, function(value)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))  # noqa: S301
+        except Exception:
+            return False, RuntimeError(f"{type(error).__name__}: {error}")
+        return False, error
 
 
 def _modin(cluster: str | None, workers: int | None) -> Pool:
