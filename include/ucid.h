@@ -1200,11 +1200,12 @@ typedef struct ucid_stream_options {
      * but inside with latitude and longitude exchanged. Not 0: the stream ends as CANCELLED. NULL: nobody is told. */
     int (*exchanged)(void *ctx, int64_t outside, int64_t rows);
     void *exchanged_ctx;
+    int coded_words; /* 1: grades and statuses that are added lie behind a dictionary, the same in each batch */
 } ucid_stream_options;
 #define UCID_STREAM_OPTIONS_INIT                                                                                       \
     {                                                                                                                  \
         sizeof(ucid_stream_options), NULL, 1, 0, 1 << 18, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,  \
-            NULL, NULL, NULL, 9, UCID_LENIENT, 0, 0, 0, NULL, NULL, NULL                                               \
+            NULL, NULL, NULL, 9, UCID_LENIENT, 0, 0, 0, NULL, NULL, NULL, 0                                            \
     }
 
 /* Add columns to a stream of tables. Each of the functions below

@@ -43,7 +43,7 @@ static struct ArrowArrayStream grid_stream(int64_t batch_rows, const ucid_alloca
     return stream;
 }
 
-static int large_texts; /* whether the pipelines below ask for them */
+static int large_texts, coded_words; /* whether the pipelines below ask for them */
 
 /* All texts but the grid's own, which come first, are as wide as was asked. */
 static void check_widths(const struct ArrowSchema *schema)
@@ -65,6 +65,7 @@ static ucid_status run_pipeline(int64_t grid_rows, int64_t batch_rows, const uci
     options.batch_rows = batch_rows;
     options.replace = 1;
     options.large_texts = large_texts;
+    options.coded_words = coded_words;
     streams[0] = grid_stream(grid_rows, allocator, &status);
     if (status != UCID_OK) return status;
     ucid_stream_options create = options;
@@ -96,7 +97,12 @@ static ucid_status run_pipeline(int64_t grid_rows, int64_t batch_rows, const uci
         assert_int_equal(ArrowArrayViewValidate(&view, NANOARROW_VALIDATION_LEVEL_FULL, NULL), 0);
         int64_t canonical = schema.n_children - 2;
         assert_string_equal(schema.children[canonical]->name, "canonical");
+        const struct ArrowArrayView *statuses = view.children[canonical + 1], *words = statuses->dictionary;
+        assert_true((words != NULL) == (coded_words != 0));
         for (int64_t row = 0; row < batch.length; row++) {
+            int64_t at = words != NULL ? ArrowArrayViewGetIntUnsafe(statuses, row) : row;
+            struct ArrowStringView said = ArrowArrayViewGetStringUnsafe(words != NULL ? words : statuses, at);
+            assert_true(said.size_bytes == 2 && memcmp(said.data, "ok", 2) == 0);
             struct ArrowStringView value = ArrowArrayViewGetStringUnsafe(view.children[canonical], row);
             assert_true(length + (size_t)value.size_bytes + 2 < capacity);
             memcpy(text + length, value.data, (size_t)value.size_bytes);
@@ -130,14 +136,15 @@ static void batches_of_any_size_give_the_same_rows(void **state)
     assert_true(expected_rows > 100);
     assert_non_null(strstr(expected, ":8:881ec9"));
     const int64_t sizes[][2] = {{1, 1}, {7, 3}, {1000, 1}, {1000, 13}, {64, 64}, {1000, 8}};
-    for (large_texts = 0; large_texts < 2; large_texts++) {
+    for (int form = 0; form < 4; form++) {
+        large_texts = form & 1, coded_words = form >> 1;
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
             assert_int_equal(run_pipeline(sizes[i][0], sizes[i][1], NULL, text, sizeof text, &rows), UCID_OK);
             assert_int_equal(rows, expected_rows);
             assert_string_equal(text, expected);
         }
     }
-    large_texts = 0;
+    large_texts = coded_words = 0;
 }
 
 /* Cells of a grid described, their parents, identifiers made of them, packed, unpacked, checked, and their keys a week
@@ -152,6 +159,7 @@ static ucid_status run_rows(int64_t batch_rows, const ucid_allocator *allocator,
     options.batch_rows = batch_rows;
     options.replace = 1;
     options.large_texts = large_texts;
+    options.coded_words = coded_words;
     options.resolution = 8;
     options.city = "IST";
     options.time = "2026W53T12";
@@ -226,17 +234,21 @@ static void every_allocation_may_fail(void **state)
     (void)state;
     static char text[TEXT_MAX];
     int64_t rows;
-    ucid_status status = UCID_NO_MEMORY;
-    int64_t tries = 0;
-    for (int64_t n = 1; status != UCID_OK; n++) {
-        counting counts = {0, 0, n};
-        ucid_allocator allocator = {count_allocation, &counts};
-        status = run_pipeline(50, 20, &allocator, text, sizeof text, &rows);
-        assert_true(status == UCID_OK || status == UCID_NO_MEMORY);
-        assert_int_equal(counts.held, 0);
-        tries = n;
+    ucid_status status;
+    for (coded_words = 1; coded_words >= 0; coded_words--) {
+        int64_t tries = 0;
+        status = UCID_NO_MEMORY;
+        for (int64_t n = 1; status != UCID_OK; n++) {
+            counting counts = {0, 0, n};
+            ucid_allocator allocator = {count_allocation, &counts};
+            status = run_pipeline(50, 20, &allocator, text, sizeof text, &rows);
+            assert_true(status == UCID_OK || status == UCID_NO_MEMORY);
+            assert_int_equal(counts.held, 0);
+            tries = n;
+        }
+        assert_true(tries > 40);
     }
-    assert_true(tries > 40);
+    coded_words = 0;
 }
 
 /* The latitudes of a grid as scores, rolled up by one way of several. The key and the bits of weight, mean and spread

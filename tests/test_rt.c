@@ -2,7 +2,9 @@
 #include "rt/digest.h"
 #include "rt/error.h"
 #include "rt/file.h"
+#include "rt/memory.h"
 #include "rt/pool.h"
+#include "rt/recycler.h"
 
 #include <ctype.h>
 #include <setjmp.h>
@@ -201,6 +203,60 @@ static void a_killed_writer_leaves_nothing(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* Blocks that somebody has, and how often one was asked for. */
+typedef struct blocks {
+    int64_t held, made;
+} blocks;
+
+static void *count_blocks(void *ctx, void *ptr, size_t old_size, size_t new_size)
+{
+    blocks *counts = ctx;
+    counts->held += (ptr == NULL && new_size > 0) - (ptr != NULL && new_size == 0);
+    counts->made += ptr == NULL && new_size > 0;
+    return ucid_default_allocator.fn(ucid_default_allocator.ctx, ptr, old_size, new_size);
+}
+
+static void large_blocks_come_back_and_nothing_stays(void **state)
+{
+    (void)state;
+    enum { LARGE = 1 << 20, HUGE_BLOCK = 1 << 26 };
+    blocks counts = {0, 0};
+    ucid_allocator below = {count_blocks, &counts};
+    ucid_recycler *recycler = ucid_recycler_new(&below);
+    assert_non_null(recycler);
+    ucid_allocator allocator = ucid_recycler_allocator(recycler);
+    char *first = ucid_allocate(&allocator, LARGE, 1);
+    memset(first, 7, LARGE);
+    ucid_release(&allocator, first, LARGE, 1);
+    int64_t made = counts.made;
+    assert_ptr_equal(ucid_allocate(&allocator, LARGE - 1000, 1), first); /* a little smaller */
+    assert_int_equal(counts.made, made);
+    void *other = ucid_allocate(&allocator, LARGE, 1);
+    assert_ptr_not_equal(other, first);
+    ucid_release(&allocator, first, LARGE - 1000, 1);
+    void *small = ucid_allocate(&allocator, 10, 1), *half = ucid_allocate(&allocator, LARGE / 4, 1);
+    assert_int_equal(counts.made, made + 3); /* the kept one is too good for them */
+    void *huge = ucid_allocate(&allocator, HUGE_BLOCK, 1);
+    ucid_release(&allocator, huge, HUGE_BLOCK, 1); /* and that one too large to be kept */
+    assert_int_equal(counts.held, 5);              /* the recycler, first, other, small, half */
+    char *grown = allocator.fn(allocator.ctx, small, 10, LARGE);
+    assert_ptr_equal(grown, first);
+    grown[0] = 'a';
+    grown = allocator.fn(allocator.ctx, grown, LARGE, 20);
+    assert_true(grown[0] == 'a');
+    ucid_recycler_leave(recycler);
+    assert_int_equal(counts.held, 4); /* what is out: other, half, grown; and who counts them */
+    ucid_release(&allocator, other, LARGE, 1);
+    ucid_release(&allocator, grown, 20, 1);
+    assert_int_equal(counts.held, 2);
+    ucid_release(&allocator, half, LARGE / 4, 1);
+    assert_int_equal(counts.held, 0);
+    ucid_recycler_leave(NULL);
+    recycler = ucid_recycler_new(&below);
+    ucid_recycler_leave(recycler);
+    assert_int_equal(counts.held, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +265,7 @@ int main(void)
         cmocka_unit_test(sha256_equals_published_vectors),
         cmocka_unit_test(an_uncommitted_file_leaves_the_old_one),
         cmocka_unit_test(every_task_runs_once),
+        cmocka_unit_test(large_blocks_come_back_and_nothing_stays),
         cmocka_unit_test(a_killed_writer_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

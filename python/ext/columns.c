@@ -332,6 +332,7 @@ int ext_stream_options(PyObject *given, ucid_stream_options *options)
                    {"resolution", NULL, &options->resolution},
                    {"detail", NULL, &options->detail},
                    {"large_texts", NULL, &options->large_texts},
+                   {"coded_words", NULL, &options->coded_words},
                    {"mode", &mode, NULL},
                    {"batch_rows", &batch_rows, NULL}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {

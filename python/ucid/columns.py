@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ucid import _ext
@@ -23,6 +25,18 @@ if TYPE_CHECKING:
 __all__ = ["ArrowStream", "aggregate", "canonicalize_column", "create", "grid", "parse", "score"]
 
 _LENIENT, _STRICT, _SNAP = 0, 1, 2
+
+_coded: ContextVar[bool] = ContextVar("coded", default=False)
+
+
+@contextmanager
+def coded_words() -> Generator[None, None, None]:
+    """Streams that are begun meanwhile have their grades and statuses behind a dictionary: whoever writes files wants them so."""
+    token = _coded.set(True)
+    try:
+        yield
+    finally:
+        _coded.reset(token)
 
 
 def _source(table: Any, arrays: dict[str, Any]) -> Any:
@@ -158,6 +172,7 @@ def _run(
         source = _source(table, arrays)
     given["replace"] = int(replace or framed)
     given["large_texts"] = int(framed)
+    given["coded_words"] = int(_coded.get())
     if framed or _is_table(table):  # what is kept whole anyway is made in large pieces
         given["batch_rows"] = 1 << 20
     told: list[str] = []

@@ -108,7 +108,7 @@ def _centre(cell: Any) -> tuple[float | None, float | None]:
 def score_stream(context: PluginContext, source: Any, options: dict[str, Any]) -> _ext.ArrowStream:
     """A stream of scores of a context written in Python; options as ``ucid_stream_options``."""
     reader = pa.RecordBatchReader.from_stream(source if hasattr(source, "__arrow_c_stream__") else _ext.new_stream(source))
-    batches = _Batches(context, reader.schema, {name: value for name, value in options.items() if name not in ("detail", "batch_rows", "large_texts")})
+    batches = _Batches(context, reader.schema, {name: value for name, value in options.items() if name not in ("detail", "batch_rows", "large_texts", "coded_words")})
     schema = batches.score(reader.schema.empty_table()).schema
     told = {b"ucid.context": context.context_id.encode()}
     schema = schema.with_metadata({**(reader.schema.metadata or {}), **told})

@@ -600,6 +600,42 @@ ucid_status arrow_leaf_names(struct ArrowArray *array, int64_t n, const uint8_t 
     return UCID_OK;
 }
 
+/* The block of a column with a dictionary ends with the dictionary's struct. */
+static void release_codes(struct ArrowArray *array)
+{
+    if (array->dictionary->release != NULL) array->dictionary->release(array->dictionary);
+    release_leaf(array);
+}
+
+ucid_status arrow_leaf_codes(struct ArrowArray *array, int64_t n, const uint8_t *codes, const char *(*table)(uint8_t),
+                             const uint8_t *all, int count, const uint8_t *validity, int large,
+                             const ucid_allocator *allocator, ucid_error *error)
+{
+    struct ArrowArray dictionary, made;
+    ucid_status status = arrow_leaf_names(&dictionary, count, all, table, NULL, large, allocator, error);
+    if (status != UCID_OK) return status;
+    void *places[3] = {NULL, NULL, NULL};
+    size_t sizes[3] = {bitmap_bytes(n, validity != NULL), (size_t)n + 1, sizeof dictionary};
+    status = make_leaf(&made, n, sizes, 3, allocator, places, error);
+    if (status != UCID_OK) {
+        dictionary.release(&dictionary);
+        return status;
+    }
+    uint8_t entry[256] = {0};
+    for (int i = 0; i < count; i++) entry[all[i]] = (uint8_t)i;
+    uint8_t *out = places[1];
+    for (int64_t row = 0; row < n; row++) out[row] = entry[codes[row]];
+    arrow_leaf leaf = {array, out, NULL, NULL, places[0]};
+    if (validity != NULL && n > 0) memcpy(leaf.validity, validity, (size_t)(n + 7) / 8);
+    made.n_buffers = 2;
+    made.dictionary = places[2];
+    *made.dictionary = dictionary;
+    made.release = release_codes;
+    *array = made;
+    arrow_leaf_finish(&leaf, n);
+    return UCID_OK;
+}
+
 /* What a struct array owns. */
 typedef struct struct_block {
     ucid_allocator allocator;

@@ -116,6 +116,11 @@ void arrow_leaf_finish(arrow_leaf *leaf, int64_t n);
 ucid_status arrow_leaf_names(struct ArrowArray *array, int64_t n, const uint8_t *codes, const char *(*table)(uint8_t),
                              const uint8_t *validity, int large, const ucid_allocator *allocator, ucid_error *error);
 
+/* The same behind a dictionary of the texts of all codes that there are (count of them, below 128), one byte a row. */
+ucid_status arrow_leaf_codes(struct ArrowArray *array, int64_t n, const uint8_t *codes, const char *(*table)(uint8_t),
+                             const uint8_t *all, int count, const uint8_t *validity, int large,
+                             const ucid_allocator *allocator, ucid_error *error);
+
 /* A struct array of n rows over children that it takes over (they are left released).
  * err   NO_MEMORY: the children are as they were */
 ucid_status arrow_struct(struct ArrowArray *array, int64_t n, struct ArrowArray *children, int64_t count,

@@ -19,7 +19,7 @@ static void reset_canonicalize(arrow_adder *adder)
 static ucid_status open_canonicalize(arrow_adder *adder, const struct ArrowSchema *schema, ucid_error *error)
 {
     arrow_add(adder, "canonical", "u", 1);
-    arrow_add(adder, "status", "u", 0);
+    arrow_add_words(adder, "status", 0);
     return place_text_need(&((canonicalize_adder *)adder)->ucid, schema, NULL, adder->options.ucid_column,
                            arrow_ucid_names, "identifiers (ucid)", error);
 }
@@ -37,14 +37,14 @@ static ucid_status fill_canonicalize(arrow_adder *adder, const struct ArrowSchem
     ucid_texts texts = place_text_get(&self->ucid);
     size_t bound = ucid_texts_canonicalize_bound(count, &texts);
     int large = adder->options.large_texts;
-    status = arrow_leaf_text(&columns[0], count, bound, 1, large, allocator, &leaf, error);
+    status = arrow_leaf_text(&columns[0], count, bound, 1, large, &adder->columns, &leaf, error);
     if (status != UCID_OK) return status;
     uint8_t *statuses = self->statuses.bytes;
     ucid_texts_out out = {leaf.values, bound, leaf.offsets, leaf.offsets64};
     status = ucid_texts_canonicalize(count, &texts, &out, leaf.validity, statuses, error);
     if (status == UCID_OK) {
         arrow_leaf_finish(&leaf, count);
-        status = arrow_leaf_names(&columns[1], count, statuses, arrow_status_text, NULL, large, allocator, error);
+        status = arrow_words_fill(adder, &columns[1], count, statuses, &arrow_statuses, NULL, error);
     }
     if (status != UCID_OK) columns[0].release(&columns[0]);
     return status;

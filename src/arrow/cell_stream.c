@@ -24,7 +24,7 @@ static void reset_cell(arrow_adder *adder)
 static ucid_status open_cell(arrow_adder *adder, const struct ArrowSchema *schema, ucid_error *error)
 {
     arrow_add(adder, "h3", "u", 1);
-    arrow_add(adder, "status", "u", 0);
+    arrow_add_words(adder, "status", 0);
     return place_columns_init(&((cell_adder *)adder)->places, schema, &adder->options, error);
 }
 
@@ -40,7 +40,7 @@ static ucid_status fill_cell(arrow_adder *adder, const struct ArrowSchema *schem
     if (status == UCID_OK) status = arrow_scratch_reserve(&self->cells, allocator, 8 * n + 8, error);
     if (status == UCID_OK) status = arrow_scratch_reserve(&self->statuses, allocator, n + 1, error);
     if (status == UCID_OK) {
-        status = arrow_leaf_text(&columns[0], count, n * CELL_DIGITS + 1, 1, large, allocator, &leaf, error);
+        status = arrow_leaf_text(&columns[0], count, n * CELL_DIGITS + 1, 1, large, &adder->columns, &leaf, error);
     }
     if (status != UCID_OK) return status;
     uint64_t *cells = self->cells.bytes;
@@ -59,7 +59,7 @@ static ucid_status fill_cell(arrow_adder *adder, const struct ArrowSchema *schem
     }
     if (status == UCID_OK) {
         arrow_leaf_finish(&leaf, count);
-        status = arrow_leaf_names(&columns[1], count, statuses, arrow_status_text, NULL, large, allocator, error);
+        status = arrow_words_fill(adder, &columns[1], count, statuses, &arrow_statuses, NULL, error);
     }
     if (status != UCID_OK) columns[0].release(&columns[0]);
     return status;

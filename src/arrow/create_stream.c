@@ -98,7 +98,7 @@ static ucid_status fill_create(arrow_adder *adder, const struct ArrowSchema *sch
     size_t bound = ucid_texts_create_bound(count, &values);
     int large = adder->options.large_texts;
     arrow_leaf leaf;
-    status = arrow_leaf_text(&columns[0], count, bound, 1, large, allocator, &leaf, error);
+    status = arrow_leaf_text(&columns[0], count, bound, 1, large, &adder->columns, &leaf, error);
     if (status != UCID_OK) return status;
     uint8_t *statuses = self->statuses.bytes;
     ucid_texts_out out = {leaf.values, bound, leaf.offsets, leaf.offsets64};
@@ -106,7 +106,7 @@ static ucid_status fill_create(arrow_adder *adder, const struct ArrowSchema *sch
                                statuses, error);
     if (status == UCID_OK) {
         arrow_leaf_finish(&leaf, count);
-        status = arrow_leaf_names(&columns[1], count, statuses, arrow_status_text, NULL, large, allocator, error);
+        status = arrow_words_fill(adder, &columns[1], count, statuses, &arrow_statuses, NULL, error);
     }
     if (status != UCID_OK) columns[0].release(&columns[0]);
     return status;
@@ -117,7 +117,7 @@ static ucid_status open_create(arrow_adder *adder, const struct ArrowSchema *sch
     create_adder *self = (create_adder *)adder;
     const ucid_stream_options *options = &adder->options;
     arrow_add(adder, "ucid", "u", 1);
-    arrow_add(adder, "status", "u", 0);
+    arrow_add_words(adder, "status", 0);
     ucid_status status = place_columns_init(&self->places, schema, options, error);
     if (status == UCID_OK) {
         status = place_text_need(&self->city, schema, options->city, options->city_column, arrow_city_names, "the city",

@@ -43,7 +43,7 @@ static ucid_status open_join(arrow_adder *adder, const struct ArrowSchema *schem
     }
     if (self->numbered) arrow_add(adder, "zone", self->join.all ? "u" : "i", 1);
     if (self->join.limit_m >= 0) arrow_add(adder, "distance_m", "g", 1);
-    arrow_add(adder, "status", "u", 0);
+    arrow_add_words(adder, "status", 0);
     return place_columns_init(&self->places, schema, &adder->options, error);
 }
 
@@ -72,7 +72,6 @@ static ucid_text value_text(const zone_column *column, int32_t zone, char room[N
 static ucid_status join_texts(join_adder *self, const zone_column *column, int64_t n, struct ArrowArray *array,
                               ucid_error *error)
 {
-    const ucid_allocator *allocator = &self->base.allocator;
     const int64_t *first = self->offsets.bytes;
     const int32_t *zones = self->zones.bytes;
     char room[NUMBER_LENGTH];
@@ -82,7 +81,7 @@ static ucid_status join_texts(join_adder *self, const zone_column *column, int64
     if (length > INT32_MAX && !large)
         return ucid_fail(error, UCID_DATA_ERROR, "a batch has over 2^31 bytes of zones' values");
     arrow_leaf leaf;
-    ucid_status status = arrow_leaf_text(array, n, length, 1, large, allocator, &leaf, error);
+    ucid_status status = arrow_leaf_text(array, n, length, 1, large, &self->base.columns, &leaf, error);
     if (status != UCID_OK) return status;
     char *to = leaf.values;
     int64_t at = 0;
@@ -131,7 +130,7 @@ static ucid_status find_one(join_adder *self, int64_t n, struct ArrowArray *dist
                                  self->zones.bytes, self->statuses.bytes, error);
     }
     arrow_leaf leaf;
-    status = arrow_leaf_fixed(dist_column, n, sizeof(double), 1, allocator, &leaf, error);
+    status = arrow_leaf_fixed(dist_column, n, sizeof(double), 1, &self->base.columns, &leaf, error);
     if (status != UCID_OK) return status;
     status = ucid_zones_nearest(self->table->zones, n, p->lat_deg, p->lon_deg, p->row_validity, self->join.limit_m,
                                 threads, self->zones.bytes, leaf.values, self->statuses.bytes, error);
@@ -158,14 +157,14 @@ static ucid_status fill_join(arrow_adder *adder, const struct ArrowSchema *schem
     for (int c = 0; c < table->column_count + self->numbered && status == UCID_OK; c++) {
         const zone_column *column = c < table->column_count ? &table->columns[c] : NULL;
         status = self->join.all ? join_texts(self, column, count, &columns[c], error)
-                                : zone_column_take(column, count, zones, large, allocator, &columns[c], error);
+                                : zone_column_take(column, count, zones, large, &adder->columns, &columns[c], error);
     }
     uint8_t *statuses = self->statuses.bytes;
     for (int64_t row = 0; status == UCID_OK && self->places.cell != NULL && row < count; row++) {
         if (statuses[row] == UCID_INVALID_COORDINATES) statuses[row] = UCID_INVALID_H3;
     }
     if (status == UCID_OK) {
-        status = arrow_leaf_names(&columns[last], count, statuses, arrow_status_text, NULL, large, allocator, error);
+        status = arrow_words_fill(adder, &columns[last], count, statuses, &arrow_statuses, NULL, error);
     }
     for (int c = 0; c <= last && status != UCID_OK; c++) {
         if (columns[c].release != NULL) columns[c].release(&columns[c]);

@@ -44,7 +44,7 @@ static ucid_status open_overlap(arrow_adder *adder, const struct ArrowSchema *sc
     arrow_add(adder, "area_m2", "g", 1);
     arrow_add(adder, "cell_share", "g", 1);
     arrow_add(adder, "zone_share", "g", 1);
-    arrow_add(adder, "status", "u", 0);
+    arrow_add_words(adder, "status", 0);
     self->cell_column = arrow_find(schema, name, arrow_cell_names);
     if (self->cell_column < 0) return arrow_missing(schema, name, "cells", error);
     const struct ArrowSchema *column = schema->children[self->cell_column];
@@ -94,7 +94,7 @@ static ucid_status make_rows(overlap_adder *self, int64_t first, int64_t count, 
     if (status == UCID_OK) status = reserve(self, &self->row_statuses, total, 1, error);
     arrow_leaf leaf[NUMBERS] = {{0}};
     for (int k = 0; status == UCID_OK && k < NUMBERS; k++) {
-        status = arrow_leaf_fixed(&columns[k], total, sizeof(double), 1, &self->base.allocator, &leaf[k], error);
+        status = arrow_leaf_fixed(&columns[k], total, sizeof(double), 1, &self->base.columns, &leaf[k], error);
     }
     if (status != UCID_OK) return status;
     int64_t *rows = self->rows.bytes;
@@ -139,8 +139,8 @@ static ucid_status fill_overlap(arrow_adder *adder, const struct ArrowSchema *sc
                                   self->row_zones.bytes, large, allocator, &columns[c], error);
     }
     if (status == UCID_OK) {
-        status = arrow_leaf_names(&columns[last], adder->row_count, self->row_statuses.bytes, arrow_status_text, NULL,
-                                  large, allocator, error);
+        status = arrow_words_fill(adder, &columns[last], adder->row_count, self->row_statuses.bytes, &arrow_statuses,
+                                  NULL, error);
     }
     for (int c = 0; c <= last && status != UCID_OK; c++) {
         if (columns[c].release != NULL) columns[c].release(&columns[c]);

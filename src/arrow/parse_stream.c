@@ -43,16 +43,20 @@ static void reset_parse(arrow_adder *adder)
 static ucid_status open_parse(arrow_adder *adder, const struct ArrowSchema *schema, ucid_error *error)
 {
     static const struct {
-        const char *name, *format;
+        const char *name, *format; /* NULL: words */
     } fields[F_COUNT] = {{"city", "u"},       {"lat", "g"},       {"lon", "g"},     {"h3_resolution", "C"},
-                         {"h3_index", "u"},   {"timestamp", "u"}, {"context", "u"}, {"grade", "u"},
-                         {"confidence", "g"}, {"flags", "u"},     {"status", "u"}};
-    for (int f = 0; f < F_COUNT; f++) arrow_add(adder, fields[f].name, fields[f].format, f != F_STATUS);
+                         {"h3_index", "u"},   {"timestamp", "u"}, {"context", "u"}, {"grade", NULL},
+                         {"confidence", "g"}, {"flags", "u"},     {"status", NULL}};
+    for (int f = 0; f < F_COUNT; f++) {
+        if (fields[f].format == NULL) {
+            arrow_add_words(adder, fields[f].name, f != F_STATUS);
+        } else {
+            arrow_add(adder, fields[f].name, fields[f].format, 1);
+        }
+    }
     return place_text_need(&((parse_adder *)adder)->ucid, schema, NULL, adder->options.ucid_column, arrow_ucid_names,
                            "identifiers (ucid)", error);
 }
-
-static const char *grade_text(uint8_t grade) { return ucid_grade_text(grade); }
 
 /* Texts of one width, made row by row; bad rows are null and empty. */
 static ucid_status fixed_texts(struct ArrowArray *column, int64_t count, int32_t width, const uint8_t *validity,
@@ -61,7 +65,7 @@ static ucid_status fixed_texts(struct ArrowArray *column, int64_t count, int32_t
 {
     arrow_leaf leaf;
     ucid_status status = arrow_leaf_text(column, count, (size_t)count * (size_t)width + 1, 1,
-                                         adder->options.large_texts, &adder->allocator, &leaf, error);
+                                         adder->options.large_texts, &adder->columns, &leaf, error);
     if (status != UCID_OK) return status;
     int64_t at = 0;
     for (int64_t row = 0; row < count; row++) {
@@ -117,14 +121,14 @@ static ucid_status fill_parse(arrow_adder *adder, const struct ArrowSchema *sche
     arrow_leaf number[4], context, flags;
     for (int i = 0; i < 4 && status == UCID_OK; i++) {
         size_t width = numbers[i] == F_RESOLUTION ? 1 : sizeof(double);
-        status = arrow_leaf_fixed(&columns[numbers[i]], count, width, 1, allocator, &number[i], error);
+        status = arrow_leaf_fixed(&columns[numbers[i]], count, width, 1, &adder->columns, &number[i], error);
     }
     size_t context_bytes = n * CONTEXT_MAX + CONTEXT_MAX;
     if (status == UCID_OK) {
-        status = arrow_leaf_text(&columns[F_CONTEXT], count, context_bytes, 1, large, allocator, &context, error);
+        status = arrow_leaf_text(&columns[F_CONTEXT], count, context_bytes, 1, large, &adder->columns, &context, error);
     }
     if (status == UCID_OK) {
-        status = arrow_leaf_text(&columns[F_FLAGS], count, text_bytes, 1, large, allocator, &flags, error);
+        status = arrow_leaf_text(&columns[F_FLAGS], count, text_bytes, 1, large, &adder->columns, &flags, error);
     }
     if (status == UCID_OK) {
         ucid_field_columns fields = {.city = self->cities.bytes,
@@ -160,12 +164,10 @@ static ucid_status fill_parse(arrow_adder *adder, const struct ArrowSchema *sche
             fixed_texts(&columns[F_TIME], count, UCID_TIME_LENGTH, validity, put_time, self->hours.bytes, adder, error);
     }
     if (status == UCID_OK) {
-        status = arrow_leaf_names(&columns[F_GRADE], count, self->grades.bytes, grade_text, validity, large, allocator,
-                                  error);
+        status = arrow_words_fill(adder, &columns[F_GRADE], count, self->grades.bytes, &arrow_grades, validity, error);
     }
     if (status == UCID_OK) {
-        status = arrow_leaf_names(&columns[F_STATUS], count, self->statuses.bytes, arrow_status_text, NULL, large,
-                                  allocator, error);
+        status = arrow_words_fill(adder, &columns[F_STATUS], count, self->statuses.bytes, &arrow_statuses, NULL, error);
     }
     for (int f = 0; f < F_COUNT && status != UCID_OK; f++) {
         if (columns[f].release != NULL) columns[f].release(&columns[f]);

@@ -78,7 +78,7 @@ static ucid_status open_rows(arrow_adder *adder, const struct ArrowSchema *schem
         const char *format = kind->columns[i][1];
         arrow_add(adder, kind->columns[i][0], strcmp(format, "z") == 0 && options->hexadecimal ? "u" : format, 1);
     }
-    arrow_add(adder, "status", "u", 0);
+    arrow_add_words(adder, "status", 0);
     self->earlier.column = -1;
     if (kind->by_cell) {
         self->cell_column = arrow_find(schema, options->cell_column, kind->usual);
@@ -124,13 +124,13 @@ static ucid_status append(row_adder *self, int column, int64_t row, const row_va
 static ucid_status make_column(row_adder *self, int column, int64_t count, struct ArrowArray *out, ucid_error *error)
 {
     row_column *c = &self->columns[column];
-    const ucid_allocator *allocator = &self->base.allocator;
     const char *format = self->base.added[column].format;
     arrow_leaf leaf;
     int is_text = *format != 'g' && *format != 'i';
     ucid_status status =
-        is_text ? arrow_leaf_text(out, count, c->bytes, 1, self->base.options.large_texts, allocator, &leaf, error)
-                : arrow_leaf_fixed(out, count, *format == 'g' ? 8 : 4, 1, allocator, &leaf, error);
+        is_text ? arrow_leaf_text(out, count, c->bytes, 1, self->base.options.large_texts, &self->base.columns, &leaf,
+                                  error)
+                : arrow_leaf_fixed(out, count, *format == 'g' ? 8 : 4, 1, &self->base.columns, &leaf, error);
     if (status != UCID_OK) return status;
     if (c->bytes > 0) memcpy(leaf.values, c->values.bytes, c->bytes);
     const int32_t *offsets = c->offsets.bytes;
@@ -196,8 +196,7 @@ static ucid_status fill_rows(arrow_adder *adder, const struct ArrowSchema *schem
         status = make_column(self, i, count, &columns[i], error);
     }
     if (status == UCID_OK) {
-        status = arrow_leaf_names(&columns[column_count], count, statuses, arrow_status_text, NULL,
-                                  adder->options.large_texts, &adder->allocator, error);
+        status = arrow_words_fill(adder, &columns[column_count], count, statuses, &arrow_statuses, NULL, error);
     }
     for (int i = 0; i < column_count && status != UCID_OK; i++) {
         if (columns[i].release != NULL) columns[i].release(&columns[i]);

@@ -93,7 +93,7 @@ static ucid_status open_score(arrow_adder *adder, const struct ArrowSchema *sche
     if (self->context == NULL) return ucid_fail(error, UCID_CONTEXT_NOT_FOUND, "no context '%.40s'", id);
     arrow_add(adder, "ucid", "u", 1);
     arrow_add(adder, "score", "g", 1);
-    arrow_add(adder, "grade", "u", 1);
+    arrow_add_words(adder, "grade", 1);
     arrow_add(adder, "confidence", "g", 1);
     if (options->detail) {
         for (int p = 0; p < self->context->part_count; p++) arrow_add(adder, self->context->part_key[p], "g", 1);
@@ -104,7 +104,7 @@ static ucid_status open_score(arrow_adder *adder, const struct ArrowSchema *sche
         }
         arrow_add(adder, "snap_m", "g", 1);
     }
-    arrow_add(adder, "status", "u", 0);
+    arrow_add_words(adder, "status", 0);
     describe(self);
 
     ucid_status status = place_columns_init(&self->places, schema, options, error);
@@ -143,8 +143,6 @@ static ucid_status open_score(arrow_adder *adder, const struct ArrowSchema *sche
 }
 
 /* ---------------------------------------------------------------------------------------------------------- Fill -- */
-
-static const char *grade_text(uint8_t grade) { return ucid_grade_text(grade); }
 
 /* Time keys of the time column: INT32_MIN for what is none. */
 static void read_hours(const arrow_texts *texts, int64_t count, int32_t *hours)
@@ -248,7 +246,6 @@ static ucid_status fill_identifiers(score_adder *self, int64_t count, const ucid
                                     const double *confidences, const uint8_t *valid, struct ArrowArray *column,
                                     ucid_error *error)
 {
-    const ucid_allocator *allocator = &self->base.allocator;
     ucid_create_columns values = {.lat_deg = self->places.lat_deg,
                                   .lon_deg = self->places.lon_deg,
                                   .validity = valid,
@@ -268,7 +265,7 @@ static ucid_status fill_identifiers(score_adder *self, int64_t count, const ucid
     int large = self->base.options.large_texts;
     ucid_status status = read_flags(self, count, valid, &values.flags, error);
     size_t bound = ucid_texts_create_bound(count, &values);
-    if (status == UCID_OK) status = arrow_leaf_text(column, count, bound, 1, large, allocator, &leaf, error);
+    if (status == UCID_OK) status = arrow_leaf_text(column, count, bound, 1, large, &self->base.columns, &leaf, error);
     if (status != UCID_OK) return status;
     uint8_t *created = self->created.bytes;
     ucid_texts_out out = {leaf.values, bound, leaf.offsets, leaf.offsets64};
@@ -313,7 +310,7 @@ static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *sche
     const ucid_allocator *allocator = &adder->allocator;
     size_t n = (size_t)count;
     int parts = adder->options.detail ? self->context->part_count : 0;
-    int last = adder->added_count - 1, large = adder->options.large_texts;
+    int last = adder->added_count - 1;
     const struct {
         arrow_scratch *scratch;
         size_t bytes;
@@ -358,8 +355,8 @@ static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *sche
         wanted[wanted_count++].column = last - 1;
     }
     for (; made < wanted_count && status == UCID_OK; made++) {
-        status =
-            arrow_leaf_fixed(&columns[wanted[made].column], count, sizeof(double), 1, allocator, &numbers[made], error);
+        status = arrow_leaf_fixed(&columns[wanted[made].column], count, sizeof(double), 1, &adder->columns,
+                                  &numbers[made], error);
         if (status == UCID_OK) *wanted[made].out = numbers[made].values;
     }
     if (status == UCID_OK) {
@@ -385,11 +382,10 @@ static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *sche
     }
     for (int i = 0; i < wanted_count && status == UCID_OK; i++) null_nans(&numbers[i], count);
     if (status == UCID_OK) {
-        status = arrow_leaf_names(&columns[2], count, scores.grade, grade_text, valid, large, allocator, error);
+        status = arrow_words_fill(adder, &columns[2], count, scores.grade, &arrow_grades, valid, error);
     }
     if (status == UCID_OK) {
-        status =
-            arrow_leaf_names(&columns[last], count, scores.status, arrow_status_text, NULL, large, allocator, error);
+        status = arrow_words_fill(adder, &columns[last], count, scores.status, &arrow_statuses, NULL, error);
     }
     for (int c = 0; c <= last && status != UCID_OK; c++) {
         if (columns[c].release != NULL) columns[c].release(&columns[c]);

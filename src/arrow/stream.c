@@ -8,6 +8,7 @@
 
 #include "nanoarrow.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +43,33 @@ void arrow_add(arrow_adder *adder, const char *name, const char *format, int nul
     added->nullable = nullable;
 }
 
-const char *arrow_status_text(uint8_t status) { return ucid_status_name((ucid_status)status); }
+static const char *status_text(uint8_t status) { return ucid_status_name((ucid_status)status); }
+
+#define STATUS_CODE(name, number, exit_code, python_class, meaning) number,
+static const uint8_t status_codes[] = {UCID_STATUS_LIST(STATUS_CODE)};
+#undef STATUS_CODE
+static const uint8_t grade_codes[] = {0, 1, 2, 3, 4, UCID_GRADE_A_PLUS};
+static_assert(sizeof grade_codes == UCID_GRADE_A_PLUS + 1, "a code for each grade");
+
+const arrow_words arrow_statuses = {status_text, status_codes, (int)sizeof status_codes};
+const arrow_words arrow_grades = {ucid_grade_text, grade_codes, (int)sizeof grade_codes};
+
+void arrow_add_words(arrow_adder *adder, const char *name, int nullable)
+{
+    arrow_add(adder, name, adder->options.coded_words ? "c" : "u", nullable);
+    adder->added[adder->added_count - 1].coded = adder->options.coded_words != 0;
+}
+
+ucid_status arrow_words_fill(const arrow_adder *adder, struct ArrowArray *array, int64_t n, const uint8_t *codes,
+                             const arrow_words *words, const uint8_t *validity, ucid_error *error)
+{
+    int large = adder->options.large_texts;
+    if (adder->options.coded_words) {
+        return arrow_leaf_codes(array, n, codes, words->text, words->codes, words->count, validity, large,
+                                &adder->columns, error);
+    }
+    return arrow_leaf_names(array, n, codes, words->text, validity, large, &adder->columns, error);
+}
 
 static ucid_status set_options(const ucid_stream_options *given, ucid_stream_options *options, ucid_error *error)
 {
@@ -153,6 +180,13 @@ static ArrowErrorCode make_schema(const struct ArrowSchema *from, const int64_t 
         struct ArrowSchema *child = to->children[kept_count + i];
         code = ArrowSchemaSetFormat(child, adder->added[i].format);
         if (code == NANOARROW_OK) code = ArrowSchemaSetName(child, adder->added[i].name);
+        if (code == NANOARROW_OK && adder->added[i].coded) {
+            code = ArrowSchemaAllocateDictionary(child);
+            if (code == NANOARROW_OK) ArrowSchemaInit(child->dictionary);
+            if (code == NANOARROW_OK) {
+                code = ArrowSchemaSetFormat(child->dictionary, adder->options.large_texts ? "U" : "u");
+            }
+        }
         if (!adder->added[i].nullable) child->flags &= ~(int64_t)ARROW_FLAG_NULLABLE;
     }
     if (code == NANOARROW_OK) code = add_metadata(from, adder, to);
@@ -167,6 +201,7 @@ static void free_adder(arrow_adder *adder)
 {
     ucid_allocator allocator = adder->allocator;
     adder->door->reset(adder);
+    ucid_recycler_leave(adder->recycler);
     ucid_release(&allocator, adder, adder->door->size, 1);
 }
 
@@ -377,6 +412,13 @@ ucid_status arrow_open(struct ArrowArrayStream *in, const ucid_stream_options *o
     adder->door = door;
     adder->allocator = allocator;
     adder->options = set;
+    adder->recycler = ucid_recycler_new(&allocator);
+    if (adder->recycler == NULL) {
+        ucid_release(&allocator, adder, door->size, 1);
+        schema.release(&schema);
+        return ucid_fail_memory(error, "a stream", door->size);
+    }
+    adder->columns = ucid_recycler_allocator(adder->recycler);
     if (prepare != NULL) prepare(adder, given);
     status = door->open(adder, &schema, error);
     if (status == UCID_OK) status = make_stream(in, &schema, adder, out, error);

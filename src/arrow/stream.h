@@ -6,6 +6,7 @@
 #ifndef UCID_ARROW_STREAM_H
 #define UCID_ARROW_STREAM_H
 
+#include "rt/recycler.h"
 #include "ucid.h"
 
 enum { ARROW_ADDED_MAX = 256, ARROW_NAME_MAX = 64, ARROW_PAIRS_MAX = 8, ARROW_BATCH_ROWS_MAX = 1 << 23 };
@@ -15,6 +16,7 @@ typedef struct arrow_added {
     char name[ARROW_NAME_MAX];
     const char *format; /* Arrow format string: "u", "g", "C" */
     int nullable;
+    int coded; /* texts behind a dictionary; format is that of the codes */
 } arrow_added;
 
 typedef struct arrow_pair {
@@ -40,6 +42,8 @@ typedef struct arrow_door {
 struct arrow_adder {
     const arrow_door *door;
     ucid_allocator allocator;
+    ucid_allocator columns; /* of which batches are made: what they give back is used again */
+    ucid_recycler *recycler;
     ucid_stream_options options;
     int repeats;         /* set by open: a row may come out several times, as fill says in */
     const int64_t *rows; /* [row_count]: input rows of the columns that fill made, from 0 */
@@ -49,6 +53,19 @@ struct arrow_adder {
     arrow_pair metadata[ARROW_PAIRS_MAX]; /* texts that live as long as the adder; a NULL key ends them */
 };
 
+/* A column whose texts are few and known: grades, statuses. */
+typedef struct arrow_words {
+    const char *(*text)(uint8_t code);
+    const uint8_t *codes; /* [count]: those with a text */
+    int count;
+} arrow_words;
+extern const arrow_words arrow_grades, arrow_statuses;
+
+/* Say that a column of words will be added, and fill it: row i is the text of codes[i], null where its validity bit is
+ * 0. They lie behind a dictionary of all words, the same for each batch, where the options say so. err NO_MEMORY */
+void arrow_add_words(arrow_adder *adder, const char *name, int nullable);
+ucid_status arrow_words_fill(const arrow_adder *adder, struct ArrowArray *array, int64_t n, const uint8_t *codes,
+                             const arrow_words *words, const uint8_t *validity, ucid_error *error);
 /* Say that a column will be added; texts are large where the options say so. */
 void arrow_add(arrow_adder *adder, const char *name, const char *format, int nullable);
 
@@ -73,8 +90,6 @@ ucid_status arrow_missing(const struct ArrowSchema *schema, const char *name, co
 
 /* errno code of a failed stream call. */
 int arrow_errno(ucid_status status);
-/* Name of a row's status, for arrow_leaf_names. */
-const char *arrow_status_text(uint8_t status);
 
 extern const char *const arrow_lat_names[],
     *const arrow_lon_names[], *const arrow_cell_names[], *const arrow_ucid_names[],

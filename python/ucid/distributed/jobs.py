@@ -37,7 +37,7 @@ __all__ = ["Job", "Progress", "aggregate", "grid", "over_files", "run_task"]
 
 CHUNK_BYTES = 64 << 20  # of one part, before compression: some seconds of a worker
 BATCH_ROWS = 1 << 16  # that go through a plan at once
-GROUP_ROWS = 1 << 20  # of a row group that is written
+GROUP_ROWS = 1 << 18  # of a row group that is written
 BRANCHES = 16  # states that one task merges
 READS = 3  # of a part whose bytes make no sense: a store may have broken off
 
@@ -145,10 +145,11 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
             yield batch
 
     try:
-        stream = plan.on_threads(1).stream(_recut(rows))
-        given = stream.schema.remove_metadata()
-        schema = plain_schema(given, before).with_metadata(before.metadata)
         levels = spec.get("levels")
+        one_core = plan.on_threads(1)
+        stream = one_core.to_file(_recut(rows)) if levels is None else one_core.stream(_recut(rows))
+        given = stream.schema.remove_metadata()
+        schema = plain_schema(given, before, plan.added(given.names)).with_metadata(before.metadata)
         if levels is not None:
             whole = pa.Table.from_batches(counted(stream), stream.schema)
             chosen = [_level(whole.replace_schema_metadata(schema.metadata), level) for level in levels]

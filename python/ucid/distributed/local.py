@@ -95,8 +95,8 @@ def _over_files(files: Files, plan: Plan) -> pa.RecordBatchReader:
     """A plan over rows of files, as a stream."""
     if not plan.keeps_rows or plan.plugin is not None:
         return plan.stream(files.reader(plan.repeating(files.schema)))
-    made = _Coded(plan.stream(files.reader(files.repeating())))
-    schema = plain_schema(made.batches.schema, files.schema)
+    made = _Coded(plan.to_file(files.reader(files.repeating())))
+    schema = plain_schema(made.batches.schema, files.schema, plan.added(made.batches.schema.names))
     if schema.equals(made.batches.schema):
         return made.batches
     reader = pa.RecordBatchReader.from_batches(schema, made.plain(schema))

@@ -48,10 +48,17 @@ def coded(metadata: pq.FileMetaData, schema: pa.Schema, row_groups: Sequence[int
     return [name for name in texts if few(leaf[name])]
 
 
-def plain_schema(given: pa.Schema, before: pa.Schema) -> pa.Schema:
-    """The columns given, of which some had other types before they were read behind a dictionary."""
-    changed = [field.name for field in given if pa.types.is_dictionary(field.type) and field.name in before.names]
-    return pa.schema([before.field(one.name) if one.name in changed else one for one in given], given.metadata)
+def plain_schema(given: pa.Schema, before: pa.Schema, added: Sequence[str] = ()) -> pa.Schema:
+    """The columns given, of which some had other types before they were read behind a dictionary, and some were added so."""
+
+    def plain_field(one: pa.Field) -> pa.Field:
+        if not pa.types.is_dictionary(one.type):
+            return one
+        if one.name in added:
+            return one.with_type(one.type.value_type)
+        return before.field(one.name) if one.name in before.names else one
+
+    return pa.schema([plain_field(one) for one in given], given.metadata)
 
 
 def plain(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
