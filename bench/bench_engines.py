@@ -12,10 +12,10 @@
     memory    most that one worker held during each pass, MiB, round by round
     warm      scoring 1 M points that the cluster holds already
     rollup    R9, R7, R5, city, country of the scored file, beside reading the same columns
-    udf       Spark only: the published page's function a row, with the `ucid` of PyPI, beside ucid_create on the same columns
-              of the same frame in memory, nothing written; and beside an Arrow function that computes nothing. UCID_PYPI names
-              the folder that `pip install --target FOLDER ucid==1.0.3` filled. The page's comes last: where it has run, a
-              worker has lost our package
+    udf       Spark only: the published page's function a row, with the `ucid` of PyPI, beside ucid_create in the JVM (of a build
+              with a JDK) on the same columns of the same frame in memory, nothing written; and beside an Arrow function that
+              computes nothing. They take turns, and ratios are the middle of the rounds' own. UCID_PYPI names the folder that
+              `pip install --target FOLDER ucid==1.0.3` filled
 
 Each engine runs in a process of its own with two workers. One JSON object a line goes to stdout, a table to stderr.
 """
@@ -241,32 +241,33 @@ class Spark(Local):
         for rows in (250_000, 1_000_000):
             held.append(self.read(places).limit(rows).repartition(4).cache())
             held[-1].count()
-        functions = {"nothing": sql.arrow_function(nothing, "string"), "ours": distributed.spark.register(self.spark)["ucid_create"],
-                     "page": create_ucid_udf}  # fmt: skip
+        ours = distributed.spark.register(self.spark, jvm=True)["ucid_create"]  # Python's workers lose our package to the page's
+        functions = {"nothing": sql.arrow_function(nothing, "string"), "ours": ours, "page": create_ucid_udf}
         used = Memory(False).used
 
-        def both(work):
+        def both(data, function):
+            made = data.select(function(*(data[column] for column in PAGE)).alias("ucid"))
             begun = used()
-            return timed(work), used() - begun
+            return timed(lambda: self.count(made)), used() - begun
 
-        seconds = {}
-        for name, function in functions.items():
-            works = []
+        for turn in range(15):  # the JVM compiles
             for data in held:
-                made = data.select(function(*(data[column] for column in PAGE)).alias("ucid"))
-                works.append(lambda made=made: self.count(made))
-            if name == "page":  # whose second is Python's, and many
-                few = held[0].limit(1000)
-                self.count(few.select(function(*(few[column] for column in PAGE)).alias("ucid")))
-                seconds[name] = [[both(work)] for work in works]
-                continue
-            for work in works * 3:  # the JVM compiles
-                work()
-            seconds[name] = [[both(work) for _ in range(rounds)] for work in works]
+                both(data, ours)
+                if turn < 5:
+                    both(data, functions["nothing"])
+        both(held[0].limit(1000), create_ucid_udf)
+        spent = {name: [[] for _ in held] for name in functions}
+        for _ in range(rounds):
+            for at, data in enumerate(held):
+                for name, function in functions.items():
+                    spent[name][at].append(both(data, function))
+        kinds = (("_s", 0), ("_cpu_s", 1))
         middle = {f"{name}{kind}": [statistics.median(one[at] for one in pairs) for pairs in ones]
-                  for name, ones in seconds.items() for at, kind in enumerate(("_s", "_cpu_s"))}  # fmt: skip
-        ratio = lambda kind: [page / ours for page, ours in zip(middle[f"page{kind}"], middle[f"ours{kind}"], strict=True)]  # noqa: E731
-        return {**middle, "ratio": ratio("_s"), "cpu_ratio": ratio("_cpu_s")}
+                  for name, ones in spent.items() for kind, at in kinds}  # fmt: skip
+        for kind, at in kinds:
+            pages = [zip(*both, strict=True) for both in zip(spent["page"], spent["ours"], strict=True)]
+            middle[f"ratio{kind}"] = [statistics.median(page[at] / own[at] for page, own in pairs) for pairs in pages]
+        return middle
 
     def stop(self):
         self.spark.stop()
