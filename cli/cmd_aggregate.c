@@ -142,7 +142,7 @@ static int run_by(const char *const *in)
     cut_names(given.functions, functions);
     numbers[0] = given.of != NULL ? given.of : "score";
     append(names, append(names, append(names, 0, by), numbers), state_names);
-    ucid_io_read_options read = {.columns = names, .texts = by, .numbers = numbers};
+    ucid_io_read_options read = {.columns = names, .texts = by, .numbers = numbers, .keys = by};
     uint64_t rows = 0;
     ucid_group_stream_options stream_options = UCID_GROUP_STREAM_OPTIONS_INIT;
     stream_options.threads = cli_threads(tables.threads);

@@ -229,7 +229,8 @@ bool holds(const vector<string> &list, const string &name)
 struct read_plan {
     const char *format = nullptr;
     bool all_columns = true;
-    vector<string> columns, latitudes, longitudes, texts, more_texts, numbers;
+    vector<string> columns, latitudes, longitudes, texts, more_texts, numbers, keys;
+    bool all_keys = false; // keys are dictionaries whatever the file is like: another of the table is
     int threads = 1;
     int64_t batch_rows = UCID_IO_BATCH_ROWS;
     bool text = false;
@@ -490,6 +491,13 @@ class parquet_reader final : public arrow::RecordBatchReader
                 chosen.push_back(i);
             }
         }
+        for (int i : chosen) {
+            const auto *column = metadata->schema()->Column(i);
+            bool text = column->logical_type()->is_string() && column->path()->ToDotVector().size() == 1;
+            if (text && holds(plan.keys, column->name()) && (plan.all_keys || repeats(*metadata, i))) {
+                arrow_properties.set_read_dictionary(i, true);
+            }
+        }
         int64_t most = rows_within(batch_bytes, metadata->num_columns(), plan.batch_rows);
         arrow_properties.set_batch_size(std::clamp<int64_t>(wide_batch_bytes / row_bytes(*metadata, chosen), 1, most));
         builder.properties(arrow_properties);
@@ -516,6 +524,16 @@ class parquet_reader final : public arrow::RecordBatchReader
     }
 
   private:
+    // Whether texts lie behind a dictionary in all row groups: by itself the length of one takes four bytes.
+    static bool repeats(const parquet::FileMetaData &metadata, int leaf)
+    {
+        for (int group = 0; group < metadata.num_row_groups(); group++) {
+            auto of_group = metadata.RowGroup(group);
+            if (of_group->ColumnChunk(leaf)->total_uncompressed_size() >= 3 * of_group->num_rows()) return false;
+        }
+        return true;
+    }
+
     // Of a row, on the average.
     static int64_t row_bytes(const parquet::FileMetaData &metadata, const vector<int> &leaves)
     {
@@ -674,6 +692,11 @@ class chain_reader final : public arrow::RecordBatchReader
         int64_t rows;
         ARROW_ASSIGN_OR_RAISE(reader->inner_, open_file(reader->files_[0], plan, &rows));
         reader->schema_ = reader->inner_->schema();
+        reader->plan_.keys.clear();
+        reader->plan_.all_keys = true;
+        for (const auto &field : reader->schema_->fields()) {
+            if (field->type()->id() == arrow::Type::DICTIONARY) reader->plan_.keys.push_back(field->name());
+        }
         return reader;
     }
 
@@ -784,6 +807,7 @@ Result<read_plan> plan_of(const ucid_io_read_options &options)
     plan.texts = list_of(options.texts);
     plan.more_texts = list_of(options.more_texts);
     plan.numbers = list_of(options.numbers);
+    plan.keys = list_of(options.keys);
     plan.text = options.text != 0;
     plan.threads = options.threads > 0 ? options.threads : 1;
     if (options.batch_rows > 0) plan.batch_rows = options.batch_rows;

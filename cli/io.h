@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define UCID_IO_ABI 6u
+#define UCID_IO_ABI 7u
 #define UCID_IO_BATCH_ROWS 131072
 
 /* Ends the name of a column that is read for the kernels but never written. */
@@ -36,6 +36,8 @@ typedef struct ucid_io_read_options {
     /* CSV only: columns that are read as doubles, where what is no number is an error; NULL: none. Where all columns
      * that are wanted and there are texts or numbers, nothing else of the file is looked at. */
     const char *const *numbers;
+    /* Parquet only: columns of texts that come behind a dictionary where they lie so in the file; NULL: none. */
+    const char *const *keys;
 } ucid_io_read_options;
 
 typedef struct ucid_io_source {

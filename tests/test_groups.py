@@ -95,6 +95,37 @@ def test_groups_are_those_of_pandas(tmp_path):
         assert_close(mine, theirs.values.tolist()[0])
 
 
+@pytest.mark.parametrize("agg", ["mean", ALL])
+def test_texts_behind_dictionaries_are_the_same_groups(tmp_path, agg):
+    """Entries that are null, or twice the same, that no row has; rows that are null; dictionaries longer than the rows, and those
+    that begin anew within a table; files of which one has its texts behind a dictionary, and the other has not."""
+    r = np.random.default_rng(4)
+    pieces = []
+    for rows, entries, width in ((9000, ["b", "", None, "a", "b", "a\0", "none"], "int8"), (70_000, ["a", "c"], "int32"),
+                                 (50, [f"t{i % 40}" for i in range(300)], "int16"), (40_000, [None, "b"], "uint8"), (0, [], "int32")):  # fmt: skip
+        codes = pa.array(r.integers(0, max(1, min(len(entries), 120)), rows), mask=r.random(rows) < 0.1 * (len(entries) > 2)).cast(width)
+        texts = pa.DictionaryArray.from_arrays(codes, pa.array(entries, pa.string()))
+        values = pa.array(np.where(r.random(rows) < 0.1, math.nan, r.normal(0, 1e6, rows)), mask=r.random(rows) < 0.1 * (rows < 50_000))
+        pieces.append(pa.table({"city": texts.cast(pa.dictionary(pa.int32(), pa.string())), "v": values}))
+    coded = pa.concat_tables(pieces)
+    plain = coded.set_column(0, "city", coded["city"].cast(pa.string()))
+    options = ("--by", "city", "--of", "v", "--agg", agg)
+    expected = groups(tmp_path, plain, *options)
+    with pa.OSFile(str(tmp_path / "coded.arrows"), "wb") as file, pa.ipc.new_stream(file, coded.schema) as out:
+        out.write_table(coded)
+    for threads in ("1", "3"):
+        assert groups(tmp_path, tmp_path / "coded.arrows", *options, "--threads", threads).equals(expected)
+    once = pa.table({"city": [f"no other has {i}" for i in range(5000)], "v": r.normal(0, 1, 5000)})
+    for name, tables in {"few": (plain, once), "many": (once, plain)}.items():
+        files = [tmp_path / f"{name}-{i}.parquet" for i in range(2)]
+        for file, table in zip(files, tables, strict=True):
+            pq.write_table(table, file, row_group_size=20_000)
+        ucid("aggregate", *files, "-o", tmp_path / f"{name}.parquet", "--quiet", *options)
+    both = pa.concat_tables([plain, once])
+    for name in ("few", "many"):
+        assert pq.read_table(tmp_path / f"{name}.parquet").equals(groups(tmp_path, both, *options))
+
+
 def test_sums_are_rounded_once(tmp_path):
     r = random.Random(3)
     kinds = {

@@ -446,7 +446,14 @@ ucid_status arrow_read_entries(const struct ArrowSchema *schema, const struct Ar
         return ucid_fail(error, UCID_DATA_ERROR, "column '%s': a dictionary of %lld entries", name_of(schema),
                          (long long)length);
     }
-    for (int64_t row = 0; row < count; row++) {
+    int plain = view.storage_type == NANOARROW_TYPE_INT32 &&
+                (array->null_count == 0 || view.buffer_views[0].data.as_uint8 == NULL);
+    const int32_t *at = plain ? view.buffer_views[1].data.as_int32 + view.offset + first : NULL;
+    for (int64_t row = 0; row < count && plain; row++) {
+        if (at[row] < 0 || at[row] >= length) wrong = row;
+        entries[row] = (uint32_t)at[row];
+    }
+    for (int64_t row = 0; row < count && !plain; row++) {
         int64_t entry = length;
         if (!ArrowArrayViewIsNull(&view, first + row)) {
             entry = ArrowArrayViewGetIntUnsafe(&view, first + row);

@@ -23,6 +23,7 @@ void group_keys_reset(group_keys *keys, const ucid_allocator *allocator)
     }
     arrow_scratch_reset(&keys->bytes, allocator);
     arrow_scratch_reset(&keys->offsets, allocator);
+    arrow_scratch_reset(&keys->entries, allocator);
 }
 
 static int is_text(enum ArrowType type)
@@ -120,11 +121,39 @@ static char *put_key(const group_key_column *k, int64_t row, char *at)
     return at;
 }
 
+/* Texts behind a dictionary: its texts, and the entry of each row. */
+static ucid_status read_entries(group_keys *keys, const struct ArrowSchema *schema, const struct ArrowArray *array,
+                                int64_t first, int64_t count, const ucid_allocator *allocator, ucid_group_rows *rows,
+                                ucid_error *error)
+{
+    arrow_texts *texts = &keys->by[0].texts;
+    int64_t length = array->dictionary->length;
+    ucid_status status =
+        arrow_scratch_reserve(&keys->entries, allocator, ((size_t)count + 1) * sizeof(uint32_t), error);
+    if (status == UCID_OK) status = arrow_read_entries(schema, array, first, count, keys->entries.bytes, error);
+    if (status == UCID_OK) {
+        status = arrow_read_texts(schema->dictionary, array->dictionary, 0, length, allocator, texts, error);
+    }
+    rows->keys = texts->data;
+    rows->offsets = texts->offsets;
+    rows->key_validity = texts->validity;
+    rows->entries = keys->entries.bytes;
+    rows->entry_count = length;
+    return status;
+}
+
 ucid_status group_keys_read(group_keys *keys, const struct ArrowSchema *schema, const struct ArrowArray *batch,
-                            int64_t first, int64_t count, const ucid_allocator *allocator, ucid_group_rows *rows,
-                            ucid_error *error)
+                            int64_t first, int64_t count, int entries, const ucid_allocator *allocator,
+                            ucid_group_rows *rows, ucid_error *error)
 {
     ucid_status status = UCID_OK;
+    if (entries && keys->count == 1 && keys->by[0].kind == KEY_TEXT) {
+        const struct ArrowArray *array = batch->children[keys->by[0].column];
+        if (array->dictionary != NULL && array->dictionary->length <= count) {
+            return read_entries(keys, schema->children[keys->by[0].column], array, batch->offset + first, count,
+                                allocator, rows, error);
+        }
+    }
     size_t bytes = 1;
     for (int k = 0; k < keys->count && status == UCID_OK; k++) {
         status = read_key(&keys->by[k], schema, batch, first, count, allocator, error);

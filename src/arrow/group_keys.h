@@ -23,17 +23,18 @@ typedef struct group_key_column {
 typedef struct group_keys {
     int count;
     group_key_column by[GROUP_KEYS_MAX];
-    arrow_scratch bytes, offsets;
+    arrow_scratch bytes, offsets, entries;
 } group_keys;
 
 void group_keys_reset(group_keys *keys, const ucid_allocator *allocator);
 /* The columns of a table by their names, of which NULL ends the list. */
 ucid_status group_keys_find(group_keys *keys, const struct ArrowSchema *schema, const char *const *names,
                             ucid_error *error);
-/* Keys of rows of a batch, which stay until the next are read. */
+/* Keys of rows of a batch, which stay until the next are read. entries: texts behind a dictionary may be given as such.
+ */
 ucid_status group_keys_read(group_keys *keys, const struct ArrowSchema *schema, const struct ArrowArray *batch,
-                            int64_t first, int64_t count, const ucid_allocator *allocator, ucid_group_rows *rows,
-                            ucid_error *error);
+                            int64_t first, int64_t count, int entries, const ucid_allocator *allocator,
+                            ucid_group_rows *rows, ucid_error *error);
 /* Columns of the keys of all groups, in their order; and what they are called. */
 ucid_status group_keys_make(const group_keys *keys, const ucid_groups *groups, int64_t count,
                             struct ArrowArray *columns, const ucid_allocator *allocator, ucid_error *error);

@@ -311,7 +311,8 @@ static ucid_status add_rows(arrow_fold *fold, const struct ArrowArray *batch, in
 {
     group_source *self = (group_source *)fold;
     ucid_group_rows rows = {0};
-    ucid_status status = group_keys_read(&self->by, &fold->schema, batch, first, count, &fold->allocator, &rows, error);
+    ucid_status status = group_keys_read(&self->by, &fold->schema, batch, first, count, !self->of_states,
+                                         &fold->allocator, &rows, error);
     if (status == UCID_OK && self->of_states) return add_states(self, batch, first, count, &rows, error);
     if (status == UCID_OK && self->of >= 0) {
         const struct ArrowSchema *schema = self->fold.schema.children[self->of];
@@ -649,6 +650,7 @@ static ucid_status begin(arrow_fold *fold, const void *given, ucid_error *error)
     if (status == UCID_OK) status = find_states(self, error);
     if (status == UCID_OK) status = read_of(self, options->of, error);
     if (status != UCID_OK) return status;
+    if (self->states) self->what |= UCID_GROUPS_RANGE;
     return ucid_groups_new(options->allocator, options->threads, self->what, options->memory_bytes, &self->groups,
                            error);
 }

@@ -41,6 +41,8 @@ typedef struct table {
     slots slots;
     ranked *order; /* [2][count] */
     size_t order_capacity;
+    uint32_t *of_entries; /* groups of the entries of a call, or SLOTS_NONE: not looked for yet */
+    size_t entry_capacity;
     int is_sorted;
 } table;
 
@@ -161,6 +163,7 @@ static void table_close(table *t)
     ucid_release(allocator, t->squares, t->square_capacity, sizeof *t->squares);
     ucid_release(allocator, t->keys, t->key_capacity, 1);
     ucid_release(allocator, t->order, t->order_capacity, sizeof *t->order);
+    ucid_release(allocator, t->of_entries, t->entry_capacity, sizeof *t->of_entries);
     slots_reset(&t->slots, allocator);
     *t = (table){.allocator = allocator, .of_wide = {allocate_wide, t}};
 }
@@ -247,7 +250,7 @@ static parts parts_of_double(double value)
     return (parts){m, (exponent != 0 ? exponent : 1) - 1075, x.bits >> 63 != 0};
 }
 
-static int add_number(int what, table *t, uint32_t number, parts p)
+static inline int add_number(int what, table *t, uint32_t number, parts p)
 {
     return ((what & UCID_GROUPS_SUM) == 0 ||
             ucid_exact_add_parts(&t->sums[number], p.m, p.position + EXACT_ORIGIN, p.negative, &t->of_wide)) &&
@@ -255,21 +258,25 @@ static int add_number(int what, table *t, uint32_t number, parts p)
             ucid_exact_add_square(&t->squares[number], p.m, 2 * p.position + EXACT_ORIGIN, &t->of_wide));
 }
 
-static ucid_status add_double(ucid_groups *groups, table *t, uint32_t number, double value, ucid_error *error)
+static inline ucid_status add_double(ucid_groups *groups, table *t, uint32_t number, double value, int what,
+                                     ucid_error *error)
 {
     ucid_group *g = &t->groups[number];
     if (value != value) return UCID_OK;
-    uint64_t order = ucid_order_of_double(value);
     g->values++;
-    g->least = order < g->least ? order : g->least;
-    g->most = order > g->most ? order : g->most;
+    if ((what & UCID_GROUPS_RANGE) != 0) {
+        uint64_t order = ucid_order_of_double(value);
+        g->least = order < g->least ? order : g->least;
+        g->most = order > g->most ? order : g->most;
+    }
     if (value - value != 0.0) { /* infinite */
         g->up |= value > 0;
         g->down |= value < 0;
-    } else if (!add_number(groups->what, t, number, parts_of_double(value))) {
+    } else if (!add_number(what, t, number, parts_of_double(value))) {
         return ucid_fail_memory(error, "sums", EXACT_ALL * sizeof(int64_t));
     }
-    return groups->values != NULL ? ucid_tally_add(groups->values, number, order, 1, error) : UCID_OK;
+    return groups->values != NULL ? ucid_tally_add(groups->values, number, ucid_order_of_double(value), 1, error)
+                                  : UCID_OK;
 }
 
 static ucid_status add_whole(ucid_groups *groups, table *t, uint32_t number, int64_t value, ucid_error *error)
@@ -301,6 +308,67 @@ static key row_key(const ucid_group_rows *rows, int64_t row)
     return (key){rows->keys + rows->offsets[row], (uint32_t)(rows->offsets[row + 1] - rows->offsets[row]), 0};
 }
 
+/* Numbers of the groups of some rows. 0: no memory. */
+static int find_rows(ucid_groups *groups, table *t, const ucid_group_rows *rows, int64_t first, int n,
+                     uint32_t *numbers)
+{
+    key keys[BLOCK];
+    for (int i = 0; i < n; i++) {
+        keys[i] = row_key(rows, first + i);
+        keys[i].hash = hash_of(keys[i].bytes, keys[i].length);
+        slots_fetch(&t->slots, keys[i].hash);
+    }
+    for (int i = 0; i < n; i++) {
+        numbers[i] = find(&groups->allocator, groups->what, t, &keys[i]);
+        if (numbers[i] == SLOTS_NONE) return 0;
+    }
+    return 1;
+}
+
+/* The same of rows that are entries. */
+static int find_entries(ucid_groups *groups, table *t, const ucid_group_rows *rows, int64_t first, int n,
+                        uint32_t *numbers)
+{
+    for (int i = 0; i < n; i++) {
+        uint32_t entry = rows->entries[first + i];
+        numbers[i] = t->of_entries[entry];
+        if (numbers[i] != SLOTS_NONE) continue;
+        key k = entry < rows->entry_count ? row_key(rows, entry) : (key){NULL, NULL_KEY, 1};
+        k.hash = hash_of(k.bytes, k.length);
+        numbers[i] = t->of_entries[entry] = find(&groups->allocator, groups->what, t, &k);
+        if (numbers[i] == SLOTS_NONE) return 0;
+    }
+    return 1;
+}
+
+/* Means and sums of doubles are most of what is asked for: all that they need of a row, with nothing to decide. */
+static ucid_status add_sums(ucid_groups *groups, table *t, const uint32_t *numbers, const double *values, int n,
+                            ucid_error *error)
+{
+    ucid_status status = UCID_OK;
+    for (int i = 0; i < n && status == UCID_OK; i++) {
+        t->groups[numbers[i]].rows++;
+        status = add_double(groups, t, numbers[i], values[i], UCID_GROUPS_SUM, error);
+    }
+    return status;
+}
+
+static ucid_status add_any(ucid_groups *groups, table *t, const uint32_t *numbers, const ucid_group_rows *rows,
+                           int64_t first, int n, ucid_error *error)
+{
+    ucid_status status = UCID_OK;
+    for (int i = 0; i < n && status == UCID_OK; i++) {
+        t->groups[numbers[i]].rows++;
+        if (!bit_is_set(rows->validity, first + i)) continue;
+        if (rows->numbers != NULL) {
+            status = add_double(groups, t, numbers[i], rows->numbers[first + i], groups->what, error);
+        } else if (rows->wholes != NULL) {
+            status = add_whole(groups, t, numbers[i], rows->wholes[first + i], error);
+        }
+    }
+    return status;
+}
+
 static void add_range(void *ctx, int64_t range, int worker)
 {
     (void)worker;
@@ -311,31 +379,24 @@ static void add_range(void *ctx, int64_t range, int worker)
     ucid_error *error = &job->errors[range];
     int64_t first = job->n / job->ranges * range,
             end = range + 1 == job->ranges ? job->n : first + job->n / job->ranges;
-    key keys[BLOCK];
-    uint32_t numbers[BLOCK];
+    int plain = groups->what == UCID_GROUPS_SUM && rows->numbers != NULL && rows->validity == NULL;
+    size_t entries = (size_t)rows->entry_count + 1;
     ucid_status status = UCID_OK;
+    if (rows->entries != NULL &&
+        !grow(&groups->allocator, &t->of_entries, &t->entry_capacity, entries, sizeof(uint32_t))) {
+        job->statuses[range] = ucid_fail_memory(error, "groups", entries * sizeof(uint32_t));
+        return;
+    }
+    for (size_t i = 0; rows->entries != NULL && i < entries; i++) t->of_entries[i] = SLOTS_NONE;
     for (; first < end && status == UCID_OK; first += BLOCK) {
+        uint32_t numbers[BLOCK];
         int n = (int)(end - first < BLOCK ? end - first : BLOCK);
-        for (int i = 0; i < n; i++) {
-            keys[i] = row_key(rows, first + i);
-            keys[i].hash = hash_of(keys[i].bytes, keys[i].length);
-            slots_fetch(&t->slots, keys[i].hash);
-        }
-        for (int i = 0; i < n; i++) {
-            numbers[i] = find(&groups->allocator, groups->what, t, &keys[i]);
-            if (numbers[i] == SLOTS_NONE) {
-                job->statuses[range] = ucid_fail_memory(error, "groups", t->count * sizeof(ucid_group));
-                return;
-            }
-            t->groups[numbers[i]].rows++;
-        }
-        for (int i = 0; i < n && status == UCID_OK; i++) {
-            if (!bit_is_set(rows->validity, first + i)) continue;
-            if (rows->numbers != NULL) {
-                status = add_double(groups, t, numbers[i], rows->numbers[first + i], error);
-            } else if (rows->wholes != NULL) {
-                status = add_whole(groups, t, numbers[i], rows->wholes[first + i], error);
-            }
+        if (!(rows->entries != NULL ? find_entries : find_rows)(groups, t, rows, first, n, numbers)) {
+            status = ucid_fail_memory(error, "groups", t->count * sizeof(ucid_group));
+        } else if (plain) {
+            status = add_sums(groups, t, numbers, rows->numbers + first, n, error);
+        } else {
+            status = add_any(groups, t, numbers, rows, first, n, error);
         }
     }
     job->statuses[range] = status;

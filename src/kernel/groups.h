@@ -41,14 +41,17 @@ static inline double ucid_double_of_order(uint64_t order)
 static inline uint64_t ucid_order_of_whole(int64_t value) { return (uint64_t)value ^ (uint64_t)1 << 63; }
 static inline int64_t ucid_whole_of_order(uint64_t order) { return (int64_t)(order ^ (uint64_t)1 << 63); }
 
-/* Rows of one call: keys as byte strings, and the numbers of one column. */
+/* Rows of one call: keys as byte strings, and the numbers of one column. Where rows have entries, keys are those of the
+ * entries, of which each is looked for once. */
 typedef struct ucid_group_rows {
     const char *keys;
-    const int64_t *offsets;      /* [n + 1] */
+    const int64_t *offsets;      /* [n + 1], or [entry_count + 1] */
     const uint8_t *key_validity; /* bits, or NULL; a row without a key is in the group of the null key */
-    const double *numbers;       /* [n], NaN: none; or */
-    const int64_t *wholes;       /* [n]; or neither: rows are counted */
-    const uint8_t *validity;     /* bits of numbers, or NULL */
+    const uint32_t *entries;     /* [n] or NULL; entry_count: no key */
+    int64_t entry_count;
+    const double *numbers;   /* [n], NaN: none; or */
+    const int64_t *wholes;   /* [n]; or neither: rows are counted */
+    const uint8_t *validity; /* bits of numbers, or NULL */
 } ucid_group_rows;
 
 /* memory: bytes of groups, and of values (tally.h), that may be held; what is beyond goes into files. 0: a quarter of
