@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 
 LOOK_S, TICKS = 0.1, os.sysconf("SC_CLK_TCK")
@@ -36,16 +37,51 @@ def family(root):
     return found
 
 
-def cpu_s(root=None):
-    """Processor seconds of a process (this one) and its descendants until now."""
-    total = 0
-    for process in family(root or os.getpid()):
-        try:
-            with open(f"/proc/{process}/stat") as file:
-                total += sum(int(field) for field in file.read().rpartition(")")[2].split()[11:15])
-        except OSError:
-            pass
-    return total / TICKS
+class Meter:
+    """Processor seconds of this process and all that it has started, while it is open.
+
+    Linux adds those of a process that ended to its parent's, but for a parent that ignores that its children end, as Ray's does:
+    what was last seen of these is kept."""
+
+    def __init__(self):
+        self._seen, self._kept = {}, 0  # {(process, start): (its parent ignores its end, ticks)}
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._look_often, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+    def _look_often(self):
+        while not self._stop.wait(LOOK_S):
+            self._look()
+
+    def _look(self):
+        """Ticks of all processes until now."""
+        with self._lock:
+            now, ignoring = {}, {}
+            for process, start in family(os.getpid()).items():
+                try:
+                    with open(f"/proc/{process}/stat") as file:
+                        fields = file.read().rpartition(")")[2].split()
+                    parent = int(fields[1])
+                    if parent not in ignoring:
+                        with open(f"/proc/{parent}/status") as file:
+                            mask = next(line for line in file if line.startswith("SigIgn")).split()[1]
+                        ignoring[parent] = bool(int(mask, 16) >> (signal.SIGCHLD - 1) & 1)
+                except OSError:
+                    continue
+                now[process, start] = ignoring[parent], sum(int(field) for field in fields[11:15])
+            self._kept += sum(ticks for one, (lost, ticks) in self._seen.items() if lost and one not in now)
+            self._seen = now
+            return self._kept + sum(ticks for _, ticks in now.values())
+
+    def cpu_s(self):
+        return self._look() / TICKS
 
 
 def held_mb(processes):

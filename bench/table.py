@@ -87,11 +87,11 @@ def tables(job, options, suffix=".csv"):
         subprocess.run([RIVALS, script, "make", path, str(rows)], check=True)
     programs = ["ucid", "polars", "duckdb", "pyarrow", "pandas", *ON_ENGINES]
     if job == "mean":
-        programs += [f"ucid_{engine}" for engine in ON_ENGINES]
+        programs += [f"ucid_{engine}{how}" for engine in ON_ENGINES for how in ("", "_job")]
     made = []
     for program in options.only or programs:
         python, environment = RIVALS, {}
-        if program.removeprefix("ucid_") in ON_ENGINES:
+        if program.removeprefix("ucid_").removesuffix("_job") in ON_ENGINES:
             python, environment = ENGINES, {"PYTHONPATH": str(options.build / "python"), "PYSPARK_PYTHON": ENGINES}
         words = [python, script, job, program, path.with_suffix(suffix), options.build / "ucid", options.runs]
         in_cache(path.with_suffix(suffix))
@@ -254,7 +254,7 @@ def beside_the_page(kept):
             continue
         of = {one["program"]: one for one in there["programs"] if "wall_s" in one}
         for engine, seconds in row.page.items():
-            for ours in ("ucid", f"ucid_{engine.lower()}"):
+            for ours in ("ucid", f"ucid_{engine.lower()}", f"ucid_{engine.lower()}_job"):
                 if ours not in of:
                     continue
                 spent = core_seconds(of[ours], there["machine"]["cores"])
@@ -323,8 +323,9 @@ def section(row, there, whole):
 def report(kept):
     """Write the page and its picture."""
     text = ["# Benchmarks", "", "Made by `make bench-table`; every row is what one run said, with equal answers where it has any to compare. Raw figures:",
-            "[bench/results/table.json](../bench/results/table.json). `ucid` is ours, `ucid_dask` and the like ours on that engine. Sessions of engines",
-            "are started before the clock; two threads or workers, medians of up to three runs. The load of a row is that of the minute before it: of",
+            "[bench/results/table.json](../bench/results/table.json). `ucid` is ours, `ucid_dask` and the like ours over what that engine's own reader gives,",
+            "`ucid_dask_job` and the like a job (`ucid distributed`) on that engine, whose tasks read the file themselves. Sessions of engines are",
+            "started before the clock; two threads or workers, medians of up to three runs. The load of a row is that of the minute before it: of",
             "the row before, where the whole table runs. What else ran beside a row makes its wall seconds upper bounds.", "",
             "![seconds of three rows](benchmarks.svg)", "", "## Beside the published page", "",
             "The page names neither its data beyond 10 GB and 1 M points nor its processors: a core there is taken for a core here, and",

@@ -38,40 +38,16 @@ bool is_null(string_view text)
     return std::find(std::begin(nulls), std::end(nulls), text) != std::end(nulls);
 }
 
-// Digits, a point, digits: those that fit into a double and a power of ten that does are divided once, which rounds as
-// it should; everything else is left to the library.
+// What is not plain is left to the library.
 bool read_number(string_view text, double *value)
 {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    const char *at = text.data(), *end = at + text.size();
-    bool negative = at < end && *at == '-';
-    if (at < end && (*at == '-' || *at == '+')) at++;
-    const char *digits = at, *point = nullptr;
-    uint64_t whole = 0;
-    for (; at < end; at++) {
-        unsigned digit = static_cast<unsigned char>(*at) - '0';
-        if (digit < 10) {
-            whole = whole * 10 + digit;
-        } else if (*at == '.' && point == nullptr) {
-            point = at;
-        } else {
-            break;
-        }
-    }
-    int64_t length = at - digits, decimals = point != nullptr ? at - point - 1 : 0;
-    if (at == end && length > (point != nullptr ? 1 : 0) && length <= 19 && whole <= uint64_t{1} << 53 &&
-        decimals <= 22) {
-        double read = static_cast<double>(whole) / powers[decimals];
-        *value = negative ? -read : read;
-        return true;
-    }
+    if (ucid_csv_number(text.data(), text.size(), value) != 0) return true;
     if (!text.empty() && text.front() == '+') text.remove_prefix(1);
     auto [stop, code] = std::from_chars(text.data(), text.data() + text.size(), *value);
     if (code == std::errc::result_out_of_range) { // tiny or huge
         size_t exponent = text.find_first_of("eE"), first = text.find_first_of("123456789");
         bool tiny = exponent != string::npos ? text.find('-', exponent) != string::npos : first > text.find('.');
-        *value = (negative ? -1.0 : 1.0) * (tiny ? 0.0 : HUGE_VAL);
+        *value = (text.front() == '-' ? -1.0 : 1.0) * (tiny ? 0.0 : HUGE_VAL);
         return stop == text.data() + text.size();
     }
     return code == std::errc() && stop == text.data() + text.size();

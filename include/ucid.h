@@ -1450,6 +1450,11 @@ UCID_API ucid_status ucid_csv_fields(const char *bytes, size_t length, int32_t c
  * out   text [length], of which the bytes returned are written                                            since 0.1 */
 UCID_API size_t ucid_csv_text(const char *field, size_t length, char *text);
 
+/* A number of at most 19 digits, of which the last 22 at most stand behind a point, below 2^53 without it: rounded as
+ * it should be. 0: none of these, whatever else it is; *value is untouched.                                  since 0.1
+ */
+UCID_API int ucid_csv_number(const char *field, size_t length, double *value);
+
 #ifdef __cplusplus
 }
 #endif

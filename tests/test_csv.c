@@ -141,6 +141,62 @@ static void a_field_says_what_stands_between_its_quotes(void **state)
     }
 }
 
+static void a_plain_number_is_what_strtod_says(void **state)
+{
+    (void)state;
+    static const char *const numbers[] = {"0",
+                                          "-0",
+                                          "7",
+                                          "+7",
+                                          "1.",
+                                          ".5",
+                                          "-.5",
+                                          "0.1",
+                                          "40.026793",
+                                          "123456789.25",
+                                          "9007199254740992",
+                                          "0.000000000000000001",
+                                          "00012.50"};
+    static const char *const others[] = {"",
+                                         "-",
+                                         "+",
+                                         ".",
+                                         "-.",
+                                         "1e3",
+                                         " 1",
+                                         "1 ",
+                                         "1.2.3",
+                                         "--1",
+                                         "inf",
+                                         "nan",
+                                         "0x1",
+                                         "9007199254740993",
+                                         "12345678901234567890",
+                                         "\"1\"",
+                                         "1_0"};
+    double value = 0;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        double expected = strtod(numbers[i], NULL);
+        assert_int_equal(ucid_csv_number(numbers[i], strlen(numbers[i]), &value), 1);
+        assert_memory_equal(&value, &expected, sizeof value);
+    }
+    uint32_t seed = 7;
+    for (int round = 0; round < 100000; round++) {
+        char text[40];
+        unsigned high = next_random(&seed), low = next_random(&seed);
+        snprintf(text, sizeof text, "%s%u.%0*u", round % 2 ? "-" : "", high >> (next_random(&seed) >> 27),
+                 (int)(low % 6) + 1, low % 10);
+        double expected = strtod(text, NULL);
+        assert_int_equal(ucid_csv_number(text, strlen(text), &value), 1);
+        assert_memory_equal(&value, &expected, sizeof value);
+    }
+    value = 3;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_int_equal(ucid_csv_number(others[i], strlen(others[i]), &value), 0);
+        assert_true(value >= 3 && value <= 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +204,7 @@ int main(void)
         cmocka_unit_test(a_row_of_other_columns_ends_the_fields),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_field_says_what_stands_between_its_quotes),
+        cmocka_unit_test(a_plain_number_is_what_strtod_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

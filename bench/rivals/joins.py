@@ -319,14 +319,15 @@ def version_of(name):
 
 def run_one(name, points, zones, library, out):
     steps = PROGRAMS[name](Path(points), Path(zones), library)
-    next(steps)
-    start, cpu = time.perf_counter(), processes.cpu_s()
-    found, parts = next(steps)
-    row = {"wall_s": round(time.perf_counter() - start, 3), "cpu_s": round(processes.cpu_s() - cpu, 3)}
-    row |= {f"{key}_s": round(value, 3) for key, value in parts.items()}
-    np.save(out, found)
-    print(json.dumps(row | ({} if name in ("ucid", "ucid_library") else {"version": version_of(name)})), flush=True)
-    next(steps, None)
+    with processes.Meter() as meter:
+        next(steps)
+        start, cpu = time.perf_counter(), meter.cpu_s()
+        found, parts = next(steps)
+        row = {"wall_s": round(time.perf_counter() - start, 3), "cpu_s": round(meter.cpu_s() - cpu, 3)}
+        row |= {f"{key}_s": round(value, 3) for key, value in parts.items()}
+        np.save(out, found)
+        print(json.dumps(row | ({} if name in ("ucid", "ucid_library") else {"version": version_of(name)})), flush=True)
+        next(steps, None)
 
 
 def measured(name, points, zones, out, options):

@@ -5,7 +5,7 @@
 
 read holds every column in memory (Spark: in its cache; ours writes it as Arrow, uncompressed, to memory's file system); mean
 is that of `score` by `city`, from FILE.csv or FILE.parquet; ucid_dask and the like are ucid.distributed.aggregate of what the
-engine reads. Two threads or workers. Sessions of engines are started before the clock and last for all runs, of which there is
+engine reads, ucid_dask_job and the like a job on that engine, whose tasks read the file themselves. Two threads or workers. Sessions of engines are started before the clock and last for all runs, of which there is
 one where it takes 5 s. Processor seconds are of the process and all that it started; peak memory is told by the programs that
 have one process, for engines bench/table.py looks. The answer is a digest that must be equal for all.
 """
@@ -16,6 +16,7 @@ import importlib.metadata
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -186,7 +187,7 @@ def with_dask(job, path, ours):
         return 0, lambda: digest_of_mean(means.items())
 
     with LocalCluster(n_workers=THREADS, threads_per_worker=1, memory_limit="7GB", dashboard_address=None) as cluster, Client(cluster):
-        yield read if job == "read" else mean
+        yield job_of("dask", path, cluster.scheduler_address) if ours == JOB else read if job == "read" else mean
 
 
 def with_ray(job, path, ours):
@@ -203,7 +204,7 @@ def with_ray(job, path, ours):
         return 0, lambda: digest_of_mean((row["city"], row[name]) for row in means)
 
     with sessions.ray_data(THREADS, 3_000_000_000):
-        yield read if job == "read" else mean
+        yield job_of("ray", path) if ours == JOB else read if job == "read" else mean
 
 
 def with_spark(job, path, ours):
@@ -228,7 +229,7 @@ def with_spark(job, path, ours):
         return 0, lambda: digest_of_mean((row[0], row[1]) for row in rows)
 
     with sessions.spark_session(THREADS, "6g") as spark:
-        yield read if job == "read" else mean
+        yield job_of("spark", path) if ours == JOB else read if job == "read" else mean
 
 
 def with_modin(job, path, ours):
@@ -251,7 +252,27 @@ def with_modin(job, path, ours):
 
     with sessions.ray_session(THREADS, 3_000_000_000):
         mpd.DataFrame({"a": range(10)}).sum()
-        yield read if job == "read" else mean
+        yield job_of("ray", path) if ours == JOB else read if job == "read" else mean
+
+
+JOB = "job"  # ours, where its tasks read the file
+
+
+def job_of(engine, path, cluster=None):
+    """A job on the session that is there: files in, a file out."""
+    import pyarrow.parquet as pq
+    from ucid.distributed import jobs
+
+    def work():
+        folder = tempfile.mkdtemp(dir="/dev/shm")
+        out = f"{folder}/means.parquet"
+        report = jobs.aggregate([path], out, by=["city"], agg=["mean"], of="score").run(engine, cluster)
+        assert not report["failed"]
+        means = pq.read_table(out).to_pydict()
+        shutil.rmtree(folder)
+        return 0, lambda: digest_of_mean(zip(means["city"], means["mean"]))
+
+    return work
 
 
 def mean_of_ours(data):
@@ -269,14 +290,15 @@ def main():
         make(sys.argv[2], int(sys.argv[3]))
         return
     job, program, path, ucid, runs = (*sys.argv[1:5], int(sys.argv[5]))
-    engine = program.removeprefix("ucid_")
+    engine = program.removeprefix("ucid_").removesuffix("_job")
     session = contextlib.contextmanager(globals()[f"with_{engine}"])
-    with session(job, path, ucid if program == "ucid" else engine != program) as work:
+    ours = ucid if program == "ucid" else JOB if program.endswith("_job") else engine != program
+    with processes.Meter() as meter, session(job, path, ours) as work:
         wall = 0
         while runs > 0 and wall < processes.LONG_S:
-            start, cpu = time.perf_counter(), processes.cpu_s()
+            start, cpu = time.perf_counter(), meter.cpu_s()
             in_memory, answer = work()
-            wall, cpu = time.perf_counter() - start, processes.cpu_s() - cpu
+            wall, cpu = time.perf_counter() - start, meter.cpu_s() - cpu
             row = {"program": program, "wall_s": round(wall, 3), "cpu_s": round(cpu, 3), "answer": answer()}
             del answer  # and with it what was read
             if program in ("polars", "duckdb", "pandas", "pyarrow"):

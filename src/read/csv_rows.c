@@ -9,6 +9,7 @@
 #include "rt/error.h"
 #include "ucid.h"
 
+#include <stddef.h>
 #include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -291,4 +292,31 @@ size_t ucid_csv_text(const char *field, size_t length, char *text)
         written += length - at - 1;
     }
     return written;
+}
+
+/* Digits, a point, digits: an integer below 2^53 and a power of ten that are doubles, divided once. */
+int ucid_csv_number(const char *field, size_t length, double *value)
+{
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
+                                    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19};
+    const char *at = field, *end = field + length;
+    int negative = at < end && *at == '-';
+    if (at < end && (*at == '-' || *at == '+')) at++;
+    const char *digits = at, *point = NULL;
+    uint64_t whole = 0;
+    for (; at < end; at++) {
+        unsigned digit = (unsigned)(unsigned char)*at - '0';
+        if (digit < 10) {
+            whole = whole * 10 + digit;
+        } else if (*at == '.' && point == NULL) {
+            point = at;
+        } else {
+            return 0;
+        }
+    }
+    ptrdiff_t count = at - digits - (point != NULL), decimals = point != NULL ? at - point - 1 : 0;
+    if (count < 1 || count > 19 || whole > (uint64_t)1 << 53) return 0;
+    double read = (double)whole / powers[decimals];
+    *value = negative ? -read : read;
+    return 1;
 }

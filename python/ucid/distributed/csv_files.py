@@ -88,18 +88,15 @@ class Shape:
         return pa.record_batch([_mended(one) for one in arrays], schema=pa.schema(fields))
 
     def _plain(self, block: memoryview, at: int, fields: Sequence[pa.Field]) -> list[pa.Array]:
-        positions = [self.schema.names.index(field.name) for field in fields]
-        order = sorted(range(len(positions)), key=positions.__getitem__)
+        asked = [(self.schema.names.index(field.name), field.type == pa.float64()) for field in fields]
+        order = sorted(range(len(asked)), key=asked.__getitem__)
         try:
-            rows, made = _ext.csv_texts(block, len(self.schema), [positions[i] for i in order])
+            rows, made = _ext.csv_columns(block, len(self.schema), [asked[i] for i in order])
         except UCIDDataError as error:
             raise _row_error(block, at, error.details["row"], f" {error.message}") from None
         arrays: list[pa.Array] = [pa.nulls(0)] * len(fields)
-        for i, (validity, offsets, data) in zip(order, made, strict=True):
-            buffers = [pa.py_buffer(one) if one is not None else None for one in (validity, offsets, data)]
-            arrays[i] = pa.StringArray.from_buffers(rows, buffers[1], buffers[2], buffers[0])
-            if fields[i].type == pa.float64():
-                arrays[i] = _numbers(arrays[i], fields[i].name, block, at)
+        for i, column in zip(order, made, strict=True):
+            arrays[i] = _numbers(rows, column, fields[i].name, block, at) if asked[i][1] else _texts(rows, column)
         return arrays
 
     def _typed(self, block: memoryview, at: int, fields: Sequence[pa.Field]) -> list[pa.Array]:
@@ -168,21 +165,32 @@ def _doubles(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
     return pc.cast(pc.if_else(good, bare, pa.scalar(None, pa.string())), pa.float64()), good
 
 
-def _numbers(texts: pa.Array, name: str, block: memoryview, at: int) -> pa.Array:
+def _texts(rows: int, column: tuple[bytes | None, bytes, bytes]) -> pa.Array:
+    validity, offsets, data = (pa.py_buffer(one) if one is not None else None for one in column)
+    return pa.StringArray.from_buffers(rows, offsets, data, validity)
+
+
+def _numbers(rows: int, column: Any, name: str, block: memoryview, at: int) -> pa.Array:
     """Numbers of a column, null where Arrow's reader has null."""
+    values, mask, count, others = column
+    made = pa.Array.from_buffers(pa.float64(), rows, [None, pa.py_buffer(values)])
+    if count == 0:
+        return made
+    texts = _texts(count, others)
+    mask = pa.Array.from_buffers(pa.bool_(), rows, [None, pa.py_buffer(mask)])
     try:
-        made = pc.cast(texts, pa.float64())
+        rest = pc.cast(texts, pa.float64())
     except pa.ArrowInvalid:
         bare = pc.ascii_trim(texts, " \t")
         bare = pc.if_else(pc.is_in(bare, pa.array(_NULLS)), pa.scalar(None, pa.string()), bare)
-        made, good = _doubles(bare)
+        rest, good = _doubles(bare)
         wrong = pc.index(good, False).as_py()
         if wrong >= 0:
             value = texts[wrong].cast(pa.binary()).as_py().decode("utf-8", "replace")
             what = f", column '{name}': '{value[:40]}' is not a number"
-            raise _row_error(block, at, wrong, what) from None
-    nan = pc.is_nan(made)
-    return pc.if_else(nan, pa.scalar(None, pa.float64()), made) if pc.any(nan).as_py() else made
+            raise _row_error(block, at, pc.indices_nonzero(mask)[wrong].as_py(), what) from None
+    rest = pc.if_else(pc.is_nan(rest), pa.scalar(None, pa.float64()), rest)
+    return pc.replace_with_mask(made, mask, rest)
 
 
 def _coordinates(texts: pa.Array) -> pa.Array:
@@ -303,7 +311,7 @@ def begins(raw: Any, begin: int, size: int, column_count: int) -> int:
 
 def _fits(rows: memoryview, column_count: int) -> bool:
     try:
-        return _ext.csv_texts(rows, column_count, ())[0] > 0
+        return _ext.csv_columns(rows, column_count, ())[0] > 0
     except UCIDDataError:
         return False
 
