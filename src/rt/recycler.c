@@ -1,5 +1,5 @@
 /* recycler.c: columns of a batch are some megabytes, and allocators give those back to the system, which clears each
- * page anew for the next batch: a quarter of the time of scoring. Batches of a stream are alike, so are their blocks,
+ * page anew for the next batch: a fifth of the time of scoring. Batches of a stream are alike, so are their blocks,
  * and who writes them gives them back in turn. Blocks that are kept lie in a list, the last one first, since it may
  * still be in a cache; one serves where it is large enough and at most half of it is spared. Who keeps every batch
  * gives nothing back, and nothing is kept.
