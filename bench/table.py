@@ -29,7 +29,7 @@ RIVALS = os.environ.get("UCID_RIVALS", str(Path.home() / ".cache/ucid-rivals/bin
 ENGINES = str(SOURCE / ".venv-cluster/bin/python")
 KEPT, PAGE = SOURCE / "bench/results/table.json", SOURCE / "docs/benchmarks.md"
 PAGE_CORES, CSV_ROWS_OF_10_GB = 32, 113_000_000
-WHOLE_ROWS_SCALE, DEFAULT_SCALE = 0.05, 0.02  # where rows without CSV do all of their work; what takes ten minutes
+WHOLE_ROWS_SCALE, DEFAULT_SCALE = 0.05, 0.02  # where rows without CSV do all of their work; of a run in between
 ON_ENGINES = ["dask", "ray", "spark", "modin"]
 
 

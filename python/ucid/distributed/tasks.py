@@ -507,7 +507,9 @@ class _SparkJob(NamedTuple):
 
 def _said_by_spark(error: BaseException | None) -> str:
     """The line that names the cause, out of stacks of Python and of the JVM."""
-    lines = [line for line in str(error).splitlines() if line and not line[0].isspace()] or ["Spark has ended a job without an answer"]
+    lines = [line for line in str(error or "").splitlines() if line and not line[0].isspace()]
+    if not lines:
+        return "Spark has ended a job without an answer"
     return next((line[2:] for line in lines if line.startswith(": ")), lines[-1])
 
 
