@@ -165,6 +165,48 @@ def test_what_is_behind_a_dictionary_is_read_through_it(chosen, index):
     assert framed["lat"].dtype == "category"
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())], ids=str)
+@pytest.mark.parametrize("time", ["2026W01T12", "2020W53T00", "1969W01T00", "2026W54T12", "noon", ""])
+def test_a_text_that_all_rows_have_is_as_a_text_a_row(chosen, kind, time):
+    """A column of one text is read once; the same texts beside others, or without a null's, are read row by row."""
+    table = places(chosen, rows=1000)
+
+    def with_texts(times, cities):
+        made = {"timestamp": times, "city": cities, "context": ["15MIN"] * len(times)}
+        # a slice, so that the first text is not the first of its buffers
+        columns = {name: pa.array(["other", *texts]).cast(kind)[1:] for name, texts in made.items()}
+        return table.append_column("timestamp", columns["timestamp"]).append_column("city", columns["city"]).append_column(
+            "context", columns["context"])  # fmt: skip
+
+    alone = with_texts([time] * 1000, ["IST"] * 1000)
+    beside = with_texts([time] * 999 + ["2026W01T13"], ["IST"] * 999 + ["HEL"])
+    nulls = with_texts([time] * 499 + [None] + [time] * 500, ["IST"] * 1000)
+    for door in (ucid.score, ucid.create):
+        made = [door(one) for one in (alone, beside, nulls)]
+        whole, other, null = (one.select([name for name in ADDED if name in one.column_names]) for one in made)
+        assert whole.slice(0, 999).equals(other.slice(0, 999))
+        assert whole.slice(0, 499).equals(null.slice(0, 499)) and whole.slice(500).equals(null.slice(500))
+        assert null.column("ucid")[499].as_py() is None
+        for row in range(0, 1000, 101):
+            assert door(alone.slice(row, 1)).select(whole.column_names).equals(whole.slice(row, 1))
+        assert (whole.column("ucid").null_count < 500) == (time in ("2026W01T12", "2020W53T00") or (door is ucid.create and time[:4] == "1969"))
+
+
+def test_keys_and_nulls_in_any_mixture_are_as_one_by_one(chosen):
+    """Rows of a batch are scored key by key."""
+    random = np.random.default_rng(5)
+    table = places(chosen, rows=2000)
+    keys = [None, "noon", "1969W52T00", *[f"20{year}W{week:02}T{hour:02}" for year in (24, 25, 26) for week in (1, 20) for hour in (0, 12)]]
+    times = [keys[at] for at in random.integers(0, len(keys), 2000)]
+    mixed = ucid.score(table.append_column("timestamp", pa.array(times)), city="IST").select(ADDED).to_pylist()
+    scored = {key: ucid.score(table, city="IST", timestamp=key).select(ADDED).to_pylist() for key in keys[3:]}
+    for row, time in enumerate(times):
+        if time in scored:
+            assert mixed[row] == scored[time][row]
+        else:
+            assert mixed[row]["score"] is None and mixed[row]["status"] in ("invalid_time", "invalid_coordinates", "null_input")
+
+
 def test_a_dictionary_of_the_wrong_kind_is_refused():
     texts = pa.array(["41", "42"]).dictionary_encode()
     with pytest.raises(ucid.UCIDDataError, match=r"column 'lat' is dictionary\(int32\)<string>, not numbers"):

@@ -394,8 +394,48 @@ static ucid_status gather_texts(const struct ArrowArrayView *view, int64_t count
     return UCID_OK;
 }
 
-ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
-                             int64_t count, const ucid_allocator *allocator, arrow_texts *out, ucid_error *error)
+/* Whether all of `count` values of some bytes each are the first one. */
+static int all_alike(const void *values, size_t width, int64_t count)
+{
+    const char *bytes = values;
+    return memcmp(bytes, bytes + width, width * (size_t)(count - 1)) == 0;
+}
+
+static int bounds_of_text(const struct ArrowArrayView *view, int64_t row, int64_t bounds[2])
+{
+    int large = view->storage_type == NANOARROW_TYPE_LARGE_STRING || view->storage_type == NANOARROW_TYPE_LARGE_BINARY;
+    const union ArrowBufferViewData offsets = view->buffer_views[1].data;
+    for (int end = 0; end < 2; end++) {
+        int64_t at = view->offset + row + end;
+        bounds[end] = large ? offsets.as_int64[at] : offsets.as_int32[at];
+    }
+    return large || view->storage_type == NANOARROW_TYPE_STRING || view->storage_type == NANOARROW_TYPE_BINARY;
+}
+
+/* Whether all of some rows, one at least, have one text, none of them null. Costs what it takes to find two that
+ * differ. */
+static int is_one_text(const struct ArrowArrayView *view, int64_t count, struct ArrowStringView *text)
+{
+    if (view->storage_type == NANOARROW_TYPE_NA || !text_of(view, 0, text)) return 0;
+    if (ArrowArrayViewComputeNullCount(view) > 0) return 0;
+    if (view->dictionary != NULL) {
+        int64_t bits = view->layout.element_size_bits[1];
+        return all_alike(view->buffer_views[1].data.as_char + view->offset * (bits / 8), (size_t)bits / 8, count);
+    }
+    int64_t bounds[2];
+    if (!bounds_of_text(view, 0, bounds)) return 0;
+    for (int64_t row = 1, length = text->size_bytes; row < count; row++) {
+        if (!bounds_of_text(view, row, bounds) || bounds[1] - bounds[0] != length) return 0;
+        if (row == 1 && memcmp(view->buffer_views[2].data.as_char + bounds[0], text->data, (size_t)length) != 0) {
+            return 0;
+        }
+    }
+    return all_alike(text->data, (size_t)text->size_bytes, count);
+}
+
+static ucid_status read_texts(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
+                              int64_t count, int may_be_one, const ucid_allocator *allocator, arrow_texts *out,
+                              ucid_error *error)
 {
     struct ArrowArrayView view;
     struct ArrowError reason;
@@ -406,6 +446,15 @@ ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct Arro
     if (ArrowArrayViewValidate(&view, NANOARROW_VALIDATION_LEVEL_FULL, &reason) != NANOARROW_OK) {
         status = ucid_fail(error, UCID_DATA_ERROR, "column '%s': %s", name_of(schema), reason.message);
     }
+    struct ArrowStringView one;
+    if (status == UCID_OK && may_be_one && count > 0 && is_one_text(&view, count, &one)) {
+        out->data = one.size_bytes > 0 ? one.data : "";
+        out->length = (size_t)one.size_bytes;
+        out->offsets = NULL;
+        out->validity = NULL;
+        ArrowArrayViewReset(&view);
+        return UCID_OK;
+    }
     if (status == UCID_OK) {
         status = arrow_scratch_reserve(&out->offset_scratch, allocator, (size_t)(count + 1) * sizeof(int64_t), error);
     }
@@ -415,6 +464,7 @@ ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct Arro
     }
     int64_t *offsets = out->offset_scratch.bytes;
     out->offsets = offsets;
+    out->length = 0;
     if (count == 0) {
         offsets[0] = 0;
         out->data = NULL;
@@ -432,6 +482,18 @@ ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct Arro
     }
     ArrowArrayViewReset(&view);
     return status;
+}
+
+ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
+                             int64_t count, const ucid_allocator *allocator, arrow_texts *out, ucid_error *error)
+{
+    return read_texts(schema, array, first, count, 0, allocator, out, error);
+}
+
+ucid_status arrow_read_texts_or_one(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
+                                    int64_t count, const ucid_allocator *allocator, arrow_texts *out, ucid_error *error)
+{
+    return read_texts(schema, array, first, count, 1, allocator, out, error);
 }
 
 ucid_status arrow_read_entries(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,

@@ -31,8 +31,9 @@ typedef struct arrow_wholes {
 
 typedef struct arrow_texts {
     const char *data;
-    const int64_t *offsets;  /* [n + 1] */
+    const int64_t *offsets;  /* [n + 1]; NULL: data is the text of every row, `length` bytes */
     const uint8_t *validity; /* as above */
+    size_t length;
     arrow_scratch data_scratch, offset_scratch, validity_scratch;
 } arrow_texts;
 
@@ -64,6 +65,10 @@ ucid_status arrow_read_wholes(const struct ArrowSchema *schema, const struct Arr
                               int64_t count, const ucid_allocator *allocator, arrow_wholes *out, ucid_error *error);
 ucid_status arrow_read_texts(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
                              int64_t count, const ucid_allocator *allocator, arrow_texts *out, ucid_error *error);
+/* The same; of rows that all have one text only that. */
+ucid_status arrow_read_texts_or_one(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
+                                    int64_t count, const ucid_allocator *allocator, arrow_texts *out,
+                                    ucid_error *error);
 ucid_status arrow_read_cells(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t first,
                              int64_t count, const ucid_allocator *allocator, arrow_cells *out, ucid_error *error);
 /* Of a column with a dictionary: the entry of each row, dictionary->length for a row that is null. err DATA_ERROR */

@@ -28,9 +28,12 @@ static void reset_create(arrow_adder *adder)
 enum { NO_GRADE = 0xFF };
 
 /* Grades of texts; NO_GRADE for what is none, and for nulls. */
-static ucid_status read_grades(create_adder *self, int64_t count, uint8_t **grades, ucid_error *error)
+static ucid_status read_grades(create_adder *self, const struct ArrowSchema *schema, const struct ArrowArray *batch,
+                               int64_t first, int64_t count, uint8_t **grades, ucid_error *error)
 {
-    ucid_status status = arrow_scratch_reserve(&self->grades, &self->base.allocator, (size_t)count + 1, error);
+    const ucid_allocator *allocator = &self->base.allocator;
+    ucid_status status = place_text_read(&self->grade, schema, batch, first, count, allocator, error);
+    if (status == UCID_OK) status = arrow_scratch_reserve(&self->grades, allocator, (size_t)count + 1, error);
     if (status != UCID_OK) return status;
     *grades = self->grades.bytes;
     const arrow_texts *texts = &self->grade.texts;
@@ -71,13 +74,15 @@ static ucid_status fill_create(arrow_adder *adder, const struct ArrowSchema *sch
     create_adder *self = (create_adder *)adder;
     const ucid_allocator *allocator = &adder->allocator;
     ucid_status status = place_columns_read(&self->places, schema, batch, first, count, allocator, error);
-    place_text *texts[] = {&self->city, &self->time, &self->context, &self->grade, &self->flags};
+    place_text *texts[] = {&self->city, &self->time, &self->context, &self->flags};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0] && status == UCID_OK; i++) {
-        status = place_text_read(texts[i], schema, batch, first, count, allocator, error);
+        status = place_text_read_or_one(texts[i], schema, batch, first, count, allocator, error);
     }
     uint8_t *grades = NULL;
     const double *confidences = NULL;
-    if (status == UCID_OK && self->grade.column >= 0) status = read_grades(self, count, &grades, error);
+    if (status == UCID_OK && self->grade.column >= 0) {
+        status = read_grades(self, schema, batch, first, count, &grades, error);
+    }
     if (status == UCID_OK && self->confidence_column >= 0) {
         status = read_confidences(self, schema, batch, first, count, &confidences, error);
     }

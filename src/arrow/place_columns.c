@@ -121,8 +121,16 @@ ucid_status place_text_read(place_text *text, const struct ArrowSchema *schema, 
                             allocator, &text->texts, error);
 }
 
+ucid_status place_text_read_or_one(place_text *text, const struct ArrowSchema *schema, const struct ArrowArray *batch,
+                                   int64_t first, int64_t count, const ucid_allocator *allocator, ucid_error *error)
+{
+    if (text->column < 0) return UCID_OK;
+    return arrow_read_texts_or_one(schema->children[text->column], batch->children[text->column], batch->offset + first,
+                                   count, allocator, &text->texts, error);
+}
+
 ucid_texts place_text_get(const place_text *text)
 {
     if (text->column < 0) return (ucid_texts){text->constant, NULL, NULL, strlen(text->constant), NULL};
-    return (ucid_texts){text->texts.data, NULL, text->texts.offsets, 0, text->texts.validity};
+    return (ucid_texts){text->texts.data, NULL, text->texts.offsets, text->texts.length, text->texts.validity};
 }

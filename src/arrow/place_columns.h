@@ -40,6 +40,9 @@ ucid_status place_text_need(place_text *text, const struct ArrowSchema *schema, 
                             const char *const *usual, const char *what, ucid_error *error);
 ucid_status place_text_read(place_text *text, const struct ArrowSchema *schema, const struct ArrowArray *batch,
                             int64_t first, int64_t count, const ucid_allocator *allocator, ucid_error *error);
+/* The same, for place_text_get alone: a text that all rows have is read once. */
+ucid_status place_text_read_or_one(place_text *text, const struct ArrowSchema *schema, const struct ArrowArray *batch,
+                                   int64_t first, int64_t count, const ucid_allocator *allocator, ucid_error *error);
 /* The rows read last, as the columnar functions take them. */
 ucid_texts place_text_get(const place_text *text);
 

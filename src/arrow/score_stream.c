@@ -144,14 +144,23 @@ static ucid_status open_score(arrow_adder *adder, const struct ArrowSchema *sche
 
 /* ---------------------------------------------------------------------------------------------------------- Fill -- */
 
-/* Time keys of the time column: INT32_MIN for what is none. */
-static void read_hours(const arrow_texts *texts, int64_t count, int32_t *hours)
+/* Time keys of the time column: INT32_MIN for what is none. Where all rows have one for which there are scores, that is
+ * returned alone; else -1. */
+static int32_t read_hours(const arrow_texts *texts, int64_t count, int32_t *hours)
 {
+    if (texts->offsets == NULL) {
+        int32_t hour = INT32_MIN;
+        (void)ucid_time_parse((ucid_text){texts->data, texts->length}, &hour, NULL);
+        if (hour >= 0) return hour;
+        for (int64_t row = 0; row < count; row++) hours[row] = hour;
+        return -1;
+    }
     for (int64_t row = 0; row < count; row++) {
         ucid_text key = {texts->data + texts->offsets[row], (size_t)(texts->offsets[row + 1] - texts->offsets[row])};
         hours[row] = INT32_MIN;
         if (bit_is_set(texts->validity, row)) (void)ucid_time_parse(key, &hours[row], NULL);
     }
+    return -1;
 }
 
 /* City codes and keys of the rows' indexes, where they differ. */
@@ -259,7 +268,7 @@ static ucid_status fill_identifiers(score_adder *self, int64_t count, const ucid
     if (hours != NULL) {
         values.hour = hours;
     } else {
-        values.time = place_text_get(&self->time);
+        values.time = (ucid_texts){self->time.constant, NULL, NULL, strlen(self->time.constant), NULL};
     }
     arrow_leaf leaf;
     int large = self->base.options.large_texts;
@@ -317,8 +326,8 @@ static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *sche
     } needs[] = {{&self->hours, 4 * n + 4}, {&self->grades, n + 1}, {&self->statuses, n + 1},
                  {&self->created, n + 1},   {&self->flags, n + 1},  {&self->validity, n / 8 + 2}};
     ucid_status status = place_columns_read(&self->places, schema, batch, first, count, allocator, error);
-    if (status == UCID_OK) status = place_text_read(&self->city, schema, batch, first, count, allocator, error);
-    if (status == UCID_OK) status = place_text_read(&self->time, schema, batch, first, count, allocator, error);
+    if (status == UCID_OK) status = place_text_read_or_one(&self->city, schema, batch, first, count, allocator, error);
+    if (status == UCID_OK) status = place_text_read_or_one(&self->time, schema, batch, first, count, allocator, error);
     for (size_t i = 0; i < sizeof needs / sizeof needs[0] && status == UCID_OK; i++) {
         status = arrow_scratch_reserve(needs[i].scratch, allocator, needs[i].bytes, error);
     }
@@ -326,9 +335,12 @@ static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *sche
 
     ucid_texts cities = place_text_get(&self->city);
     int32_t *row_hours = self->hours.bytes, *score_hours = NULL, *text_hours = NULL;
+    uint32_t hour = self->hour;
     if (self->time.column >= 0) {
-        read_hours(&self->time.texts, count, row_hours);
-        score_hours = text_hours = row_hours;
+        int32_t shared = read_hours(&self->time.texts, count, row_hours);
+        score_hours = text_hours = shared < 0 ? row_hours : NULL;
+        if (shared >= 0) hour = (uint32_t)shared;
+        if (shared >= 0) ucid_time_format(shared, self->time.constant);
     }
     if (self->city_by_index || self->time_by_index) {
         status = read_by_index(self, count, &cities, row_hours, error);
@@ -364,7 +376,7 @@ static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *sche
         options.allocator = allocator;
         options.threads = adder->options.threads;
         options.context = self->context->id;
-        options.hour = self->hour;
+        options.hour = hour;
         status = ucid_catalog_score(self->catalog, count, self->places.lat_deg, self->places.lon_deg,
                                     self->places.row_validity, score_hours, &options, &scores, error);
     }
@@ -372,12 +384,16 @@ static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *sche
     uint8_t *valid = self->validity.bytes;
     if (status == UCID_OK) {
         memset(valid, 0, n / 8 + 1);
+        int64_t scored = 0;
         for (int64_t row = 0; row < count; row++) {
-            if (!isnan(scores.score[row])) valid[row >> 3] |= (uint8_t)(1u << (row & 7));
+            int is_scored = !isnan(scores.score[row]);
+            valid[row >> 3] |= (uint8_t)((unsigned)is_scored << (row & 7));
+            scored += is_scored;
             if (self->places.cell != NULL && scores.status[row] == UCID_INVALID_COORDINATES) {
                 scores.status[row] = UCID_INVALID_H3;
             }
         }
+        if (scored == count) valid = NULL;
         status = fill_identifiers(self, count, &cities, text_hours, scores.confidence, valid, &columns[0], error);
     }
     for (int i = 0; i < wanted_count && status == UCID_OK; i++) null_nans(&numbers[i], count);

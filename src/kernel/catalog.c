@@ -291,19 +291,71 @@ int64_t ucid_catalog_find(const ucid_catalog *catalog, double lat_deg, double lo
 
 /* ------------------------------------------------------------------------------------------------------- Batches -- */
 
-/* Which index and which key a row needs. */
+/* Which index and which key some rows of a batch need. */
 typedef struct row_group {
-    int64_t row;
-    int32_t rank; /* -1: no index */
-    int32_t hour;
+    int32_t rank;       /* -1: no index; then hour is the status of the rows */
+    int32_t hour;       /* -1: options->hour */
+    int64_t count, end; /* of its rows, which lie side by side once they are sorted */
 } row_group;
 
-static int by_group(const void *a, const void *b)
+/* Groups of the rows of a batch, numbered as they appear, found by hash. */
+typedef struct row_groups {
+    row_group *groups; /* [n] */
+    int64_t group_count;
+    uint32_t *slots; /* [mask + 1], of each a group and 1 */
+    uint32_t *group; /* [n]: of each row */
+    int64_t *rows;   /* [n]: by group, ascending in each */
+    size_t n, mask;
+} row_groups;
+
+static void row_groups_close(row_groups *by, const ucid_allocator *allocator)
 {
-    const row_group *x = a, *y = b;
-    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
-    if (x->hour != y->hour) return x->hour < y->hour ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
+    ucid_release(allocator, by->groups, by->n, sizeof *by->groups);
+    ucid_release(allocator, by->slots, by->mask + 1, sizeof *by->slots);
+    ucid_release(allocator, by->group, by->n, sizeof *by->group);
+    ucid_release(allocator, by->rows, by->n, sizeof *by->rows);
+}
+
+static ucid_status row_groups_open(row_groups *by, int64_t n, const ucid_allocator *allocator, ucid_error *error)
+{
+    if (n >= UINT32_MAX) return ucid_fail(error, UCID_INVALID_ARGUMENT, "a batch of %lld rows", (long long)n);
+    by->n = (size_t)n;
+    by->mask = 1;
+    while (by->mask + 1 < 2 * by->n) by->mask = 2 * by->mask + 1;
+    by->groups = ucid_allocate(allocator, by->n, sizeof *by->groups);
+    by->slots = ucid_allocate_zero(allocator, by->mask + 1, sizeof *by->slots);
+    by->group = ucid_allocate(allocator, by->n, sizeof *by->group);
+    by->rows = ucid_allocate(allocator, by->n, sizeof *by->rows);
+    if (by->groups != NULL && by->slots != NULL && by->group != NULL && by->rows != NULL) return UCID_OK;
+    row_groups_close(by, allocator);
+    return ucid_fail_memory(error, "groups of a batch", by->n * (sizeof *by->groups + sizeof *by->rows));
+}
+
+static void row_groups_add(row_groups *by, int64_t row, int32_t rank, int32_t hour)
+{
+    uint64_t key = (uint64_t)(uint32_t)rank << 32 | (uint32_t)hour;
+    size_t slot = (size_t)(key * UINT64_C(0x9E3779B97F4A7C15) >> 32) & by->mask;
+    for (;; slot = (slot + 1) & by->mask) {
+        if (by->slots[slot] == 0) {
+            by->groups[by->group_count++] = (row_group){rank, hour, 0, 0};
+            by->slots[slot] = (uint32_t)by->group_count;
+        }
+        row_group *group = &by->groups[by->slots[slot] - 1];
+        if (group->rank != rank || group->hour != hour) continue;
+        group->count++;
+        by->group[row] = by->slots[slot] - 1;
+        return;
+    }
+}
+
+static void row_groups_sort(row_groups *by)
+{
+    int64_t before = 0;
+    for (int64_t g = 0; g < by->group_count; g++) {
+        by->groups[g].end = before;
+        before += by->groups[g].count;
+    }
+    for (size_t row = 0; row < by->n; row++) by->rows[by->groups[by->group[row]].end++] = (int64_t)row;
 }
 
 /* One row that no kernel sees. */
@@ -371,39 +423,69 @@ static void scatter(const ucid_scores *from, int64_t i, const ucid_scores *to, i
     }
 }
 
-static ucid_status score_groups(const ucid_catalog *catalog, int64_t n, const double *lat_deg, const double *lon_deg,
-                                const row_group *rows, const ucid_score_options *options, const ucid_scores *scores,
+static ucid_status score_groups(const ucid_catalog *catalog, const double *lat_deg, const double *lon_deg,
+                                const row_groups *by, const ucid_score_options *options, const ucid_scores *scores,
                                 ucid_error *error)
 {
     gathered batch;
-    if (!gathered_init(&batch, n, scores, &catalog->allocator)) return ucid_fail_memory(error, "a batch", batch.size);
-    ucid_status status = UCID_OK;
+    int64_t most = 0;
     const ucid_index *index;
-    for (int64_t row = 0; row < n && status == UCID_OK; row++) { /* what cannot be opened leaves outputs untouched */
-        if (rows[row].rank < 0 || (row > 0 && rows[row].rank == rows[row - 1].rank)) continue;
-        status = open_index(catalog, rows[row].rank, &index, error);
+    for (int64_t g = 0; g < by->group_count; g++) { /* what cannot be opened leaves outputs untouched */
+        if (by->groups[g].rank < 0) continue;
+        ucid_status opened = open_index(catalog, by->groups[g].rank, &index, error);
+        if (opened != UCID_OK) return opened;
+        most = by->groups[g].count > most ? by->groups[g].count : most;
     }
-    for (int64_t first = 0, next; first < n && status == UCID_OK; first = next) {
-        for (next = first; next < n && rows[next].rank == rows[first].rank && rows[next].hour == rows[first].hour;
-             next++) {
-            batch.lat_deg[next - first] = lat_deg[rows[next].row];
-            batch.lon_deg[next - first] = lon_deg[rows[next].row];
-        }
-        if (rows[first].rank < 0) {
-            for (int64_t i = first; i < next; i++) {
-                refuse_row(scores, rows[i].row, (ucid_status)rows[i].hour);
-            }
+    if (!gathered_init(&batch, most, scores, &catalog->allocator)) {
+        return ucid_fail_memory(error, "a batch", batch.size);
+    }
+    ucid_status status = UCID_OK;
+    for (int64_t g = 0; g < by->group_count && status == UCID_OK; g++) {
+        const row_group *group = &by->groups[g];
+        const int64_t *rows = by->rows + group->end - group->count;
+        if (group->rank < 0) {
+            for (int64_t i = 0; i < group->count; i++) refuse_row(scores, rows[i], (ucid_status)group->hour);
             continue;
         }
-        ucid_score_options group = *options;
-        if (rows[first].hour >= 0) group.hour = (uint32_t)rows[first].hour;
-        status = ucid_score(opened_index(catalog, rows[first].rank), next - first, batch.lat_deg, batch.lon_deg, NULL,
-                            &group, &batch.scores, error);
-        for (int64_t i = first; i < next && status == UCID_OK; i++)
-            scatter(&batch.scores, i - first, scores, rows[i].row);
+        for (int64_t i = 0; i < group->count; i++) {
+            batch.lat_deg[i] = lat_deg[rows[i]];
+            batch.lon_deg[i] = lon_deg[rows[i]];
+        }
+        ucid_score_options asked = *options;
+        if (group->hour >= 0) asked.hour = (uint32_t)group->hour;
+        status = ucid_score(opened_index(catalog, group->rank), group->count, batch.lat_deg, batch.lon_deg, NULL,
+                            &asked, &batch.scores, error);
+        for (int64_t i = 0; i < group->count && status == UCID_OK; i++) scatter(&batch.scores, i, scores, rows[i]);
     }
     ucid_release(&catalog->allocator, batch.bytes, batch.size, 1);
     return status;
+}
+
+/* What each row of a batch needs. A refused row has rank -1, and its status where others have their key. */
+static ucid_status find_groups(const ucid_catalog *catalog, const ucid_index *only, int64_t n, const double *lat_deg,
+                               const double *lon_deg, const uint8_t *validity, const int32_t *hour, uint64_t *cells,
+                               row_groups *by, ucid_error *error)
+{
+    /* Which of several indexes answers for a place is a matter of its cell. */
+    if (only == NULL) (void)ucid_cells_at(n, lat_deg, lon_deg, NULL, COVERAGE_RESOLUTION, cells, NULL, NULL);
+    for (int64_t row = 0; row < n; row++) {
+        int64_t rank = 0;
+        int32_t needs = hour != NULL ? hour[row] : -1;
+        ucid_status refused = UCID_OK;
+        if (validity != NULL && !(validity[row >> 3] >> (row & 7) & 1)) {
+            refused = UCID_NULL_INPUT;
+        } else if (!(fabs(lat_deg[row]) <= 90.0) || !(fabs(lon_deg[row]) <= 180.0)) {
+            refused = UCID_INVALID_COORDINATES;
+        } else if (hour != NULL && (needs < 0 || needs > UCID_HOUR_MAX)) {
+            refused = UCID_INVALID_TIME;
+        } else if (only == NULL) {
+            ucid_status status = rank_of(catalog, cells[row], lat_deg[row], lon_deg[row], &rank, error);
+            if (status != UCID_OK) return status;
+            if (rank < 0) refused = UCID_OUTSIDE_INDEX;
+        }
+        row_groups_add(by, row, refused != UCID_OK ? -1 : (int32_t)rank, refused != UCID_OK ? (int32_t)refused : needs);
+    }
+    return UCID_OK;
 }
 
 ucid_status ucid_catalog_score(const ucid_catalog *catalog, int64_t n, const double *lat_deg, const double *lon_deg,
@@ -420,36 +502,26 @@ ucid_status ucid_catalog_score(const ucid_catalog *catalog, int64_t n, const dou
         return ucid_fail(error, UCID_CONTEXT_NOT_FOUND, "no context '%.40s'", all.context != NULL ? all.context : "");
     }
     if (n <= 0) return UCID_OK;
-    size_t cells_size = (size_t)n * (sizeof(uint64_t) + 1);
-    row_group *rows = ucid_allocate(&catalog->allocator, (size_t)n, sizeof *rows);
-    uint64_t *cells = ucid_allocate(&catalog->allocator, cells_size, 1);
-    ucid_status status = UCID_OK;
-    if (rows == NULL || cells == NULL) {
-        status = ucid_fail_memory(error, "a batch", (size_t)n * sizeof *rows + cells_size);
+    row_groups by = {0};
+    ucid_status status = row_groups_open(&by, n, &catalog->allocator, error);
+    if (status != UCID_OK) return status;
+    size_t cells = only == NULL ? (size_t)n : 0;
+    uint64_t *cell = ucid_allocate(&catalog->allocator, cells, sizeof *cell);
+    if (cell == NULL) {
+        status = ucid_fail_memory(error, "cells of a batch", cells * sizeof *cell);
     } else {
-        uint8_t *bad = (uint8_t *)(cells + n);
-        (void)ucid_cells_at(n, lat_deg, lon_deg, validity, COVERAGE_RESOLUTION, cells, bad, NULL);
-        for (int64_t row = 0; row < n && status == UCID_OK; row++) {
-            /* A refused row has rank -1, and its status where others have their key. */
-            row_group group = {row, -1, UCID_OUTSIDE_INDEX};
-            if (bad[row] != UCID_OK) {
-                group.hour = bad[row];
-            } else if (hour != NULL && (hour[row] < 0 || hour[row] > UCID_HOUR_MAX)) {
-                group.hour = UCID_INVALID_TIME;
-            } else {
-                int64_t rank = 0;
-                if (only == NULL) status = rank_of(catalog, cells[row], lat_deg[row], lon_deg[row], &rank, error);
-                group.rank = (int32_t)rank;
-                if (rank >= 0) group.hour = hour != NULL ? hour[row] : -1;
-            }
-            rows[row] = group;
-        }
-        if (status == UCID_OK) {
-            qsort(rows, (size_t)n, sizeof *rows, by_group);
-            status = score_groups(catalog, n, lat_deg, lon_deg, rows, &all, scores, error);
-        }
+        status = find_groups(catalog, only, n, lat_deg, lon_deg, validity, hour, cell, &by, error);
     }
-    ucid_release(&catalog->allocator, cells, cells_size, 1);
-    ucid_release(&catalog->allocator, rows, (size_t)n, sizeof *rows);
+    if (status == UCID_OK && by.group_count == 1 && by.groups[0].rank >= 0) { /* where they lie */
+        const ucid_index *index;
+        if (by.groups[0].hour >= 0) all.hour = (uint32_t)by.groups[0].hour;
+        status = open_index(catalog, by.groups[0].rank, &index, error);
+        if (status == UCID_OK) status = ucid_score(index, n, lat_deg, lon_deg, NULL, &all, scores, error);
+    } else if (status == UCID_OK) {
+        row_groups_sort(&by);
+        status = score_groups(catalog, lat_deg, lon_deg, &by, &all, scores, error);
+    }
+    ucid_release(&catalog->allocator, cell, cells, sizeof *cell);
+    row_groups_close(&by, &catalog->allocator);
     return status;
 }
