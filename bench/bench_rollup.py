@@ -1,20 +1,27 @@
-"""The roll-up R9 -> R7 -> R5, city, country of Parquet files larger than a cache, beside DuckDB, polars and the reading alone.
+"""The roll-up R9 -> R7 -> R5, city, country of Parquet files larger than a cache, on each engine beside that engine's own read of the
+same columns, and beside DuckDB and polars.
 
-    PYTHONPATH=build/python .venv-cluster/bin/python bench/bench_rollup.py [--rows 100000000] [--rounds 3] [--engines local,dask]
+    python bench/bench_rollup.py [--rows 100000000] [--rounds 3] [--engines local,dask,ray,spark,modin] [--folder FOLDER]
 
-Rows are a cell of resolution 9 in 2 M places of 60 cities, a city and a score, a file of each million, places of a city in no
-order. `read` reads the same columns as an engine's own collection and does nothing with them; the roll-up of ours starts from
-that collection. DuckDB and polars read and group by themselves (bench/rivals/levels.py, with the interpreter that UCID_RIVALS
-names; without it they are left out). Two threads or workers each; means must agree to 1e-9; medians; JSON lines; most memory of
-the process so far.
+    read        the three columns as an engine's own collection, of which nothing is kept: rows of a partition counted (Dask, Ray),
+                `noop` (Spark), read into its partitions (Modin, which is not lazy), batches of a stream (local)
+    collection  `aggregate` of that collection, computed and left where the engine has it; local: of the stream
+    fetched     the same, as a table of this process
+    job         `ucid distributed aggregate` of the same files: its tasks read them, a file a level is written
+
+Rows are a cell of resolution 9 in 2 M places of 60 cities, a city and a score, a file of each million, places of a city in no order.
+Cells are signed numbers: of others Spark makes decimals. Each engine runs in a process of its own with two workers that have done all
+of it before, with four of the files; passes take turns, and each round turns their order by one. Ratios are the middle of the rounds' own, of
+seconds and of CPU seconds, which are of all processes; memory is the most that one process of Python held. DuckDB and polars read and
+group by themselves with two threads (bench/rivals/levels.py, with the interpreter that UCID_RIVALS names; without it they are left
+out). Groups and means of all engines must be the same, those of the rivals to 1e-9. JSON lines.
 """
 
 import argparse
-import contextlib
 import gc
 import json
 import os
-import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -22,15 +29,18 @@ import tempfile
 import time
 from pathlib import Path
 
+import bench_engines  # which finds the interpreter that has the engines
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from processes import Meter
 
 import ucid
 import ucid.distributed as distributed
+from ucid.distributed import jobs
 
-THREADS = 2
 LEVELS = ["r9", "r7", "r5", "city", "country"]
+COLUMNS = ["h3", "city", "score"]
 A_FILE = 1_000_000
 
 
@@ -43,29 +53,52 @@ def make_files(folder, rows):
     """Cells as bench/rivals/rollup.py makes them, 14 cells of resolution 5 a city."""
     random = np.random.default_rng(1)
     codes = np.array([code for code, _ in cities()])
-    digits = np.arange(2401, dtype=np.uint64)
-    fine = sum((digits // np.uint64(7**k) % np.uint64(7)) << np.uint64(3 * k) for k in range(4)) << np.uint64(18)
-    start = np.uint64(8 << 56 | 9 << 52 | 20 << 45 | (1 << 18) - 1)
+    digits = np.arange(2401, dtype=np.int64)
+    fine = sum((digits // 7**k % 7) << 3 * k for k in range(4)) << 18
+    start = 8 << 56 | 9 << 52 | 20 << 45 | (1 << 18) - 1
     for part in range(-(-rows // A_FILE)):
         n = min(A_FILE, rows - part * A_FILE)
         city = np.full(n, part % len(codes))
-        block = (city * 14 + random.integers(0, 14, n)).astype(np.uint64)
-        coarse = sum((block // np.uint64(7**k) % np.uint64(7)) << np.uint64(30 + 3 * k) for k in range(5))
+        block = city * 14 + random.integers(0, 14, n)
+        coarse = sum((block // 7**k % 7) << (30 + 3 * k) for k in range(5))
         table = pa.table({"h3": coarse | fine[random.integers(0, 2401, n)] | start, "city": codes[city],
                           "score": np.round(random.uniform(0, 100, n), 2)})  # fmt: skip
         pq.write_table(table, folder / f"{part:04}.parquet")
 
 
-def by_level(groups):
-    """Keys and means of a roll-up of ours, cells as numbers, ascending."""
-    made = {}
-    for level in LEVELS:
-        chosen = groups.filter(pa.compute.equal(groups.column("level"), level))
-        keys = chosen.column("key").to_pylist()
-        keys = np.array([int(key, 16) for key in keys], np.uint64) if level[0] == "r" else np.array(keys)
-        order = np.argsort(keys)
-        made[level] = keys[order], chosen.column("score").to_numpy()[order]
-    return made
+def by_level(level, groups):
+    """Keys and means of a level, cells as numbers, ascending."""
+    keys = groups.column(0).to_pylist()
+    keys = np.array([int(key, 16) for key in keys], np.int64) if level[0] == "r" else np.array(keys)
+    order = np.argsort(keys)
+    return keys[order], groups.column("score").to_numpy()[order]
+
+
+def of_table(groups):
+    """Levels of a roll-up that stand in one table."""
+    wanted = {level: groups.filter(pa.compute.equal(groups.column("level"), level)) for level in LEVELS}
+    return {level: by_level(level, one.drop_columns(["level"])) for level, one in wanted.items()}
+
+
+def of_files(folder):
+    """Levels of a roll-up that a job has written."""
+    return {level: by_level(level, pq.read_table(folder / f"{level}.parquet")) for level in LEVELS}
+
+
+def equal(made, expected, off=0):
+    """Whether two roll-ups have the same groups, and means that differ by no more than ``off``."""
+    return all(np.array_equal(made[level][0], expected[level][0])
+               and np.allclose(made[level][1], expected[level][1], rtol=0, atol=off) for level in LEVELS)  # fmt: skip
+
+
+def save(path, groups):
+    np.savez(path, **{f"{level}_key": key for level, (key, _) in groups.items()},
+             **{f"{level}_mean": mean for level, (_, mean) in groups.items()})  # fmt: skip
+
+
+def saved(path):
+    with np.load(path) as arrays:
+        return {level: (arrays[f"{level}_key"], arrays[f"{level}_mean"]) for level in LEVELS}
 
 
 def by_rival(folder, name, rounds):
@@ -74,85 +107,119 @@ def by_rival(folder, name, rounds):
         (Path(made) / "cities.json").write_text(json.dumps(cities()))
         program = Path(__file__).parent / "rivals" / "levels.py"
         run = subprocess.run([os.environ["UCID_RIVALS"], program, folder, made, name, str(rounds)], check=True, capture_output=True, text=True)
-        with np.load(Path(made) / "levels.npz") as arrays:
-            return json.loads(run.stdout), {level: (arrays[f"{level}_key"], arrays[f"{level}_mean"]) for level in LEVELS}
+        return json.loads(run.stdout), saved(Path(made) / "levels.npz")
 
 
-@contextlib.contextmanager
-def local(folder):
-    """Reads as a stream."""
-
-    def read(columns):
-        adapter = distributed._choose.adapter("local")
-        for _ in adapter.select(adapter.read([str(folder)]), columns):
-            pass
-
-    yield read, lambda: distributed.aggregate(str(folder), LEVELS, engine="local").read_all()
+def rows_of(block):
+    """What is kept of a block that was read."""
+    return pa.table({"rows": [block.num_rows]})
 
 
-@contextlib.contextmanager
-def dask(folder):
-    import dask.dataframe as dd
-    from distributed import wait
+COUNTED = {
+    "dask": lambda data: data.map_partitions(len),
+    "ray": lambda data: data.map_batches(rows_of, batch_format="pyarrow", batch_size=None, zero_copy_batch=True),
+}
+FETCHED = {
+    "local": lambda groups: groups.read_all(),
+    "dask": lambda groups: pa.Table.from_pandas(groups.compute(), preserve_index=False),
+    "ray": lambda groups: pa.concat_tables(__import__("ray").get(groups.to_arrow_refs())),
+    "spark": lambda groups: groups.toArrow(),
+    "modin": lambda groups: pa.Table.from_pandas(groups.modin.to_pandas(), preserve_index=False),
+}
 
-    with distributed.UCIDDaskClient(n_workers=THREADS, threads_per_worker=1, memory_limit="6GB", dashboard_address=None) as client:
 
-        def read(columns):
-            wait(dd.read_parquet(str(folder), columns=columns).map_partitions(len).persist())
+def passes_of(name, engine, pool, folder, out):
+    """What is measured, each a call."""
+    adapter = distributed._choose.adapter(name)
+    read = lambda: adapter.select(engine.read(folder), COLUMNS)  # noqa: E731
+    roll = lambda: distributed.aggregate(engine.read(folder), LEVELS)  # noqa: E731
 
-        yield read, lambda: pa.Table.from_pandas(client.aggregate(dd.read_parquet(str(folder)), LEVELS).compute())
-        client.cluster.close()
+    def job():
+        shutil.rmtree(out, ignore_errors=True)
+        return jobs.aggregate([str(folder)], str(out), LEVELS).run(pool=pool)
+
+    return {
+        "read": lambda: engine.touch(COUNTED.get(name, lambda data: data)(read())),
+        "collection": lambda: engine.touch(roll()),
+        "fetched": lambda: FETCHED[name](roll()),
+        "job": job,
+    }
 
 
-def measured(work, rounds):
-    """Median seconds of wall and of this process's CPU, and the last result."""
-    wall, cpu, made = [], [], None
-    for _ in range(rounds):
-        made = None
-        gc.collect()
-        start, used = time.perf_counter(), time.process_time()
-        made = work()
-        wall.append(time.perf_counter() - start)
-        cpu.append(time.process_time() - used)
-    return statistics.median(wall), statistics.median(cpu), made
+def bench(name, folder, rounds, made):
+    """One engine: lines of its passes, and its groups for the others to be compared with."""
+    engine = bench_engines.ENGINES[name]()
+    out = made / "out"
+    with Meter() as meter:
+        pool = engine.pool()
+        (made / "few").mkdir()
+        for path in sorted(folder.glob("*.parquet"))[:4]:
+            shutil.copy(path, made / "few")
+        for _ in range(2):
+            for work in passes_of(name, engine, pool, made / "few", out).values():
+                work()
+        passes = passes_of(name, engine, pool, folder, out)
+        spent = {key: {"wall": [], "cpu": [], "most": []} for key in passes}
+        order, groups = list(passes), {}
+        for _ in range(rounds):
+            for key in order:
+                gc.collect()
+                with bench_engines.Memory(name == "local") as memory:
+                    used, start = meter.cpu_s(), time.perf_counter()
+                    given = passes[key]()
+                    spent[key]["wall"].append(time.perf_counter() - start)
+                    spent[key]["cpu"].append(meter.cpu_s() - used)
+                spent[key]["most"].append(memory.most)
+                if key == "fetched":
+                    groups[key] = of_table(given)
+                del given
+            order.append(order.pop(0))
+        groups["job"] = of_files(out)
+        pool.close()
+    expected = saved(made / "expected.npz") if (made / "expected.npz").exists() else groups["fetched"]
+    save(made / "expected.npz", expected)
+    for key, of in spent.items():
+        ratios = {f"{kind}_by_read": round(statistics.median(x / y for x, y in zip(of[kind], spent["read"][kind], strict=True)), 2)
+                  for kind in ("wall", "cpu") if key != "read"}  # fmt: skip
+        same = {"same": equal(groups[key], expected)} if key in groups else {}
+        say(f"{name}, {key}", wall_s=round(statistics.median(of["wall"]), 3), cpu_s=round(statistics.median(of["cpu"]), 2),
+            **ratios, peak_mib=max(of["most"]), **same)  # fmt: skip
+    engine.stop()
+
+
+def say(program, **more):
+    print(json.dumps({"program": program, **more, "load": round(os.getloadavg()[0], 1)}), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=100_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--engines", default="local,dask")
+    parser.add_argument("--engines", default=",".join(bench_engines.ENGINES))
     parser.add_argument("--folder", help="of files made earlier, or to keep them in")
+    parser.add_argument("--made", type=Path, help=argparse.SUPPRESS)  # one engine, in a process of its own
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(given.folder or made)
-        folder.mkdir(exist_ok=True)
-        if not list(folder.glob("*.parquet")):
+    if given.made:
+        bench(given.engines, Path(given.folder), given.rounds, given.made)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(given.folder or temporary) / f"rows-{given.rows}"
+        made = Path(temporary) / "made"
+        made.mkdir()
+        if not folder.exists():
+            folder.mkdir(parents=True)
             make_files(folder, given.rows)
-        def say(program, wall, cpu, **more):
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-            print(json.dumps({"program": program, "rows": given.rows, "wall_s": round(wall, 3), "cpu_s": round(cpu, 3), **more,
-                              "peak_mib": peak, "load": round(os.getloadavg()[0], 1)}), flush=True)  # fmt: skip
-
-        expected = None
+        say("files", rows=given.rows, rounds=given.rounds)
         for name in given.engines.split(","):
-            with {"local": local, "dask": dask}[name](folder) as (read, roll):
-                columns = ["h3", "city", "score"]
-                read(columns)
-                reading, cpu, _ = measured(lambda: read(columns), given.rounds)
-                say(f"{name}, read", reading, cpu)
-                wall, cpu, groups = measured(roll, given.rounds)
-                groups = by_level(groups)
-                expected = expected or groups
-                same = all(np.array_equal(groups[level][0], expected[level][0]) and np.array_equal(groups[level][1], expected[level][1])
-                           for level in LEVELS)  # fmt: skip
-                say(f"{name}, roll-up", wall, cpu, by_read=round(wall / reading, 3), groups=[len(groups[level][0]) for level in LEVELS],
-                    same=same)  # fmt: skip
+            for left in ("few", "out"):
+                shutil.rmtree(made / left, ignore_errors=True)
+            command = [sys.executable, __file__, "--folder", folder, "--engines", name, "--rounds", str(given.rounds), "--made", made]
+            ended = subprocess.run(command)
+            if ended.returncode != 0:
+                print(f"{name}: ended with {ended.returncode}", file=sys.stderr)
         for name in ("duckdb", "polars") if "UCID_RIVALS" in os.environ else ():
             said, groups = by_rival(folder, name, given.rounds)
-            same = all(list(groups[level][0]) == list(expected[level][0]) and np.allclose(groups[level][1], expected[level][1], rtol=0, atol=1e-9)
-                       for level in LEVELS)  # fmt: skip
-            print(json.dumps({"program": name, "rows": given.rows, **said, "same": same, "load": round(os.getloadavg()[0], 1)}), flush=True)
+            say(name, **said, same=equal(groups, saved(made / "expected.npz"), 1e-9))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ LEVELS = ["r9", "r7", "r5", "city", "country"]
 
 def keep(resolution):
     """What a parent keeps of a cell, and what it gets."""
-    return ~(15 << 52) & (2**64 - 1), resolution << 52 | (1 << (45 - 3 * resolution)) - 1
+    return ~(15 << 52), resolution << 52 | (1 << (45 - 3 * resolution)) - 1
 
 
 def by_duckdb(folder, countries, db=duckdb.connect(config={"threads": THREADS})):
@@ -34,7 +34,7 @@ def by_duckdb(folder, countries, db=duckdb.connect(config={"threads": THREADS}))
 
     def parent(resolution):
         mask, low = keep(resolution)
-        return f"((key & {mask}::UBIGINT) | {low}::UBIGINT)"
+        return f"((key & {mask}::BIGINT) | {low}::BIGINT)"
 
     made = {}
     db.execute(f"CREATE OR REPLACE TEMP TABLE states AS SELECT h3 AS key, city, sum(score) AS s, count(*) AS n"
@@ -52,7 +52,7 @@ def by_duckdb(folder, countries, db=duckdb.connect(config={"threads": THREADS}))
 def by_polars(folder, countries):
     def parent(resolution):
         mask, low = keep(resolution)
-        return (polars.col("h3") & polars.lit(mask, polars.UInt64)) | polars.lit(low, polars.UInt64)
+        return (polars.col("h3") & polars.lit(mask, polars.Int64)) | polars.lit(low, polars.Int64)
 
     def coarser(table, key):
         return table.group_by(key).agg(polars.col("score").sum(), polars.col("n").sum()).sort(key)

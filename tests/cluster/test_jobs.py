@@ -85,6 +85,36 @@ def _on(pool, files, town, expected, undisturbed, tmp_path):
     assert pq.read_table(tmp_path / "groups.parquet").equals(ucid.aggregate(table(tmp_path / "scores"), **GROUPS))
 
 
+@pytest.mark.parametrize("levels", [["r7", "r5", "city", "country"], None])
+def test_states_that_one_task_cannot_hold_are_merged_in_a_tree(levels, places, town, tmp_path, monkeypatch):
+    """Whatever its shape, and of a job that goes on, the same bytes as of all states at once."""
+    scored = ucid.score(places, index=town)
+    for at in range(11):
+        pq.write_table(scored.slice(at * 90, 90 if at < 10 else None), tmp_path / f"{at:02}.parquet")
+    of = {"to": levels} if levels else GROUPS
+    sums = lambda name: jobs.aggregate([str(tmp_path / "*.parquet")], str(tmp_path / name), **of, chunk_bytes=1)  # noqa: E731
+    output = lambda name: tmp_path / name if levels else tmp_path / name / "groups.parquet"  # noqa: E731
+    sums("flat").run(workers=1)
+    made = {path.name for path in (tmp_path / "flat" / "_ucid" / "states").iterdir()}
+    assert made == {f"part-{at:06}.parquet" for at in range(11)}
+    monkeypatch.setattr(jobs, "MERGE_BYTES", 1)
+    monkeypatch.setattr(jobs, "MERGE_FILES", (3, 256))
+    sums("tree").run(workers=2)
+    done = tmp_path / "tree" / "_ucid" / "done"
+    merges = sorted(path.stem for path in done.glob("merge-*"))
+    assert merges == [f"merge-1-{at:06}" for at in range(4)] + [f"merge-2-{at:06}" for at in range(2)]
+    assert digests(output("tree")) == digests(output("flat")) != {}
+    for name in ("merge-1-000002", "merge-2-000000", "finish"):
+        (done / f"{name}.json").unlink()
+    report = sums("tree").run(workers=1, resume=True)
+    assert report["parts_resumed"] == 11 + 4 and digests(output("tree")) == digests(output("flat"))
+    monkeypatch.setattr(jobs, "MERGE_FILES", (1, 4))
+    monkeypatch.setattr(jobs, "MERGE_BYTES", 1 << 30)
+    sums("fours").run(workers=1)
+    assert len(list((tmp_path / "fours" / "_ucid" / "done").glob("merge-*"))) == 3
+    assert digests(output("fours")) == digests(output("flat"))
+
+
 def test_every_store_gives_the_same_bytes(store, files, town, undisturbed):
     prefix = f"{store.uri}/{uuid.uuid4().hex}"
     for file in files.iterdir():

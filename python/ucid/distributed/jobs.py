@@ -38,7 +38,7 @@ __all__ = ["Job", "Progress", "aggregate", "grid", "over_files", "run_task"]
 CHUNK_BYTES = 64 << 20  # of one part, before compression: some seconds of a worker
 BATCH_ROWS = 1 << 16  # that go through a plan at once
 GROUP_ROWS = 1 << 18  # of a row group that is written
-BRANCHES = 16  # states that one task merges
+MERGE_BYTES, MERGE_FILES = 256 << 20, (4, 256)  # of states that one task puts together: so many bytes of so many files
 READS = 3  # of a part whose bytes make no sense: a store may have broken off
 
 
@@ -61,7 +61,10 @@ def _read(spec: dict[str, Any]) -> tuple[pa.Table, pa.Schema]:
         areas = pa.Table.from_pylist(spec["areas"])
         return areas, areas.schema
     if "sources" in spec:
-        states = pa.concat_tables([pq.read_table(pa.BufferReader(storage.get(uri))) for uri in spec["sources"]])
+        with ThreadPoolExecutor(16) as pool:
+            files = pool.map(storage.get, spec["sources"])
+            # pq.read_table would import pandas first
+            states = pa.concat_tables([pq.ParquetFile(pa.BufferReader(file)).read(use_threads=False) for file in files])
         return states, states.schema
     now = storage.info(spec["input"])
     if (now.size, now.tag) != (spec["size"], spec["tag"]):
@@ -147,7 +150,7 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
     try:
         levels = spec.get("levels")
         one_core = plan.on_threads(1)
-        stream = one_core.to_file(_recut(rows)) if levels is None else one_core.stream(_recut(rows))
+        stream = one_core.to_file(_recut(rows)) if levels is None else one_core.stream(rows.to_reader())
         given = stream.schema.remove_metadata()
         schema = plain_schema(given, before, plan.added(given.names)).with_metadata(before.metadata)
         if levels is not None:
@@ -155,7 +158,7 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
             chosen = [_level(whole.replace_schema_metadata(schema.metadata), level) for level in levels]
             files = [_parquet(one.combine_chunks().to_batches(), one.schema, one.schema, spec) for one in chosen]
         else:
-            files = [_parquet(counted(stream), schema, given, spec)]
+            files = [_parquet(counted(stream), schema, given, {**spec, "compression": "none"} if plan.packs else spec)]
     except UCIDError as error:
         if error.code in _OF_INDEX:
             raise
@@ -184,8 +187,11 @@ def _is_late(spec: dict[str, Any]) -> bool:
 
 
 def _level(groups: pa.Table, level: str) -> pa.Table:
-    """One level of a roll-up, with its own name for the key."""
-    chosen = groups.filter(pc.equal(groups.column("level"), level)).drop_columns(["level"])
+    """One level of a roll-up, whose groups stand together, with its own name for the key."""
+    runs = pc.run_end_encode(groups.column("level").combine_chunks())
+    ends = [0, *runs.run_ends.to_pylist()]
+    spans = {name: (ends[at], ends[at + 1] - ends[at]) for at, name in enumerate(runs.values.to_pylist())}
+    chosen = groups.slice(*spans.get(level, (0, 0))).drop_columns(["level"])
     return chosen.rename_columns(["h3" if level[1:].isdigit() else level, *chosen.column_names[1:]])
 
 
@@ -235,6 +241,20 @@ def _cut(groups: Sequence[tuple[int, int, int]], chunk_bytes: int) -> list[tuple
             begin, size = i, 0
         size += bytes_
     return [*runs, (begin, len(groups))] if groups else []
+
+
+def _merge_runs(sources: Sequence[tuple[str, int]]) -> list[list[str]]:
+    """Neighbouring files of states, given with their bytes, that a task puts together."""
+    least, most = MERGE_FILES
+    runs: list[list[str]] = []
+    held = 0
+    for uri, size in sources:
+        if not runs or len(runs[-1]) == most or (len(runs[-1]) >= least and held + size > MERGE_BYTES):
+            runs.append([])
+            held = 0
+        runs[-1].append(uri)
+        held += size
+    return runs
 
 
 def _absolute(uri: str | os.PathLike[str]) -> str:
@@ -343,7 +363,7 @@ class Job:
 
             parts = [{**part, "plan": self.plan} for part in manifest.parts]
             done = round_of(parts, True)
-            finished = self._merge([part for part in parts if part["name"] in done], round_of) if self.sums else done
+            finished = self._merge(parts, done, round_of) if self.sums else done
         finally:
             if own:
                 opened.close()
@@ -356,26 +376,33 @@ class Job:
         return report
 
     def _merge(
-        self, parts: list[dict[str, Any]], round_of: Callable[[list[dict[str, Any]], bool], dict[str, dict[str, Any]]]
-    ) -> dict[str, dict[str, Any]]:
-        """States of parts to states of all, BRANCHES at a time; then the results, and their record."""
+        self, parts: list[dict[str, Any]], done: dict[str, dict[str, Any]],
+        round_of: Callable[[list[dict[str, Any]], bool], dict[str, dict[str, Any]]],
+    ) -> dict[str, dict[str, Any]]:  # fmt: skip
+        """States of parts to fewer states, as many at a time as one task may hold; then the results of all, and their record. What
+        is little goes to results at once: groups of different parts are often different ones, which a merge does not make fewer."""
         assert self.sums is not None
         merge, finish, files, levels = self.sums
         states = f"{self.manifest.checkpoint}/states"
-        sources = [part["files"][0] for part in parts]
+
+        def sized(parts: list[dict[str, Any]], done: dict[str, dict[str, Any]]) -> list[tuple[str, int]]:
+            return [(uri, one["bytes"]) for part in parts for uri, one in done[part["name"]]["files"].items()]
+
+        sources = sized([part for part in parts if part["name"] in done], done)
         depth = 0
-        while len(sources) > 1:
+        while len(runs := _merge_runs(sources)) > 1:
             depth += 1
-            names = [f"merge-{depth}-{i:06d}" for i in range(-(-len(sources) // BRANCHES))]
             merged: list[dict[str, Any]] = [
-                {"name": name, "files": [f"{states}/{name}.parquet"], "sources": sources[i * BRANCHES : (i + 1) * BRANCHES],
-                 "plan": merge} for i, name in enumerate(names)
-            ]  # fmt: skip
-            round_of(merged, False)
-            sources = [one["files"][0] for one in merged]
+                {"name": name, "files": [f"{states}/{name}.parquet"], "sources": run, "plan": merge}
+                for name, run in ((f"merge-{depth}-{i:06d}", run) for i, run in enumerate(runs))
+            ]
+            made = round_of(merged, False)
+            if len(made) < len(merged):  # what went wrong is in the report
+                return {}
+            sources = sized(merged, made)
         if not sources:
             return {}
-        return round_of([{"name": "finish", "files": files, "sources": sources, "levels": levels, "plan": finish}], False)
+        return round_of([{"name": "finish", "files": files, "sources": runs[0], "levels": levels, "plan": finish}], False)
 
     def _report(
         self, done: dict[str, dict[str, Any]], finished: dict[str, dict[str, Any]], failed: dict[str, str], again: Counter[str],

@@ -210,6 +210,11 @@ class Plan:
         """Whether a row goes in for a row that comes out."""
         return self.door in ("create", "parse", "score", "join", "parent") and self.options.get("predicate") != "area"
 
+    @property
+    def packs(self) -> bool:
+        """Whether bytes come out that only the next stage reads (:mod:`ucid.distributed.states`)."""
+        return self.door == "aggregate" and self.options["stage"] in ("part", "merge")
+
     @classmethod
     def join(cls, zones: str | os.PathLike[str], *, columns: Sequence[str] | None = None, **options: Any) -> Plan:
         """Zones of rows, of a file that workers open; options of :func:`ucid.join`."""
