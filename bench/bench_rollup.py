@@ -206,6 +206,7 @@ def main():
         folder = Path(given.folder or temporary) / f"rows-{given.rows}"
         made = Path(temporary) / "made"
         made.mkdir()
+        workers = {**os.environ, "PYTHONPATH": str(bench_engines.BUILD / "python"), "PYSPARK_PYTHON": sys.executable}
         if not folder.exists():
             folder.mkdir(parents=True)
             make_files(folder, given.rows)
@@ -214,7 +215,7 @@ def main():
             for left in ("few", "out"):
                 shutil.rmtree(made / left, ignore_errors=True)
             command = [sys.executable, __file__, "--folder", folder, "--engines", name, "--rounds", str(given.rounds), "--made", made]
-            ended = subprocess.run(command)
+            ended = subprocess.run(command, env=workers)
             if ended.returncode != 0:
                 print(f"{name}: ended with {ended.returncode}", file=sys.stderr)
         for name in ("duckdb", "polars") if "UCID_RIVALS" in os.environ else ():

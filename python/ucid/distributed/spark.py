@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql.types import BinaryType, DoubleType, IntegerType, LongType, ShortType, StringType, StructField, StructType
+from pyspark.sql.utils import is_remote
 
 from ucid.distributed.parquet import DICTIONARY_BYTES
 from ucid.distributed.plan import Plan
@@ -44,13 +45,17 @@ def _signed(given: pa.DataType) -> pa.DataType:
 
 
 class _Batches:
-    """What mapInArrow calls."""
+    """What mapInArrow calls; some columns are texts that come as bytes."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, texts: list[str]) -> None:
+        self.plan, self.texts = plan, texts
+
+    def _with_texts(self, given: pa.RecordBatch) -> pa.RecordBatch:
+        columns = zip(given.schema.names, given.columns, strict=True)
+        return pa.record_batch({name: as_text(values) if name in self.texts else values for name, values in columns})
 
     def __call__(self, given: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in self.plan.batches(given):
+        for batch in self.plan.batches(map(self._with_texts, given)):
             yield batch.cast(pa.schema([field.with_type(_signed(field.type)) for field in batch.schema]))
 
 
@@ -82,7 +87,10 @@ def apply(data: Any, plan: Plan) -> Any:
     }  # fmt: skip
     added = plan.added(made.names)
     if not added:
-        return data.mapInArrow(_Batches(plan), StructType(list(fields.values())))
+        texts = [one.name for one in given if one.type == pa.string()]
+        columns = [data[_quoted(name)] for name in given.names]
+        handed = [as_bytes(one).alias(name) if name in texts else one for name, one in zip(given.names, columns, strict=True)]
+        return data.select(*handed).mapInArrow(_Batches(plan, texts), StructType(list(fields.values())))
     texts = {name: given.field(name).type == pa.string() for name in plan.asked(given.names)}
     kind = StructType([StructField(name, fields[name].dataType) for name in added])
     # not to be computed again for a filter of what it gives
@@ -123,8 +131,8 @@ def select(data: Any, columns: list[str]) -> Any:
 
 
 def shrink(data: Any, parts: int) -> Any:
-    """So many partitions; states of groups move, rows do not."""
-    return data.repartition(parts)
+    """So many partitions, but no more than run at once, since each costs a call of Python; states of groups move, rows do not."""
+    return data.repartition(parts if parts == 1 or is_remote() else min(parts, data.sparkSession.sparkContext.defaultParallelism))
 
 
 def repartition(data: Any, key: str, parts: int | None) -> Any:
