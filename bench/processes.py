@@ -12,7 +12,7 @@ import threading
 import time
 
 LOOK_S, TICKS = 0.1, os.sysconf("SC_CLK_TCK")
-LONG_S = 5  # a run of a program of the table that takes so long is the only one
+LONG_S = 5  # a program of the table is not run again after runs of so long together
 
 
 def family(root):
@@ -113,10 +113,11 @@ def end(processes):
 
 
 def watched(command, environment=None, limit_s=900, limit_mb=12_000):
-    """(stdout, stderr, exit code, peak MB, why it was ended or None) of a command."""
-    peak, seen, why = 0.0, {}, None
+    """(stdout, stderr, exit code, why it was ended or None, peak MB of each line) of a command: what was held until it was said
+    since the line before, and after the last one. The limit is of the seconds to the next line."""
+    peaks, peak, seen, why = [], 0.0, {}, None
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        start = time.monotonic()
+        start, read = time.monotonic(), 0
         program = subprocess.Popen([str(word) for word in command], stdout=out, stderr=err, stdin=subprocess.DEVNULL,
                                    env={**os.environ, **(environment or {})}, start_new_session=True)  # fmt: skip
         try:
@@ -124,6 +125,9 @@ def watched(command, environment=None, limit_s=900, limit_mb=12_000):
                 now = family(program.pid)
                 seen |= now
                 peak = max(peak, held := held_mb(now))
+                if new := os.pread(out.fileno(), 1 << 20, read):
+                    peaks += [round(peak)] * new.count(b"\n")
+                    start, read, peak = time.monotonic(), read + len(new), held
                 if time.monotonic() - start > limit_s:
                     why = f"did not end within {limit_s} s"
                 elif held > limit_mb:
@@ -134,4 +138,12 @@ def watched(command, environment=None, limit_s=900, limit_mb=12_000):
             program.wait()
         out.seek(0)
         err.seek(0)
-        return out.read(), err.read(), program.returncode, round(peak), why
+        said = out.read()
+        peaks += [round(peak)] * (said.count("\n") + 1 - len(peaks))
+        return said, err.read(), program.returncode, why, peaks
+
+
+def middle(runs):
+    """The run with the middle wall seconds, of two the faster."""
+    runs.sort(key=lambda one: one["wall_s"])
+    return {**runs[(len(runs) - 1) // 2], "runs": len(runs)}

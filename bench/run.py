@@ -18,7 +18,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("UCID_DATA", SOURCE.parent / "shared" / "data"))
 CITIES = ["las-palmas/las-palmas.osm.pbf", "malta/malta-2016.osm.pbf"]
-TOWN_NODES = {"town-0.01M": 43_000, "town-0.1M": 430_000, "town-1M": 4_300_000, "town-10M": 43_000_000}  # nodes of the extract; the name: junctions
+TOWN_NODES = {"town-0.001M": 4_300, "town-0.01M": 43_000, "town-0.1M": 430_000, "town-1M": 4_300_000, "town-10M": 43_000_000}  # nodes of the extract; the name: junctions
 
 
 def town(build: Path, name: str) -> str:

@@ -7,9 +7,10 @@ on Dask, Ray, Spark and Modin.
 Zones are a tessellation with rough borders that neighbours share corner by corner, of 500 to 50,000 corners (--share
 scales that); points are uniform over a slightly larger box. Both are made from a fixed seed and lie in two Parquet files.
 Each program runs in a process of its own, with two threads or workers, from the files to an array of one zone a point;
-seconds are of the process without the start of Python and of an engine's session, processor seconds and memory of it and all
-that it started. One that takes less than 5 s runs --runs times, and the run with the middle seconds is told. All
-arrays must be equal, to the first that was made for such data: a point on a border, which the others have in two zones or none, may differ, and their number is told.
+seconds are without the start of Python and of an engine's session, processor seconds and memory of the process and all that it
+started. It runs --runs times, or until its runs took 5 s together, and the run with the middle seconds is told. All arrays must
+be equal, to the first that was made for such data: a point on a border, which the others have in two zones or none, may differ,
+and their number is told.
 Sedona on Spark takes its jar from Maven's repository; DuckDB is as new as the package of its extension. JSON lines.
 """
 
@@ -114,7 +115,7 @@ def numbered(points):
 
 # ---------------------------------------------------------------------------------------------------------- the programs
 #
-# Each is a generator: it yields when its session has started, then (zone a point, seconds of its steps).
+# Each is a generator: it yields, when its session has started, what is timed, which returns (zone a point, seconds of its steps).
 
 
 def our_program(points, zones, library):
@@ -122,10 +123,13 @@ def our_program(points, zones, library):
     import pyarrow.ipc as ipc
 
     out = points.with_suffix(".joined.arrow")
-    yield
     words = [Path(library).parent / "ucid", "join", points, zones, "-o", out, "--threads", str(THREADS), "--quiet"]
-    subprocess.run(words, check=True)
-    yield np.concatenate([batch["zone"].fill_null(-1).to_numpy() for batch in arrow_batches(ipc.open_file(out))]), {}
+
+    def work():
+        subprocess.run(words, check=True)
+        return np.concatenate([batch["zone"].fill_null(-1).to_numpy() for batch in arrow_batches(ipc.open_file(out))]), {}
+
+    yield work
     out.unlink()
 
 
@@ -143,32 +147,36 @@ def ours(points, zones, library):
     lib = ctypes.CDLL(library)
     lib.ucid_zones_builder_add_wkb.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
     pa.set_memory_pool(pa.system_memory_pool())  # gives back what a row group took
-    yield
-    builder, compiled = ctypes.c_void_p(), ctypes.c_void_p()
-    assert lib.ucid_zones_builder_new(None, ctypes.byref(builder), None) == 0
-    steps, start = {}, time.perf_counter()
-    for shapes in row_groups(zones, ["geometry"]):
-        for chunk in shapes["geometry"].chunks:
-            ends = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1].tolist()
-            first = chunk.buffers()[2].address
-            for at, end in zip(ends[:-1], ends[1:], strict=True):
-                assert lib.ucid_zones_builder_add_wkb(builder, first + at, end - at, None) == 0
-    steps["read"] = time.perf_counter() - start
-    assert lib.ucid_zones_build(builder, THREADS, ctypes.byref(compiled), None) == 0
-    lib.ucid_zones_builder_free(builder)
-    steps["compile"] = time.perf_counter() - start - steps["read"]
-    found, spent = [], 0.0
-    for batch in row_groups(points, ["lon", "lat"]):
-        lon, lat = batch["lon"].to_numpy(), batch["lat"].to_numpy()
-        zone = np.empty(len(lon), np.int32)
-        before = time.perf_counter()
-        status = lib.ucid_zones_within(compiled, ctypes.c_int64(len(lon)), lat.ctypes, lon.ctypes, None, THREADS, zone.ctypes,
-                                       None, None)
-        spent += time.perf_counter() - before
-        assert status == 0
-        found.append(zone)
-    steps["join"] = spent
-    yield np.concatenate(found), steps
+
+    def work():
+        builder, compiled = ctypes.c_void_p(), ctypes.c_void_p()
+        assert lib.ucid_zones_builder_new(None, ctypes.byref(builder), None) == 0
+        steps, start = {}, time.perf_counter()
+        for shapes in row_groups(zones, ["geometry"]):
+            for chunk in shapes["geometry"].chunks:
+                ends = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1].tolist()
+                first = chunk.buffers()[2].address
+                for at, end in zip(ends[:-1], ends[1:], strict=True):
+                    assert lib.ucid_zones_builder_add_wkb(builder, first + at, end - at, None) == 0
+        steps["read"] = time.perf_counter() - start
+        assert lib.ucid_zones_build(builder, THREADS, ctypes.byref(compiled), None) == 0
+        lib.ucid_zones_builder_free(builder)
+        steps["compile"] = time.perf_counter() - start - steps["read"]
+        found, spent = [], 0.0
+        for batch in row_groups(points, ["lon", "lat"]):
+            lon, lat = batch["lon"].to_numpy(), batch["lat"].to_numpy()
+            zone = np.empty(len(lon), np.int32)
+            before = time.perf_counter()
+            status = lib.ucid_zones_within(compiled, ctypes.c_int64(len(lon)), lat.ctypes, lon.ctypes, None, THREADS, zone.ctypes,
+                                           None, None)
+            spent += time.perf_counter() - before
+            assert status == 0
+            found.append(zone)
+        lib.ucid_zones_close(compiled)
+        steps["join"] = spent
+        return np.concatenate(found), steps
+
+    yield work
 
 
 def ours_on_dask(points, zones, _):
@@ -178,9 +186,12 @@ def ours_on_dask(points, zones, _):
     import ucid.distributed as distributed
 
     with LocalCluster(n_workers=THREADS, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
-        yield
-        places = dd.read_parquet(points, split_row_groups=True)
-        yield distributed.join(places, zones).compute()["zone"].fillna(-1).to_numpy(np.int32), {}
+
+        def work():
+            places = dd.read_parquet(points, split_row_groups=True)
+            return distributed.join(places, zones).compute()["zone"].fillna(-1).to_numpy(np.int32), {}
+
+        yield work
         client.close()
 
 
@@ -188,10 +199,13 @@ def ours_on_ray(points, zones, _):
     import ucid.distributed as distributed
 
     with sessions.ray_data(THREADS, 2_000_000_000) as ray:
-        yield
-        joined = distributed.join(ray.data.read_parquet(str(numbered(points))), zones).select_columns(["row", "zone"])
-        table = pa.concat_tables(ray.get(joined.to_arrow_refs())).filter(pa.compute.field("zone").is_valid())
-        yield from_pairs(table["row"].to_numpy(), table["zone"].to_numpy(), pq.ParquetFile(points).metadata.num_rows), {}
+
+        def work():
+            joined = distributed.join(ray.data.read_parquet(str(numbered(points))), zones).select_columns(["row", "zone"])
+            table = pa.concat_tables(ray.get(joined.to_arrow_refs())).filter(pa.compute.field("zone").is_valid())
+            return from_pairs(table["row"].to_numpy(), table["zone"].to_numpy(), pq.ParquetFile(points).metadata.num_rows), {}
+
+        yield work
 
 
 def ours_on_spark(points, zones, _):
@@ -199,10 +213,13 @@ def ours_on_spark(points, zones, _):
 
     arrow = {"spark.driver.maxResultSize": "2g", "spark.sql.execution.arrow.pyspark.enabled": "true"}
     with sessions.spark_session(THREADS, "4g", **arrow) as spark:
-        yield
-        joined = distributed.join(spark.read.parquet(str(numbered(points))), zones).select("row", "zone")
-        pairs = joined.where("zone is not null").toArrow()
-        yield from_pairs(pairs["row"].to_numpy(), pairs["zone"].to_numpy(), pq.ParquetFile(points).metadata.num_rows), {}
+
+        def work():
+            joined = distributed.join(spark.read.parquet(str(numbered(points))), zones).select("row", "zone")
+            pairs = joined.where("zone is not null").toArrow()
+            return from_pairs(pairs["row"].to_numpy(), pairs["zone"].to_numpy(), pq.ParquetFile(points).metadata.num_rows), {}
+
+        yield work
 
 
 def ours_on_modin(points, zones, _):
@@ -214,21 +231,27 @@ def ours_on_modin(points, zones, _):
 
     with LocalCluster(n_workers=THREADS, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
         mpd.DataFrame({"a": range(10)}).sum()
-        yield
-        joined = distributed.join(mpd.read_parquet(str(points)), zones)
-        yield joined["zone"]._to_pandas().fillna(-1).to_numpy(np.int32), {}
+
+        def work():
+            joined = distributed.join(mpd.read_parquet(str(points)), zones)
+            return joined["zone"]._to_pandas().fillna(-1).to_numpy(np.int32), {}
+
+        yield work
         client.close()
 
 
 def geopandas(points, zones, _):
     import geopandas as gpd
 
-    yield
-    areas = gpd.read_parquet(zones)
-    table = pq.read_table(points)
-    places = gpd.GeoDataFrame(geometry=gpd.points_from_xy(table["lon"].to_numpy(), table["lat"].to_numpy()), crs=areas.crs)
-    joined = gpd.sjoin(places, areas, predicate="within")
-    yield from_pairs(joined.index.to_numpy(), joined["zone"].to_numpy(), len(places)), {}
+
+    def work():
+        areas = gpd.read_parquet(zones)
+        table = pq.read_table(points)
+        places = gpd.GeoDataFrame(geometry=gpd.points_from_xy(table["lon"].to_numpy(), table["lat"].to_numpy()), crs=areas.crs)
+        joined = gpd.sjoin(places, areas, predicate="within")
+        return from_pairs(joined.index.to_numpy(), joined["zone"].to_numpy(), len(places)), {}
+
+    yield work
 
 
 def duckdb(points, zones, _):
@@ -238,12 +261,15 @@ def duckdb(points, zones, _):
     db = duckdb.connect(config={"threads": THREADS, "allow_unsigned_extensions": True})
     package = Path(SPATIAL) / f"duckdb_extension_spatial/extensions/v{duckdb.__version__}/spatial.duckdb_extension"
     db.execute(f"LOAD '{package}'" if package.exists() else "INSTALL spatial; LOAD spatial")
-    yield
-    pairs = db.execute(f"""
-        SELECT p.row AS row, z.zone AS zone
-        FROM (SELECT row, ST_Point(lon, lat) AS g FROM read_parquet('{numbered(points)}')) p
-        JOIN (SELECT zone, geometry AS g FROM read_parquet('{zones}')) z ON ST_Within(p.g, z.g)""").fetchnumpy()
-    yield from_pairs(pairs["row"], pairs["zone"], pq.ParquetFile(points).metadata.num_rows), {}
+
+    def work():
+        pairs = db.execute(f"""
+            SELECT p.row AS row, z.zone AS zone
+            FROM (SELECT row, ST_Point(lon, lat) AS g FROM read_parquet('{numbered(points)}')) p
+            JOIN (SELECT zone, geometry AS g FROM read_parquet('{zones}')) z ON ST_Within(p.g, z.g)""").fetchnumpy()
+        return from_pairs(pairs["row"], pairs["zone"], pq.ParquetFile(points).metadata.num_rows), {}
+
+    yield work
 
 
 def sedonadb(points, zones, _):
@@ -252,12 +278,15 @@ def sedonadb(points, zones, _):
     sd = sedona.db.connect()
     with contextlib.suppress(Exception):
         sd.sql(f"SET datafusion.execution.target_partitions = {THREADS}").execute()
-    yield
-    sd.read_parquet(str(numbered(points))).to_view("p")
-    sd.read_parquet(str(zones)).to_view("z")
-    pairs = sd.sql("""SELECT p."row" AS r, z.zone AS zone FROM p JOIN z ON ST_Within(ST_SetSRID(ST_Point(p.lon, p.lat), 4326),
-                      ST_SetSRID(z.geometry, 4326))""").to_arrow_table()
-    yield from_pairs(pairs["r"].to_numpy(), pairs["zone"].to_numpy(), pq.ParquetFile(points).metadata.num_rows), {}
+
+    def work():
+        sd.read_parquet(str(numbered(points))).to_view("p", overwrite=True)
+        sd.read_parquet(str(zones)).to_view("z", overwrite=True)
+        pairs = sd.sql("""SELECT p."row" AS r, z.zone AS zone FROM p JOIN z ON ST_Within(ST_SetSRID(ST_Point(p.lon, p.lat), 4326),
+                          ST_SetSRID(z.geometry, 4326))""").to_arrow_table()
+        return from_pairs(pairs["r"].to_numpy(), pairs["zone"].to_numpy(), pq.ParquetFile(points).metadata.num_rows), {}
+
+    yield work
 
 
 def dask_geopandas(points, zones, _):
@@ -266,12 +295,15 @@ def dask_geopandas(points, zones, _):
     import geopandas as gpd
 
     dask.config.set(scheduler="processes", num_workers=THREADS)
-    yield
-    areas = gpd.read_parquet(zones)
-    table = pq.read_table(points)
-    places = gpd.GeoDataFrame(geometry=gpd.points_from_xy(table["lon"].to_numpy(), table["lat"].to_numpy()), crs=areas.crs)
-    joined = dg.from_geopandas(places, npartitions=4 * THREADS).sjoin(areas, predicate="within").compute()
-    yield from_pairs(joined.index.to_numpy(), joined["zone"].to_numpy(), len(places)), {}
+
+    def work():
+        areas = gpd.read_parquet(zones)
+        table = pq.read_table(points)
+        places = gpd.GeoDataFrame(geometry=gpd.points_from_xy(table["lon"].to_numpy(), table["lat"].to_numpy()), crs=areas.crs)
+        joined = dg.from_geopandas(places, npartitions=4 * THREADS).sjoin(areas, predicate="within").compute()
+        return from_pairs(joined.index.to_numpy(), joined["zone"].to_numpy(), len(places)), {}
+
+    yield work
 
 
 def sedona_spark(points, zones, _):
@@ -283,11 +315,14 @@ def sedona_spark(points, zones, _):
     builder = builder.config("spark.sql.execution.arrow.pyspark.enabled", "true").config("spark.log.level", "ERROR")
     sedona = SedonaContext.create(builder.getOrCreate())
     sedona.range(10).count()
-    yield
-    places = sedona.read.parquet(str(numbered(points))).select("row", f.expr("ST_Point(lon, lat)").alias("p"))
-    areas = sedona.read.parquet(str(zones)).select("zone", f.expr("ST_GeomFromWKB(geometry)").alias("g"))
-    pairs = places.join(f.broadcast(areas), f.expr("ST_Within(p, g)")).select("row", "zone").toArrow()
-    yield from_pairs(pairs["row"].to_numpy(), pairs["zone"].to_numpy(), pq.ParquetFile(points).metadata.num_rows), {}
+
+    def work():
+        places = sedona.read.parquet(str(numbered(points))).select("row", f.expr("ST_Point(lon, lat)").alias("p"))
+        areas = sedona.read.parquet(str(zones)).select("zone", f.expr("ST_GeomFromWKB(geometry)").alias("g"))
+        pairs = places.join(f.broadcast(areas), f.expr("ST_Within(p, g)")).select("row", "zone").toArrow()
+        return from_pairs(pairs["row"].to_numpy(), pairs["zone"].to_numpy(), pq.ParquetFile(points).metadata.num_rows), {}
+
+    yield work
     sedona.stop()
 
 
@@ -317,17 +352,22 @@ def version_of(name):
         return None
 
 
-def run_one(name, points, zones, library, out):
-    steps = PROGRAMS[name](Path(points), Path(zones), library)
-    with processes.Meter() as meter:
-        next(steps)
-        start, cpu = time.perf_counter(), meter.cpu_s()
-        found, parts = next(steps)
-        row = {"wall_s": round(time.perf_counter() - start, 3), "cpu_s": round(meter.cpu_s() - cpu, 3)}
-        row |= {f"{key}_s": round(value, 3) for key, value in parts.items()}
-        np.save(out, found)
-        print(json.dumps(row | ({} if name in ("ucid", "ucid_library") else {"version": version_of(name)})), flush=True)
-        next(steps, None)
+def run_one(name, points, zones, library, out, runs):
+    """A line a run; what the first found is kept, to which the others are equal."""
+    program = contextlib.contextmanager(PROGRAMS[name])
+    with processes.Meter() as meter, program(Path(points), Path(zones), library) as work:
+        spent = 0
+        while runs > 0 and spent < processes.LONG_S:
+            start, cpu = time.perf_counter(), meter.cpu_s()
+            found, parts = work()
+            wall, cpu = time.perf_counter() - start, meter.cpu_s() - cpu
+            row = {"wall_s": round(wall, 3), "cpu_s": round(cpu, 3)} | {f"{key}_s": round(value, 3) for key, value in parts.items()}
+            print(json.dumps(row | ({} if name in ("ucid", "ucid_library") else {"version": version_of(name)})), flush=True)
+            if spent == 0:
+                np.save(out, found)
+            assert np.array_equal(np.load(out), found), "answers of two runs differ"
+            del found
+            runs, spent = runs - 1, spent + wall
 
 
 def measured(name, points, zones, out, options):
@@ -336,16 +376,12 @@ def measured(name, points, zones, out, options):
     if name in OURS_ON:
         python = options.engines
         environment = {"PYTHONPATH": str(Path(options.library).resolve().parent / "python"), "PYSPARK_PYTHON": python}
-    runs = []
-    while not runs or (len(runs) < options.runs and runs[0]["wall_s"] < processes.LONG_S):
-        words = [python, __file__, options.library, "--one", name, points, zones, out]
-        said, wrong, code, peak, why = processes.watched(words, environment, options.limit)
-        lines = [line for line in said.splitlines() if line.startswith("{")]
-        if why or code != 0 or not lines:
-            return {"program": name, "error": why or " ".join(wrong.strip().splitlines()[-1:])}
-        runs.append({**json.loads(lines[-1]), "peak_mb": peak})
-    runs.sort(key=lambda one: one["wall_s"])
-    return {"program": name, **runs[len(runs) // 2], "runs": len(runs)}
+    words = [python, __file__, options.library, "--runs", str(options.runs), "--one", name, points, zones, out]
+    said, wrong, code, why, peaks = processes.watched(words, environment, options.limit)
+    runs = [{**json.loads(line), "peak_mb": peak} for line, peak in zip(said.splitlines(), peaks) if line.startswith("{")]
+    if why or code != 0 or not runs:
+        return {"program": name, "error": why or " ".join(wrong.strip().splitlines()[-1:])}
+    return {"program": name, **processes.middle(runs)}
 
 
 def main():
@@ -362,7 +398,7 @@ def main():
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        return run_one(*options.one[:3], options.library, options.one[3])
+        return run_one(*options.one[:3], options.library, options.one[3], options.runs)
     options.folder.mkdir(parents=True, exist_ok=True)
     points, zones, sizes = make_data(options.folder, options.points, options.zones, options.share)
     print(json.dumps({"points": options.points, "zones": len(sizes), "corners": int(sizes.sum()), "least": int(sizes.min()),
