@@ -1,7 +1,8 @@
 """The roll-up R9 -> R7 -> R5, city, country of Parquet files larger than a cache, on each engine beside that engine's own read of the
 same columns, and beside DuckDB and polars.
 
-    python bench/bench_rollup.py [--rows 100000000] [--rounds 3] [--engines local,dask,ray,spark,modin] [--folder FOLDER]
+    python bench/bench_rollup.py [--rows 100000000] [--rounds 3] [--engines local,dask,ray,spark,modin]
+                                  [--passes read,collection,fetched,job] [--folder FOLDER]
 
     read        the three columns as an engine's own collection, of which nothing is kept: rows of a partition counted (Dask, Ray),
                 `noop` (Spark), read into its partitions (Modin, which is not lazy), batches of a stream (local)
@@ -146,7 +147,7 @@ def passes_of(name, engine, pool, folder, out):
     }
 
 
-def bench(name, folder, rounds, made):
+def bench(name, folder, rounds, chosen, made):
     """One engine: lines of its passes, and its groups for the others to be compared with."""
     engine = bench_engines.ENGINES[name]()
     out = made / "out"
@@ -156,9 +157,11 @@ def bench(name, folder, rounds, made):
         for path in sorted(folder.glob("*.parquet"))[:4]:
             shutil.copy(path, made / "few")
         for _ in range(2):
-            for work in passes_of(name, engine, pool, made / "few", out).values():
-                work()
-        passes = passes_of(name, engine, pool, folder, out)
+            few = passes_of(name, engine, pool, made / "few", out)
+            for key in chosen:
+                few[key]()
+        whole = passes_of(name, engine, pool, folder, out)
+        passes = {key: whole[key] for key in chosen}
         spent = {key: {"wall": [], "cpu": [], "most": []} for key in passes}
         order, groups = list(passes), {}
         for _ in range(rounds):
@@ -172,15 +175,17 @@ def bench(name, folder, rounds, made):
                 spent[key]["most"].append(memory.most)
                 if key == "fetched":
                     groups[key] = of_table(given)
+                if key == "job":
+                    groups[key] = of_files(out)
                 del given
             order.append(order.pop(0))
-        groups["job"] = of_files(out)
         pool.close()
-    expected = saved(made / "expected.npz") if (made / "expected.npz").exists() else groups["fetched"]
-    save(made / "expected.npz", expected)
+    if not (made / "expected.npz").exists():
+        save(made / "expected.npz", next(iter(groups.values())))
+    expected = saved(made / "expected.npz")
     for key, of in spent.items():
         ratios = {f"{kind}_by_read": round(statistics.median(x / y for x, y in zip(of[kind], spent["read"][kind], strict=True)), 2)
-                  for kind in ("wall", "cpu") if key != "read"}  # fmt: skip
+                  for kind in ("wall", "cpu") if key != "read" and "read" in spent}  # fmt: skip
         same = {"same": equal(groups[key], expected)} if key in groups else {}
         say(f"{name}, {key}", wall_s=round(statistics.median(of["wall"]), 3), cpu_s=round(statistics.median(of["cpu"]), 2),
             **ratios, peak_mib=max(of["most"]), **same)  # fmt: skip
@@ -196,11 +201,12 @@ def main():
     parser.add_argument("--rows", type=int, default=100_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--engines", default=",".join(bench_engines.ENGINES))
+    parser.add_argument("--passes", default="read,collection,fetched,job", help="of which fetched or job")
     parser.add_argument("--folder", help="of files made earlier, or to keep them in")
     parser.add_argument("--made", type=Path, help=argparse.SUPPRESS)  # one engine, in a process of its own
     given = parser.parse_args()
     if given.made:
-        bench(given.engines, Path(given.folder), given.rounds, given.made)
+        bench(given.engines, Path(given.folder), given.rounds, given.passes.split(","), given.made)
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(given.folder or temporary) / f"rows-{given.rows}"
@@ -214,7 +220,8 @@ def main():
         for name in given.engines.split(","):
             for left in ("few", "out"):
                 shutil.rmtree(made / left, ignore_errors=True)
-            command = [sys.executable, __file__, "--folder", folder, "--engines", name, "--rounds", str(given.rounds), "--made", made]
+            command = [sys.executable, __file__, "--folder", folder, "--engines", name, "--rounds", str(given.rounds),
+                       "--passes", given.passes, "--made", made]  # fmt: skip
             ended = subprocess.run(command, env=workers)
             if ended.returncode != 0:
                 print(f"{name}: ended with {ended.returncode}", file=sys.stderr)
