@@ -1455,6 +1455,50 @@ UCID_API size_t ucid_csv_text(const char *field, size_t length, char *text);
  */
 UCID_API int ucid_csv_number(const char *field, size_t length, double *value);
 
+/* ------------------------------------------------------------------------------------------------ 13. Parquet -- */
+
+/* Columns of several Parquet files side by side in a new one, whose column chunks are those of the files, byte for
+ * byte: no value is read, so that it costs what copying costs, whatever the types, encodings and compressions. */
+
+/* Row groups and columns of a file. */
+typedef struct ucid_parquet_part {
+    const uint8_t *footer; /* what lies before the last 8 bytes, which are its length (little-endian) and "PAR1" */
+    size_t footer_length;
+    uint64_t file_length;
+    int32_t row_group, row_group_count; /* the first, and how many */
+    const char *const *columns;         /* names at the top of the schema; NULL: all */
+    int32_t column_count;
+} ucid_parquet_part;
+
+/* Bytes of a part's file. */
+typedef struct ucid_parquet_span {
+    int32_t part;
+    uint64_t offset, length;
+} ucid_parquet_span;
+
+/* The new file: "PAR1", the bytes of the spans in their order, the footer, which ends with its length and "PAR1". */
+typedef struct ucid_parquet_file {
+    ucid_parquet_span *spans;
+    size_t span_count;
+    uint8_t *footer;
+    size_t footer_length;
+    size_t span_capacity, footer_capacity; /* the library's own */
+    ucid_allocator allocator;
+} ucid_parquet_file;
+
+/* The columns kept of each part, in the order of the parts. Page indexes and Bloom filters stay behind, statistics come
+ * along; the writer that is named is the first part's.
+ * in    parts [count], of as many row groups each, of as many rows; keys, values [key_count]: the file's key-value
+ *       metadata, which is nobody else's
+ * out   file, given back by ucid_parquet_file_reset; {0} after an error
+ * err   DATA_ERROR: a footer is damaged, encrypted, of a writer that counted wrongly (parquet-mr before 1.3), or has
+ *       columns in other files; row groups differ in their rows; INVALID_ARGUMENT: row groups that are not there;
+ *       NO_MEMORY          since 0.1 */
+UCID_API ucid_status ucid_parquet_beside(const ucid_parquet_part *parts, int32_t count, const ucid_text *keys,
+                                         const ucid_text *values, int32_t key_count, const ucid_allocator *allocator,
+                                         ucid_parquet_file *file, ucid_error *error);
+UCID_API void ucid_parquet_file_reset(ucid_parquet_file *file); /* {0} is fine */
+
 #ifdef __cplusplus
 }
 #endif

@@ -546,6 +546,29 @@ static void indexing(void **state)
     fail_in_turn("ucid_index_open", open_index, NULL);
 }
 
+/* A footer of one column x with one row group of one row. */
+static const uint8_t footer[] =
+    "\x15\x02\x19\x2c\x48\x01r\x15\x02\x00\x15\x04\x25\x00\x18\x01x\x00\x16\x02\x19\x1c\x19\x1c\x26\x00\x1c"
+    "\x15\x04\x19\x15\x00\x19\x18\x01x\x15\x00\x16\x02\x16\x10\x16\x10\x26\x08\x00\x00\x16\x10\x16\x02\x00";
+
+static ucid_status put_beside(const ucid_allocator *allocator, ucid_error *error)
+{
+    const ucid_parquet_part part = {footer, sizeof footer, 12, 0, 1, NULL, 0}, parts[2] = {part, part};
+    const ucid_text key = {"key", 3};
+    ucid_parquet_file file;
+    ucid_status status = ucid_parquet_beside(parts, 2, &key, &key, 1, allocator, &file, error);
+    if (status != UCID_OK) return status;
+    assert_int_equal(file.span_count, 2);
+    ucid_parquet_file_reset(&file);
+    return UCID_OK;
+}
+
+static void files(void **state)
+{
+    (void)state;
+    fail_in_turn("ucid_parquet_beside", put_beside, NULL);
+}
+
 static void grids(void **state)
 {
     (void)state;
@@ -587,6 +610,7 @@ int main(void)
         cmocka_unit_test(reading_an_extract),
         cmocka_unit_test(zones_and_cities),
         cmocka_unit_test(indexing),
+        cmocka_unit_test(files),
         cmocka_unit_test(grids),
         cmocka_unit_test(scoring),
         cmocka_unit_test(aggregating),

@@ -46,7 +46,7 @@ int ext_add_places(PyObject *module, ext_state *state);
 int ext_add_columns(PyObject *module, ext_state *state);
 
 extern PyMethodDef ext_identity_methods[], ext_places_methods[], ext_columns_methods[], ext_maps_methods[],
-    ext_join_methods[], ext_scored_methods[], ext_csv_methods[];
+    ext_join_methods[], ext_scored_methods[], ext_csv_methods[], ext_parquet_methods[];
 
 /* The stream of an object with __arrow_c_stream__, moved out of its capsule, or with __arrow_c_array__ alone. 0 on
  * success. */

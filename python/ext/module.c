@@ -201,7 +201,8 @@ static int module_exec(PyObject *module)
         PyModule_AddFunctions(module, ext_places_methods) != 0 ||
         PyModule_AddFunctions(module, ext_columns_methods) != 0 ||
         PyModule_AddFunctions(module, ext_maps_methods) != 0 || PyModule_AddFunctions(module, ext_join_methods) != 0 ||
-        PyModule_AddFunctions(module, ext_scored_methods) != 0 || PyModule_AddFunctions(module, ext_csv_methods) != 0) {
+        PyModule_AddFunctions(module, ext_scored_methods) != 0 || PyModule_AddFunctions(module, ext_csv_methods) != 0 ||
+        PyModule_AddFunctions(module, ext_parquet_methods) != 0) {
         return -1;
     }
     if (ext_add_identity(module, state) != 0 || ext_add_places(module, state) != 0) return -1;

@@ -219,12 +219,13 @@ _STATES = ("rows", "nulls", "min", "max", "grade_f", "grade_d", "grade_c", "grad
            *(f"{name}_{half}" for name in ("weight", "score", "square", "confidence") for half in ("low", "high")))  # fmt: skip
 _GROUP_STATES = ("state_rows", "state_count", "state_least", "state_most", "state_flags", "state_sum", "state_squares",
                  "state_values")  # fmt: skip
-_PLACES = ("lat", "latitude", "y", "lon", "lng", "longitude", "long", "x", "h3", "h3_index", "h3_cell", "cell", "city",
-           "city_code", "timestamp")  # fmt: skip
+_WHERE = ("lat", "latitude", "y", "lon", "lng", "longitude", "long", "x", "h3", "h3_index", "h3_cell", "cell")
+_PLACES = (*_WHERE, "city", "city_code", "timestamp")
 # What a door may ask for, under the names that it knows.
 ASKED = {
     "create": (*_PLACES, "context", "grade", "confidence", "flags"),
     "score": _PLACES,
+    "join": _WHERE,
     "aggregate": (*_PLACES, "ucid", "ucid_string", "score", "confidence", "region", "country", *_STATES),
     "groups": ("score", *_GROUP_STATES),
     "parse": ("ucid", "ucid_string"),

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ import ucid
 from ucid.distributed import csv_files, storage, tasks
 from ucid.distributed.areas import area_table
 from ucid.distributed.manifest import Manifest, done_uri, record
-from ucid.distributed.parquet import Writer, coded, plain_schema
+from ucid.distributed.parquet import Kept, Writer, coded, described, footer_of, plain_schema
 from ucid.distributed.plan import Plan
 from ucid.errors import UCIDConfigError, UCIDDataError, UCIDError
 
@@ -55,31 +56,43 @@ class Progress(NamedTuple):
 # --------------------------------------------------------------------------------------------------- what a worker does
 
 
-def _read(spec: dict[str, Any]) -> tuple[pa.Table, pa.Schema]:
-    """Rows of a part, and its columns as its file has them: texts may come behind dictionaries."""
+class _Rows(NamedTuple):
+    """Rows of a part: texts may come behind dictionaries, and where columns are kept, those alone that the plan looks rows up by."""
+
+    table: pa.Table
+    schema: pa.Schema  # as its file has them
+    kept: Kept | None = None
+
+
+def _read(spec: dict[str, Any]) -> _Rows:
     if "areas" in spec:
         areas = pa.Table.from_pylist(spec["areas"])
-        return areas, areas.schema
+        return _Rows(areas, areas.schema)
     if "sources" in spec:
         with ThreadPoolExecutor(16) as pool:
             files = pool.map(storage.get, spec["sources"])
             # pq.read_table would import pandas first
             states = pa.concat_tables([pq.ParquetFile(pa.BufferReader(file)).read(use_threads=False) for file in files])
-        return states, states.schema
+        return _Rows(states, states.schema)
     now = storage.info(spec["input"])
     if (now.size, now.tag) != (spec["size"], spec["tag"]):
         raise UCIDDataError(f"{spec['input']} has changed since the job began", code="INPUT_CHANGED")
     if "range" in spec:
-        return storage.retry(lambda: csv_files.read(spec), spec["input"]), spec["csv"].schema
+        return _Rows(storage.retry(lambda: csv_files.read(spec), spec["input"]), spec["csv"].schema)
+    plan: Plan = spec["plan"]
 
-    def read() -> tuple[pa.Table, pa.Schema]:
+    def read() -> _Rows:
         with storage.open_file(spec["input"]) as raw:
-            file = pq.ParquetFile(raw, pre_buffer=True)
-            schema, groups = file.schema_arrow, list(range(*spec["row_groups"]))
-            repeating = coded(file.metadata, schema, groups) if spec["plan"].plugin is None else []
-            if repeating:
-                file = pq.ParquetFile(raw, metadata=file.metadata, read_dictionary=repeating, pre_buffer=True)
-            return file.read_row_groups(groups, columns=spec["columns"], use_threads=False), schema
+            end = footer_of(raw, spec["size"])
+            file = described(end)
+            metadata, schema, groups = file.metadata, file.schema_arrow, list(range(*spec["row_groups"]))
+            options = {"metadata": metadata, "read_dictionary": coded(metadata, schema, groups) if plan.plugin is None else None}
+            asked, names = spec["kept"]
+            kept = Kept.read(raw, spec["size"], end, metadata, spec["row_groups"], names, spec["compression"])
+            if kept is not None:
+                return _Rows(kept.open(raw, **options).read_row_groups(groups, columns=asked, use_threads=False), schema, kept)
+            whole = pq.ParquetFile(raw, pre_buffer=True, **options)
+            return _Rows(whole.read_row_groups(groups, columns=spec["columns"], use_threads=False), schema)
 
     return storage.retry(read, spec["input"])
 
@@ -89,29 +102,30 @@ def _recut(rows: pa.Table) -> pa.RecordBatchReader:
     return rows.combine_chunks().to_reader(BATCH_ROWS)
 
 
-def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Batches put together to row groups."""
+def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, lengths: Iterator[int]) -> Iterator[pa.Table]:
+    """Batches put together to row groups of these lengths, but for the last one."""
     held: list[pa.RecordBatch] = []
-    rows = 0
+    rows, length = 0, next(lengths)
     for batch in batches:
-        while rows + batch.num_rows >= GROUP_ROWS:
-            head = GROUP_ROWS - rows
+        while rows + batch.num_rows >= length:
+            head = length - rows
             yield pa.Table.from_batches([*held, batch.slice(0, head)], schema)
-            batch, held, rows = batch.slice(head), [], 0
+            batch, held, rows, length = batch.slice(head), [], 0, next(lengths, GROUP_ROWS)
         held.append(batch)
         rows += batch.num_rows
     if rows:
         yield pa.Table.from_batches(held, schema)
 
 
-def _parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema, given: pa.Schema, spec: dict[str, Any]) -> bytes:
-    """A file of batches with the columns ``given``, which says that they are those of ``schema``."""
+def _parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema, given: pa.Schema, spec: dict[str, Any], kept: Kept | None = None) -> bytes:
+    """A file of batches with the columns ``given``, which says that its columns are those of ``schema``: beside those that are
+    kept, where there are such."""
     out = io.BytesIO()
     said = schema.with_metadata({**(schema.metadata or {}), b"ucid:plan": spec["plan"].digest().encode()})
     with Writer(out, said, given, spec["compression"]) as writer:
-        for group in _row_groups(batches, given):
+        for group in _row_groups(batches, given, iter(kept.rows) if kept is not None else repeat(GROUP_ROWS)):
             writer.write(group)
-    return out.getvalue()
+    return out.getvalue() if kept is None else kept.beside(out.getvalue(), said)
 
 
 _OF_INDEX = frozenset({"INDEX_NOT_FOUND", "INDEX_FORMAT", "INDEX_CORRUPT", "FILE_NOT_FOUND", "IO_ERROR"})
@@ -123,11 +137,10 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
     Raises what may pass: the engine's driver gives the task out again. What is wrong with the input itself is the result.
     """
     begun_s = time.monotonic()
-    rows: Any = None
-    before: Any = None
+    given = _Rows(pa.table({}), pa.schema([]))
     for attempt in range(1, READS + 1):
         try:
-            rows, before = _read(spec)
+            given = _read(spec)
             break
         except Exception as error:
             if storage.is_transient(error) or "sources" in spec:
@@ -139,37 +152,43 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
     written = 0
     statuses: Counter[str] = Counter()
 
-    def counted(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    def counted(batches: pa.RecordBatchReader, first: int = 0) -> Iterator[pa.RecordBatch]:
+        """Batches, of them the columns from ``first`` on."""
         nonlocal written
         for batch in batches:
             written += batch.num_rows
             if "status" in batch.schema.names:
                 statuses.update({one["values"]: one["counts"] for one in batch.column("status").value_counts().to_pylist()})
-            yield batch
+            yield batch.select(range(first, batch.num_columns)) if first else batch
 
     try:
         levels = spec.get("levels")
         one_core = plan.on_threads(1)
-        stream = one_core.to_file(_recut(rows)) if levels is None else one_core.stream(rows.to_reader())
-        given = stream.schema.remove_metadata()
-        schema = plain_schema(given, before, plan.added(given.names)).with_metadata(before.metadata)
-        if levels is not None:
+        stream = one_core.to_file(_recut(given.table)) if levels is None else one_core.stream(given.table.to_reader())
+        made = stream.schema.remove_metadata()
+        schema = plain_schema(made, given.schema, plan.added(made.names)).with_metadata(given.schema.metadata)
+        if given.kept is not None:
+            first = given.table.num_columns
+            fields = [*(given.schema.field(name) for name in given.kept.names), *(schema.field(at) for at in range(first, len(schema)))]
+            added = pa.schema([made.field(at) for at in range(first, len(made))])
+            files = [_parquet(counted(stream, first), pa.schema(fields, schema.metadata), added, spec, given.kept)]
+        elif levels is not None:
             whole = pa.Table.from_batches(counted(stream), stream.schema)
             chosen = [_level(whole.replace_schema_metadata(schema.metadata), level) for level in levels]
             files = [_parquet(one.combine_chunks().to_batches(), one.schema, one.schema, spec) for one in chosen]
         else:
-            files = [_parquet(counted(stream), schema, given, {**spec, "compression": "none"} if plan.packs else spec)]
+            files = [_parquet(counted(stream), schema, made, {**spec, "compression": "none"} if plan.packs else spec)]
     except UCIDError as error:
         if error.code in _OF_INDEX:
             raise
         return {"name": spec["name"], "error": _one_line(error), "at": spec.get("at")}
     if "range" in spec and _is_late(spec):
         return {"name": spec["name"], "error": "done by another that knew where to begin", "at": spec["at"]}
-    made: dict[str, dict[str, Any]] = {}
+    put: dict[str, dict[str, Any]] = {}
     for uri, data in zip(spec["files"], files, strict=True):
         storage.put(uri, data)
-        made[uri] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    said = {"name": spec["name"], "files": made, "rows_in": rows.num_rows, "rows": written, "status": dict(statuses),
+        put[uri] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    said = {"name": spec["name"], "files": put, "rows_in": given.table.num_rows, "rows": written, "status": dict(statuses),
             "sources": spec.get("sources"), "at": spec.get("at")}  # fmt: skip
     record(spec["checkpoint"], spec["name"], said)
     return {**said, "seconds": time.monotonic() - begun_s, "host": socket.gethostname()}
@@ -278,12 +297,13 @@ class Job:
     manifest: Manifest
     plan: Plan  # of each part
     sums: Sums | None = None  # where parts become states
-    compression: str = "snappy"
+    compression: str | None = None
     csv: csv_files.Shape | None = None  # of inputs that are CSV
+    kept: tuple[list[str], list[str]] = ([], [])  # of inputs that are Parquet: what Plan.kept says of their columns
 
     def task(self, part: dict[str, Any]) -> dict[str, Any]:
         """What :func:`run_task` is given of a part and its plan."""
-        return {**part, "checkpoint": self.manifest.checkpoint, "compression": self.compression, "csv": self.csv}
+        return {**part, "checkpoint": self.manifest.checkpoint, "compression": self.compression, "csv": self.csv, "kept": self.kept}
 
     def run(
         self, engine: str = "local", cluster: str | None = None, *, pool: tasks.Pool | None = None, workers: int | None = None,
@@ -436,14 +456,14 @@ class Job:
         }
 
 
-def _digest(plan: Plan, chunk_bytes: int, compression: str, shape: csv_files.Shape | None = None) -> str:
+def _digest(plan: Plan, chunk_bytes: int, compression: str | None, shape: csv_files.Shape | None = None) -> str:
     said = [plan.digest(), chunk_bytes, compression, pa.__version__, *([shape.said()] if shape is not None else [])]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def _of_files(
     command: str, plan: Plan, inputs: Sequence[str], output: str, checkpoint: str, folder: str, chunk_bytes: int | None,
-    compression: str, columns_of: Callable[[pa.Schema], list[str] | None], texts: Sequence[str],
+    compression: str | None, columns_of: Callable[[pa.Schema], list[str] | None], texts: Sequence[str],
 ) -> Job:  # fmt: skip
     found = storage.find([_absolute(one) for one in inputs])
     if csv_files.is_csv(found[0].uri):
@@ -457,6 +477,7 @@ def _of_files(
     listed: list[dict[str, Any]] = []
     parts: list[dict[str, Any]] = []
     first: tuple[str, pa.Schema] | None = None
+    kept: tuple[list[str], list[str]] = ([], [])
     for one, footer in zip(found, footers, strict=True):
         entry: dict[str, Any] = {"uri": one.uri, "size": one.size, "tag": one.tag}
         listed.append(entry)
@@ -467,6 +488,7 @@ def _of_files(
         if first is None:
             first = (one.uri, schema)
             plan.schema(schema)  # a missing column or index ends the job before it begins
+            kept = plan.kept(schema)
         elif not schema.equals(first[1]):
             entry["error"] = f"other columns than {first[0]}"
             continue
@@ -477,7 +499,7 @@ def _of_files(
                           "row_groups": [begin, end], "columns": columns_of(schema),
                           "bytes": sum(group[2] for group in groups[begin:end])})  # fmt: skip
     manifest = Manifest(checkpoint, command, output, _digest(plan, chunk_bytes, compression), listed, parts)
-    return Job(manifest, plan, compression=compression)
+    return Job(manifest, plan, compression=compression, kept=kept)
 
 
 def _start(found: storage.Found, length: int) -> tuple[bytes, list[str], int] | str:
@@ -502,7 +524,7 @@ def _start(found: storage.Found, length: int) -> tuple[bytes, list[str], int] | 
 
 def _of_csv(
     command: str, plan: Plan, found: Sequence[storage.Found], output: str, checkpoint: str, folder: str, chunk_bytes: int | None,
-    compression: str, columns_of: Callable[[pa.Schema], list[str] | None], texts: Sequence[str],
+    compression: str | None, columns_of: Callable[[pa.Schema], list[str] | None], texts: Sequence[str],
 ) -> Job:  # fmt: skip
     with ThreadPoolExecutor(16) as pool:
         starts = list(pool.map(lambda one: _start(one, csv_files.WINDOW_BYTES), found))
@@ -545,7 +567,7 @@ def _of_csv(
 
 def over_files(
     command: str, plan: Plan, inputs: Sequence[str], output: str, *, checkpoint: str | None = None, chunk_bytes: int | None = None,
-    compression: str = "snappy", texts: Sequence[str] = (),
+    compression: str | None = None, texts: Sequence[str] = (),
 ) -> Job:  # fmt: skip
     """A plan over rows of Parquet or CSV files: one file out for each part.
 
@@ -561,8 +583,9 @@ def over_files(
         Folder of manifest and records; default: ``_ucid`` below the output.
     chunk_bytes : int, optional
         Of a part, before compression; default: 16 to 128 MB, by the bytes of the inputs.
-    compression : {"snappy", "zstd", "lz4", "gzip", "none"}
-        Of what is written. Of scored places zstd makes files of two thirds, in half as much time again.
+    compression : {"snappy", "zstd", "lz4", "gzip", "none"}, optional
+        Of what is written; default: snappy, and columns of Parquet files that come out as they went in stay as they are. Of scored
+        places zstd makes files of two thirds, in half as much time again.
     texts : sequence of str
         Columns of CSV to be read as text; ``*``: all. Others are of the types that the first 4 MB show, as the program has it.
     """
@@ -573,7 +596,7 @@ def over_files(
 
 def grid(
     areas: Any, output: str, context: str | None = None, *, index: Any = None, resolution: int = 9, checkpoint: str | None = None,
-    compression: str = "snappy", **options: Any,
+    compression: str | None = None, **options: Any,
 ) -> Job:  # fmt: skip
     """Cells of areas, with a context their scores; parts of about equal numbers of cells. ``areas``: city codes, boxes."""
     output = _absolute(output)
@@ -589,7 +612,7 @@ def grid(
 
 def aggregate(
     inputs: Sequence[str], output: str, to: Sequence[str] | None = None, *, by: Sequence[str] | None = None,
-    checkpoint: str | None = None, chunk_bytes: int | None = None, compression: str = "snappy", texts: Sequence[str] = (),
+    checkpoint: str | None = None, chunk_bytes: int | None = None, compression: str | None = None, texts: Sequence[str] = (),
     **options: Any,
 ) -> Job:  # fmt: skip
     """Scored rows rolled up to levels, or any numbers by any columns, in one pass over the rows: states of each part, merged

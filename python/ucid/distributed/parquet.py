@@ -7,27 +7,34 @@ which rows are looked for in files, and those are in some order there; identifie
 
 Texts that repeat lie in a file as a dictionary and numbers. They are read so, and written so again: made into a text a row, each
 would be looked up in the dictionary when it is read, copied, hashed and looked up again. Who reads what was written sees texts.
+
+Where rows go from a Parquet file into another one, with columns added, the columns that they had are not read at all but for those
+that they are looked up by: their chunks are copied, and what is written stands beside them (:class:`Kept`).
 """
 
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["DICTIONARY_BYTES", "Writer", "coded", "plain", "plain_schema", "settings"]
+from ucid import _ext
+from ucid.errors import UCIDDataError
+
+__all__ = ["DICTIONARY_BYTES", "Kept", "Writer", "coded", "described", "footer_of", "plain", "plain_schema", "settings"]
 
 DICTIONARY_BYTES = 1 << 16  # of a column in a row group; beyond, its values are written as they are
 UNORDERED = frozenset({"ucid", "grade", "status"})
 _VALUES = 1 << 13  # that a writer takes at once
 
 
-def settings(compression: str, schema: pa.Schema | None = None) -> dict[str, Any]:
+def settings(compression: str | None, schema: pa.Schema | None = None) -> dict[str, Any]:
     """Options of Arrow's writer, which Dask, Ray and pandas pass on to it; with the columns, where they are known."""
-    chosen: dict[str, Any] = {"compression": compression, "dictionary_pagesize_limit": DICTIONARY_BYTES}
+    chosen: dict[str, Any] = {"compression": compression or "snappy", "dictionary_pagesize_limit": DICTIONARY_BYTES}
     if compression == "zstd":
         chosen["compression_level"] = 1
     flat = schema is not None and not any(pa.types.is_nested(field.type) for field in schema)
@@ -67,6 +74,11 @@ def plain(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.R
         yield batch.cast(schema)
 
 
+def _said(schema: pa.Schema) -> dict[bytes, bytes]:
+    """What a file says of its columns beside what Parquet does."""
+    return {b"ARROW:schema": base64.b64encode(schema.serialize()), **(schema.metadata or {})}
+
+
 class Writer:
     """A file of these columns, whose texts may come behind dictionaries.
 
@@ -79,11 +91,10 @@ class Writer:
         What is written.
     """
 
-    def __init__(self, out: Any, schema: pa.Schema, given: pa.Schema, compression: str) -> None:
+    def __init__(self, out: Any, schema: pa.Schema, given: pa.Schema, compression: str | None) -> None:
         bare = given.remove_metadata()
         self._writer = pq.ParquetWriter(out, bare, store_schema=False, write_batch_size=_VALUES, **settings(compression, bare))
-        said = {b"ARROW:schema": base64.b64encode(schema.serialize()), **(schema.metadata or {})}
-        self._writer.add_key_value_metadata(said)
+        self._writer.add_key_value_metadata(_said(schema))
 
     def write(self, rows: pa.Table) -> None:
         """Rows as a row group."""
@@ -94,3 +105,124 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self._writer.close()
+
+
+# ------------------------------------------------------------------------------------------------- columns that are kept
+
+_MAGIC = b"PAR1"
+_CODECS = {"snappy": "SNAPPY", "zstd": "ZSTD", "lz4": "LZ4", "gzip": "GZIP", "none": "UNCOMPRESSED"}  # as Arrow calls them
+_TAIL_BYTES = 1 << 16  # that are asked for at first: most footers are shorter
+LEAST_ROWS = 1 << 15  # of a row group, on average; smaller ones are worth being put together, and so written anew
+
+
+def footer_of(raw: Any, size: int) -> bytes:
+    """Of a Parquet file, what lies before its last eight bytes."""
+
+    def last(count: int) -> bytes:
+        raw.seek(max(size - count, 0))
+        return bytes(raw.read(min(count, size)))
+
+    tail = last(_TAIL_BYTES)
+    length = int.from_bytes(tail[-8:-4], "little")
+    if size < 12 or tail[-4:] != _MAGIC or length > size - 8:
+        raise UCIDDataError("no Parquet file: it has no footer", code="DATA_ERROR")
+    if length + 8 > len(tail):
+        tail = last(length + 8)
+    return tail[-8 - length : -8]
+
+
+def described(end: bytes) -> pq.ParquetFile:
+    """What a file with this footer says of itself."""
+    return pq.ParquetFile(pa.BufferReader(_MAGIC + end + len(end).to_bytes(4, "little") + _MAGIC))
+
+
+class _Windows(io.RawIOBase):
+    """A file of which some ranges are in memory."""
+
+    def __init__(self, raw: Any, size: int, ranges: Sequence[tuple[int, bytes]]) -> None:
+        self._raw, self._size, self._ranges = raw, size, ranges
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + (0 if whence == io.SEEK_SET else self._at if whence == io.SEEK_CUR else self._size)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, count: int = -1) -> bytes | memoryview:
+        end = self._size if count < 0 else min(self._at + count, self._size)
+        start, self._at = self._at, max(end, self._at)
+        for begin, data in self._ranges:
+            if begin <= start and end <= begin + len(data):
+                return memoryview(data)[start - begin : end - begin]
+        self._raw.seek(start)
+        return bytes(self._raw.read(max(end - start, 0)))
+
+
+_Part = tuple[bytes, int, int, int, Sequence[str] | None]
+
+
+class Kept:
+    """Row groups of a file of which some columns are copied, chunk by chunk.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the columns.
+    rows : list of int
+        Of each row group.
+    """
+
+    def __init__(self, part: _Part, rows: list[int], ranges: list[tuple[int, bytes]]) -> None:
+        self.rows, self._part, self._ranges = rows, part, ranges
+        self.names = list(part[4] or ())
+
+    @classmethod
+    def read(
+        cls, raw: Any, size: int, end: bytes, metadata: pq.FileMetaData, row_groups: Sequence[int], names: list[str], compression: str | None,
+    ) -> Kept | None:  # fmt: skip
+        """Chunks of columns of a file with this footer; None where they had better be written anew, are wanted in another compression
+        than they have, or cannot be copied."""
+        first, count = row_groups[0], row_groups[1] - row_groups[0]
+        groups = [metadata.row_group(first + at) for at in range(count)]
+        rows = [one.num_rows for one in groups]
+        if not names or min(rows, default=0) == 0 or sum(rows) < LEAST_ROWS * count:
+            return None
+        if compression is not None and not all(_CODECS[compression] == one.column(at).compression for one in groups for at in range(one.num_columns)):
+            return None
+        part = (end, size, first, count, names)
+        try:
+            spans, _ = _ext.parquet_beside([part], [])
+        except UCIDDataError:  # encrypted, or of a writer that counted wrongly
+            return None
+        ranges = []
+        for _, offset, length in spans:
+            raw.seek(offset)
+            data = bytes(raw.read(length))
+            if len(data) < length:
+                raise EOFError(f"the file ends before {offset + length}")
+            ranges.append((offset, data))
+        return cls(part, rows, ranges)
+
+    def open(self, raw: Any, **options: Any) -> pq.ParquetFile:
+        """The file, of which what was read is not read again."""
+        return pq.ParquetFile(_Windows(raw, self._part[1], self._ranges), **options)
+
+    def beside(self, added: bytes, schema: pa.Schema) -> bytes:
+        """A file of these columns and of those of another one, which has as many rows in each of its row groups."""
+        other = (footer_of(io.BytesIO(added), len(added)), len(added), 0, len(self.rows), None)
+        spans, end = _ext.parquet_beside([self._part, other], list(_said(schema).items()))
+
+        def piece(which: int, offset: int, length: int) -> memoryview:
+            ranges = self._ranges if which == 0 else [(0, added)]
+            begin, data = next(one for one in ranges if one[0] <= offset and offset + length <= one[0] + len(one[1]))
+            return memoryview(data)[offset - begin : offset - begin + length]
+
+        return b"".join([_MAGIC, *(piece(*one) for one in spans), end])

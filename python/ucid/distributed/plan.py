@@ -299,6 +299,17 @@ class Plan:
         first = columns.FIRST.get(self.door)
         return [] if first is None else list(made[made.index(first) :])
 
+    def kept(self, given: pa.Schema) -> tuple[list[str], list[str]]:
+        """Of the columns given, those that rows are looked up by, and those that come out as they went in; none and none where the
+        plan does not only add columns to rows."""
+        asked = self.asked(given.names) if self.keeps_rows and self.plugin is None and self.door != "parent" else []
+        if not asked or len(set(given.names)) < len(given.names):
+            return [], []
+        made = self.schema(pa.schema([given.field(name) for name in asked])).names
+        if made[: len(asked)] != asked:  # it replaces one of them
+            return [], []
+        return asked, [name for name in given.names if name not in made[len(asked) :]]
+
     def needed(self, given: Sequence[str]) -> list[str]:
         """Of the names given, the columns that groups are made of."""
         if self.door == "groups":

@@ -1,0 +1,210 @@
+"""Parquet files put together of others' column chunks: what other readers say of them; jobs that copy what they do not look at."""
+
+import io
+import random
+import struct
+import sys
+from datetime import date, datetime
+from decimal import Decimal
+
+import pytest
+
+from conftest import BUILD, run
+
+sys.path.insert(0, str(BUILD / "python"))
+
+import duckdb  # noqa: E402
+import numpy as np  # noqa: E402
+import polars  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+
+import ucid  # noqa: E402
+from ucid import _ext  # noqa: E402
+from ucid.distributed import Plan, jobs, parquet  # noqa: E402
+
+ROWS = 4000
+
+
+def every_kind(rows=ROWS):
+    """A table with a column of each kind that Parquet has a way of its own for."""
+    rng = np.random.default_rng(3)
+    some = rng.integers(0, 50, rows)
+    null = rng.random(rows) < 0.1
+    return pa.table({
+        "id": np.arange(rows),
+        "small": pa.array(some, pa.int8(), mask=null),
+        "truth": pa.array(some % 2 == 0, mask=null),
+        "text": pa.array([f"text {i}" for i in some], mask=null),
+        "large": pa.array([f"{i:08}" * 5 for i in range(rows)], pa.large_string()),
+        "bytes": pa.array([bytes([i % 256]) * (i % 9) for i in range(rows)], pa.binary()),
+        "sized": pa.array([bytes([i]) * 7 for i in some], pa.binary(7)),
+        "coded": pa.array([f"code {i}" for i in some]).dictionary_encode(),
+        "decimal": pa.array([Decimal(int(i)) / 100 for i in some], pa.decimal128(9, 2)),
+        "day": pa.array([date(2026, 1, 1 + int(i) % 28) for i in some]),
+        "time": pa.array([datetime(2026, 1, 1, int(i) % 24) for i in some], pa.timestamp("ns", "Europe/Istanbul")),
+        "half": pa.array(some.astype(np.float16)),
+        "list": pa.array([None if i % 11 == 0 else list(range(i % 4)) for i in range(rows)], pa.list_(pa.int32())),
+        "map": pa.array([[("a", int(i)), ("b", 2)] for i in some], pa.map_(pa.string(), pa.int64())),
+        "deep": pa.array([{"x": {"y": [{"z": int(i)}]}, "w": str(i)} for i in some]),
+        "nothing": pa.nulls(rows, pa.float64()),
+    })  # fmt: skip
+
+
+def written(table, **options):
+    out = io.BytesIO()
+    pq.write_table(table, out, **options)
+    return out.getvalue()
+
+
+def part(data, names=None, first=0, count=None):
+    end = parquet.footer_of(io.BytesIO(data), len(data))
+    return end, len(data), first, parquet.described(end).metadata.num_row_groups - first if count is None else count, names
+
+
+def beside(files, parts, said=()):
+    spans, end = _ext.parquet_beside(parts, list(said))
+    return b"".join([b"PAR1", *(files[which][offset : offset + length] for which, offset, length in spans), end])
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"compression": "zstd", "data_page_version": "2.0", "version": "1.0"}, {"compression": "none", "use_dictionary": False},
+    {"compression": "gzip", "write_page_index": True, "use_deprecated_int96_timestamps": True},
+    {"write_statistics": False, "data_page_size": 1000, "store_decimal_as_integer": True}], ids=str)  # fmt: skip
+def test_columns_side_by_side_are_the_columns(tmp_path, options):
+    left, right = every_kind(), pa.table({"score": np.arange(ROWS) / 8, "word": [f"{i % 3}" for i in range(ROWS)], "pair": [{"a": i, "b": [i]} for i in range(ROWS)]})
+    files = [written(left, row_group_size=300, **options), written(right, row_group_size=300)]
+    path = tmp_path / "both.parquet"
+    schema = pa.schema([*left.schema, *right.schema])
+    path.write_bytes(beside(files, [part(files[0]), part(files[1])], parquet._said(schema).items()))
+    made, before = pq.ParquetFile(path), pq.ParquetFile(pa.BufferReader(files[0]))
+    whole = before.read()
+    for at in range(right.num_columns):
+        whole = whole.append_column(right.schema.field(at), right.column(at))
+    assert made.read().equals(whole) and made.schema_arrow.names == whole.schema.names
+    for group in range(made.num_row_groups):
+        new, old = made.metadata.row_group(group), before.metadata.row_group(group)
+        assert new.num_rows == old.num_rows and new.total_byte_size > old.total_byte_size
+        for at in range(old.num_columns):
+            a, b = new.column(at).to_dict(), old.column(at).to_dict()
+            shift = a["data_page_offset"] - b["data_page_offset"]
+            assert a["dictionary_page_offset"] == (b["dictionary_page_offset"] + shift if b["dictionary_page_offset"] else None)
+            assert a["statistics"] == b["statistics"]
+            assert all(a[name] == b[name] for name in ("encodings", "compression", "num_values", "total_compressed_size", "path_in_schema"))
+    known = whole.drop_columns(["half"])
+    counts = duckdb.sql(f"select count(*), sum(id), sum(score), count(text), sum(len(list)), sum(pair.a), max(deep.w) from '{path}'").fetchall()
+    asked = duckdb.sql("select count(*), sum(id), sum(score), count(text), sum(len(list)), sum(pair.a), max(deep.w) from known").fetchall()
+    assert counts == asked
+    if "use_deprecated_int96_timestamps" not in options:
+        flat = [name for name in whole.schema.names if name not in ("map", "half")]
+        assert polars.read_parquet(path, columns=flat).to_arrow().num_rows == ROWS
+        assert polars.read_parquet(path, columns=["id", "text", "score"]).equals(polars.from_arrow(whole.select(["id", "text", "score"])))
+
+
+def test_some_columns_of_some_row_groups():
+    table = every_kind()
+    order = pq.SortingColumn(0)
+    files = [written(table, row_group_size=100, sorting_columns=[order]), written(table.select(["truth"]).rename_columns(["other"]).slice(700, 1500), row_group_size=100)]
+    some = ["deep", "id", "list"]
+    made = pq.ParquetFile(pa.BufferReader(beside(files, [part(files[0], some, 7, 15), part(files[1])], [(b"who", b"me")])))
+    assert made.read().drop_columns("other").equals(table.select(["id", "list", "deep"]).slice(700, 1500)) and made.num_row_groups == 15
+    assert made.metadata.metadata == {b"who": b"me"}
+    assert made.metadata.row_group(0).sorting_columns == ()  # numbers of columns that others have now
+    whole = pq.ParquetFile(pa.BufferReader(beside(files[:1], [part(files[0], None, 3, 2)], parquet._said(table.schema).items())))
+    assert whole.read().equals(table.slice(300, 200)) and whole.metadata.row_group(1).sorting_columns == (order,)
+    empty = pq.ParquetFile(pa.BufferReader(beside(files[:1], [part(files[0], [], 0, 0)])))
+    assert empty.metadata.num_rows == 0 and empty.metadata.num_columns == 0
+    for parts, message in (([part(files[0]), part(files[1])], "40 and 15 row groups"), ([part(files[0], None, 39, 2)], "row groups 39 to 41 of 40"), ([], "no file")):
+        with pytest.raises(ucid.UCIDConfigError, match=message):
+            beside(files, parts)
+    uneven = written(table, row_group_size=99)
+    with pytest.raises(ucid.UCIDDataError, match="100 and 99 rows"):
+        beside([files[0], uneven], [part(files[0], None, 0, 1), part(uneven, None, 0, 1)])
+
+
+def test_damaged_footers_are_errors_or_footers():
+    """Cut anywhere, and with any byte another one; in a file that is too short."""
+    data = written(every_kind(50).select(["id", "text", "list"]), row_group_size=20)
+    end, size, *rest = part(data)
+    rng = random.Random(4)
+
+    def tried(footer, length=size):
+        try:
+            _ext.parquet_beside([(footer, length, *rest)], [])
+            return True
+        except (ucid.UCIDDataError, ucid.UCIDConfigError):
+            return False
+
+    assert tried(end) and not any(tried(end[:at]) for at in range(len(end)))
+    changed = [tried(end[:at] + bytes([rng.randrange(256)]) + end[at + 1 :]) for at in range(len(end)) for _ in range(20)]
+    assert 0 < sum(changed) < len(changed)
+    assert not tried(end, 100)
+    for old in (b"parquet-mr version 1.2.8", b"parquet-mr version 1.0.0"):
+        name = b"parquet-cpp-arrow version " + pa.__version__.encode()
+        assert not tried(end.replace(bytes([len(name)]) + name, bytes([len(old)]) + old))
+    new = b"parquet-mr version 1.12.3"
+    assert tried(end.replace(bytes([len(name)]) + name, bytes([len(new)]) + new))
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("town")
+    run(BUILD / "ucid-town", "-n", 5000, "-s", 5, folder / "town.osm.pbf")
+    ucid.build_index(folder / "town.osm.pbf", folder / "town.ucidx")
+    return folder / "town.ucidx"
+
+
+def job(command, plan, given, out, **options):
+    report = jobs.over_files(command, plan, [str(given)], str(out), **options).run(workers=1)
+    assert not report["failed"]
+    files = [pq.ParquetFile(one) for one in sorted(out.glob("*.parquet"))]
+    return report, files, pa.concat_tables([one.read() for one in files])
+
+
+def test_jobs_copy_what_they_do_not_look_at(town, tmp_path):
+    south, west, north, east = ucid.open_index(town).bounds
+    rng = np.random.default_rng(5)
+    rows = 140_000
+    lat, lon = rng.uniform(south, north, rows), rng.uniform(west, east, rows)
+    lat[::97] = 91.0
+    kinds = every_kind(rows).drop_columns(["map", "half"])
+    table = kinds.append_column("lat", pa.array(lat)).append_column("lon", pa.array(lon, mask=rng.random(rows) < 0.01))
+    table = table.append_column("timestamp", pa.array(["2026W01T12"] * rows)).append_column("score", pa.array(np.arange(rows)))
+    table = table.replace_schema_metadata({"who": "me"})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=35_000, compression="gzip")
+    given = pq.ParquetFile(tmp_path / "in.parquet").metadata
+    chunk = 5 * given.row_group(0).total_byte_size // 2
+    options = {"index": town, "city": "IST"}
+    plan = Plan.score(**options, replace=True)
+    wanted = ucid.score(table, **options, replace=True)
+    for compression, copied in ((None, True), ("gzip", True), ("snappy", False)):
+        report, files, made = job("score", plan, tmp_path / "in.parquet", tmp_path / str(compression), compression=compression, chunk_bytes=chunk)
+        assert report["parts"] > 1 and report["rows"] == rows and sum(report["status"].values()) == rows
+        assert made.equals(wanted) and made.schema.equals(wanted.schema) and made.schema.metadata[b"who"] == b"me"
+        groups = [one.metadata.row_group(at) for one in files for at in range(one.num_row_groups)]
+        assert {group.column(0).compression for group in groups} == {"GZIP" if copied else "SNAPPY"}
+        assert ([group.num_rows for group in groups] == [35_000] * 4) == copied
+        assert {group.column(group.num_columns - 1).compression for group in groups} == {(compression or "snappy").upper()}
+        leaves = [at for at in range(given.num_columns) if given.schema.column(at).path != "score"]
+        for number, group in enumerate(groups if copied else []):
+            old = [given.row_group(number).column(at) for at in leaves]
+            new = [group.column(at) for at in range(len(leaves))]
+            assert [(one.path_in_schema, one.total_compressed_size, one.statistics) for one in new] == [(one.path_in_schema, one.total_compressed_size, one.statistics) for one in old]
+    made = job("create", Plan.create(city="IST", context="15MIN"), tmp_path / "in.parquet", tmp_path / "create")[2]
+    assert made.equals(ucid.create(table, city="IST", context="15MIN"))
+    parsed = job("parse", Plan.parse(replace=True), tmp_path / "create", tmp_path / "parsed")[2]
+    assert parsed.equals(ucid.parse(made, replace=True))
+    west_half = struct.pack("<BIII10d", 1, 3, 1, 5, -180, -89, 0, -89, 0, 89, -180, 89, -180, -89)
+    zones = pa.table({"geometry": [west_half], "zone_name": ["all"]})
+    pq.write_table(zones, tmp_path / "zones.parquet")
+    joined = job("join", Plan.join(tmp_path / "zones.parquet", replace=True), tmp_path / "in.parquet", tmp_path / "joined")[2]
+    assert joined.equals(ucid.join(table, tmp_path / "zones.parquet", replace=True)) and joined.column("zone_name").null_count < rows / 10
+
+
+def test_small_row_groups_are_put_together(town, tmp_path):
+    rows = 40_000
+    table = pa.table({"id": np.arange(rows), "lat": np.full(rows, 40.0), "lon": np.full(rows, -40.0)})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=500)
+    plan = Plan.score(index=town, city="IST", timestamp="2026W01T12")
+    files, made = job("score", plan, tmp_path / "in.parquet", tmp_path / "out")[1:]
+    assert [one.num_row_groups for one in files] == [1] and made.column("id").equals(table.column("id"))
