@@ -1,5 +1,6 @@
 """Plans in this process: the batches they are given change nothing; choice of engine; grids in parts; roll-ups by DuckDB."""
 
+import contextlib
 import itertools
 import pickle
 import random
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq  # noqa: E402
 
 import ucid  # noqa: E402
 from ucid import distributed  # noqa: E402
-from ucid.distributed import Plan, choose, jobs, parquet  # noqa: E402
+from ucid.distributed import Plan, choose, jobs, parquet, tasks  # noqa: E402
 from ucid.distributed.areas import parts_of  # noqa: E402
 from ucid.grids import cell_to_parent  # noqa: E402
 
@@ -327,6 +328,23 @@ def test_a_value_for_all_rows_asks_for_no_column(places, town):
     frame = places.to_pandas().assign(timestamp=[object() for _ in range(len(places))])  # which Arrow has no type for
     for made in (frame.ucid.score(index=town, **fixed), Plan.score(index=town, **fixed).frame(frame)):
         assert made.drop(columns="timestamp").equals(wanted)
+
+
+@pytest.mark.parametrize("binds", [False, True])
+def test_the_last_tasks_wait_where_any_worker_takes_them(binds):
+    flying = []
+
+    class One(tasks.LocalPool):
+        def submit(self, function, given):
+            flying.append(len(self._busy))
+            return super().submit(function, given)
+
+    pool = One(1)
+    pool.binds = binds
+    with contextlib.closing(pool):
+        made = {one.position: one.result for one in tasks.run(pool, abs, [-1, -2, -3, -4])}
+    assert made == {0: 1, 1: 2, 2: 3, 3: 4}
+    assert flying == ([0, 1, 1] if not binds else [0, 1, 0])
 
 
 def test_parts_follow_from_the_input():

@@ -112,6 +112,8 @@ def test_a_cut_inside_quotes_does_no_harm(columns, tmp_path):
 class Here:
     """A pool that runs tasks when they are given out, and counts those of parts."""
 
+    binds = False
+
     def __init__(self):
         self.runs = 0
         self._results = {}

@@ -9,6 +9,8 @@ task must therefore do no harm when it runs twice.
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import importlib
 import itertools
 import multiprocessing
@@ -37,6 +39,8 @@ class NoResult(UCIDError):
 
 class Pool(Protocol):
     """What is asked of an engine. Handles are its own."""
+
+    binds: bool  # whether a task that waits may wait for one worker, while others are idle
 
     def slots(self) -> int:
         """Tasks that it runs at once; 0 while it has no worker."""
@@ -122,9 +126,9 @@ def run(
 
     def give_out(now: float) -> None:
         """A second task for each slot, which begins while the result of the first is on its way here, many in one call where there
-        are many workers: equal tasks end at once everywhere. The last ones are given out one by one: behind a task that runs they
-        would wait while others are idle."""
-        ahead = slots if len(waiting) > slots else 0
+        are many workers: equal tasks end at once everywhere. The last ones are given out one by one where they would wait behind a
+        task that runs while other workers are idle."""
+        ahead = slots if len(waiting) > slots or not pool.binds else 0
         room = slots + ahead - len(flying)
         if room < (max(1, slots // 8) if ahead else 1):
             return
@@ -220,6 +224,8 @@ def _work(pipe: Any) -> None:
 class LocalPool:
     """Processes of this host. One that dies or hangs loses its own task and no other."""
 
+    binds = False
+
     def __init__(self, workers: int | None = None) -> None:
         self._count = workers or len(os.sched_getaffinity(0))
         # spawned: a fork would copy the threads' locks of Arrow and of the stores' clients
@@ -292,6 +298,8 @@ class LocalPool:
 
 class DaskPool:
     """A Dask scheduler by its address, or a LocalCluster. Results come by themselves, many in one request."""
+
+    binds = True
 
     def __init__(self, cluster: str | None = None, workers: int | None = None) -> None:
         self._address = cluster
@@ -377,6 +385,8 @@ _RAY_START_S = 120.0
 class RayPool:
     """A Ray cluster that this host belongs to, or one that is started here."""
 
+    binds = True  # to a host
+
     def __init__(self, cluster: str | None = None, workers: int | None = None) -> None:
         ray: Any = importlib.import_module("ray")  # not the module beside this one
         self._ray = ray
@@ -424,6 +434,8 @@ class SparkPool:
     """A Spark master by its address, or Spark in this process. What is given out together is one job of a partition a task, as a
     job costs the driver more than a task; an accumulator brings each task's answer when it ends, not when its job does."""
 
+    binds = False
+
     def __init__(self, cluster: str | None = None, workers: int | None = None) -> None:
         from pyspark.sql import SparkSession
 
@@ -453,6 +465,7 @@ class SparkPool:
 
         def work(one: tuple[int, Any]) -> None:
             answers.add({one[0]: _answer(function, one[1])})
+            _settle()
 
         def run_job() -> None:
             with self._lock:  # the tag belongs to the thread, and the call to the JVM may not
@@ -511,6 +524,14 @@ def _said_by_spark(error: BaseException | None) -> str:
     if not lines:
         return "Spark has ended a job without an answer"
     return next((line[2:] for line in lines if line.startswith(": ")), lines[-1])
+
+
+@functools.cache
+def _settle() -> None:
+    """Set aside, once, what this process of Python has imported and opened. Spark's worker collects garbage after each task, and
+    would look through all of it each time, for longer than the rest that a task costs it."""
+    gc.collect()
+    gc.freeze()
 
 
 class _Answers:
