@@ -91,11 +91,11 @@ def apply(data: Any, plan: Plan) -> Any:
         columns = [data[_quoted(name)] for name in given.names]
         handed = [as_bytes(one).alias(name) if name in texts else one for name, one in zip(given.names, columns, strict=True)]
         return data.select(*handed).mapInArrow(_Batches(plan, texts), StructType(list(fields.values())))
-    texts = {name: given.field(name).type == pa.string() for name in plan.asked(given.names)}
+    asked = {name: given.field(name).type == pa.string() for name in plan.asked(given.names)}
     kind = StructType([StructField(name, fields[name].dataType) for name in added])
     # not to be computed again for a filter of what it gives
-    function = arrow_function(_Columns(plan, texts, added), kind).asNondeterministic()
-    values = [as_bytes(data[_quoted(name)]) if text else data[_quoted(name)] for name, text in texts.items()]
+    function = arrow_function(_Columns(plan, asked, added), kind).asNondeterministic()
+    values = [as_bytes(data[_quoted(name)]) if text else data[_quoted(name)] for name, text in asked.items()]
     kept = [data[_quoted(name)] for name in made.names if name not in added]
     whole = data.select(*kept, function(*values).alias(_ADDED))
     return whole.select(*(whole[_quoted(one.name)] for one in data.schema.fields if one.name not in added), f"`{_ADDED}`.*")
