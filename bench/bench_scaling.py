@@ -1,22 +1,26 @@
 """How jobs scale to 256 workers: what a task is, what an engine costs a task, and what the real scheduler makes of them.
 
     PYTHONPATH=build/python .venv-cluster/bin/python bench/bench_scaling.py index.ucidx [--engines dask,ray,spark]
-        [--workers 4,16,64,256] [--task SECONDS] [--tasks-a-worker 6]
+        [--workers 4,16,64,256] [--input GB] [--task SECONDS] [--tasks-a-worker 6] [--when-warm COMMAND]
 
-1. task: seconds of one part of jobs.CHUNK_BYTES on one thread of this host, its bytes in and out, the bytes of the index, which
-   a host fetches once.
+1. task: seconds of one part of an input of so many GB on one thread of this host, its bytes in and out, the bytes of the index,
+   which a host fetches once.
 2. engine: seconds that a task costs which does nothing, of TASKS tasks on one worker.
 3. workers: a job's tasks, with a job's own values and results, on many workers of the real scheduler; each task sleeps for what
-   the kernel took. Efficiency is ideal time by time spent, without the start of the cluster, beside the published page's.
+   the kernel took. Efficiency is ideal time by time spent, without the start of the cluster and its first tasks, beside the
+   published page's; and what a task costs each kind of process, in milliseconds of a core.
 
 With Dask the scheduler is a process, the workers share one process for each 64 of them and speak TCP, and our driver is this
-process; Ray and Spark start worker processes, which is why they have fewer workers here. All share this host's processors, which
-sleeping leaves to the scheduler, the driver and the workers' own messages. So 3 says what the scheduler and the driver cost,
-not what a network or a store does: those are the bytes of 1. JSON lines.
+process. With Spark, as `local[N]`, scheduler and executor are threads of one JVM, and each worker is a process, forked from one
+that has imported what it needs; with Ray hosts are raylets of 64 workers each, and each worker is a process that Ray starts. All
+share this host's processors, which sleeping leaves to the scheduler, the driver and the workers' own messages: a cluster's
+workers would have processors of their own. So 3 says what the scheduler, the driver and the engine's own part of a task cost, not
+what a network or a store does: those are the bytes of 1. JSON lines.
 """
 
 import argparse
 import asyncio
+import collections
 import contextlib
 import json
 import os
@@ -30,13 +34,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import processes
 import ucid
 from ucid.distributed import jobs, tasks
 from ucid.distributed.plan import Plan
 
 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+# The JVM of a long job has compiled itself; that of a short one would do it here, on the processors of all.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+os.environ |= {"RAY_raylet_start_wait_time_s": "60", "RAY_worker_register_timeout_seconds": "600", "RAY_USAGE_STATS_ENABLED": "0"}
 TASKS = 300
-A_PROCESS = 64  # workers of Dask
+WARM = 20  # tasks of nothing for each worker, in which the JVM compiles itself
+TOGETHER = 64  # workers of Dask that share a process, of Ray that share a host
 PUBLISHED = {4: 0.95, 16: 0.90, 64: 0.80, 256: 0.70}
 
 
@@ -44,14 +53,14 @@ def say(**members):
     print(json.dumps(members), flush=True)
 
 
-def one_part(folder, index):
-    """A job of one part of as many bytes as a part has, before compression."""
+def one_part(folder, index, chunk_bytes):
+    """A job of one part of so many bytes before compression."""
     south, west, north, east = ucid.open_index(index).bounds
     random = np.random.default_rng(1)
-    rows = jobs.CHUNK_BYTES // 24
+    rows = chunk_bytes // 24
     places = pa.table({"id": np.arange(rows), "lat": random.uniform(south, north, rows), "lon": random.uniform(west, east, rows)})
     pq.write_table(places, f"{folder}/places.parquet", row_group_size=200_000)
-    job = jobs.over_files("score", Plan.score(index=index), [f"{folder}/places.parquet"], f"{folder}/out", chunk_bytes=jobs.CHUNK_BYTES)
+    job = jobs.over_files("score", Plan.score(index=index), [f"{folder}/places.parquet"], f"{folder}/out", chunk_bytes=chunk_bytes)
     return job.task({**job.manifest.parts[0], "plan": job.plan})
 
 
@@ -72,11 +81,27 @@ def nothing(value):
 
 def engine_cost(name):
     """Measure what an engine costs a task."""
-    with contextlib.closing(tasks.open_pool(name, workers=1)) as pool:
+    with opened(name, 1) as pool:
         list(tasks.run(pool, nothing, range(20)))
         begun_s = time.perf_counter()
         list(tasks.run(pool, nothing, range(TASKS)))
         say(what="engine", engine=name, tasks=TASKS, seconds_a_task=(time.perf_counter() - begun_s) / TASKS)
+
+
+ROLES = {"/java ": "jvm", "dask_scheduler": "scheduler", "gcs_server": "gcs", "raylet/raylet": "raylets",
+         "pyspark.worker": "workers", "--be-workers": "workers", "ray::": "workers"}  # fmt: skip
+
+
+def processor_seconds():
+    """Of this process, the driver, and of those below it by what they are for."""
+    found = collections.Counter()
+    for process in processes.family(os.getpid()):
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            role = "driver" if process == os.getpid() else next((ROLES[sign] for sign in ROLES if sign in words), "others")
+            found[role] += (int(fields[11]) + int(fields[12])) / processes.TICKS
+    return found
 
 
 def sleep(spec):
@@ -117,35 +142,87 @@ def dask_cluster(count):
         while not told.exists():
             time.sleep(0.1)
         address = json.loads(told.read_text())["address"]
-        for at in range(0, count, A_PROCESS):
-            start(os.path.abspath(__file__), "--be-workers", address, str(min(A_PROCESS, count - at)))
+        for at in range(0, count, TOGETHER):
+            start(os.path.abspath(__file__), "--be-workers", address, str(min(TOGETHER, count - at)))
         with Client(address, set_as_default=False) as client:
             client.wait_for_workers(count, timeout=300)
         yield address
 
 
 @contextlib.contextmanager
+def ray_cluster(count):
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    try:
+        for at in range(0, count, TOGETHER):
+            cluster.add_node(num_cpus=min(TOGETHER, count - at), object_store_memory=100_000_000, include_dashboard=False)
+        cluster.wait_for_nodes()
+        yield cluster.address
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@contextlib.contextmanager
+def spark_here(count):
+    """Spark of this process, whose workers are forked from one that has imported what they need: to import it 256 times takes two
+    processors some minutes."""
+    from pyspark.sql import SparkSession
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    builder = SparkSession.builder.master(f"local[{count}]").config("spark.ui.enabled", "false").config("spark.log.level", "ERROR")
+    builder = builder.config("spark.python.daemon.module", "bench_scaling").config("spark.executorEnv.PYTHONPATH", here)
+    session = builder.getOrCreate()
+    try:
+        yield None
+    finally:
+        session.stop()
+
+
+def be_daemon():
+    """The parent of Spark's workers."""
+    import pyspark.worker  # noqa: F401
+    from pyspark import daemon
+
+    daemon.manager()
+
+
+CLUSTERS = {"dask": dask_cluster, "ray": ray_cluster, "spark": spark_here}
+
+
+@contextlib.contextmanager
 def opened(name, count):
     """A pool of so many workers."""
-    if name == "dask":
-        with dask_cluster(count) as address, contextlib.closing(tasks.open_pool("dask", address)) as pool:
-            yield pool
-    else:
-        with contextlib.closing(tasks.open_pool(name, workers=count)) as pool:
-            yield pool
+    with CLUSTERS[name](count) as address, contextlib.closing(tasks.open_pool(name, address)) as pool:
+        yield pool
 
 
-def workers(name, count, seconds, a_worker, spec, result):
+def workers(name, count, seconds, a_worker, spec, result, when_warm):
     """Measure a job of sleeping tasks on many workers."""
     total = count * a_worker
     value = {**spec, "result": result}
     with opened(name, count) as pool:
-        list(tasks.run(pool, sleep, [{**value, "sleep_s": 0.5}] * (2 * count)))  # starts what starts with the first task
-        begun_s = time.perf_counter()
+        for _ in range(WARM):  # starts what starts with a first task, on all workers: then they do a round at once
+            begun_s = time.perf_counter()
+            list(tasks.run(pool, sleep, [{**value, "sleep_s": 2}] * count))
+            if time.perf_counter() - begun_s < 4:
+                break
+        list(tasks.run(pool, sleep, [{**value, "sleep_s": 0}] * (WARM * count)))
+        if when_warm:
+            waits = subprocess.Popen(when_warm, shell=True)
+            while waits.poll() is None:  # workers of Spark that idle for a minute are ended
+                list(tasks.run(pool, sleep, [{**value, "sleep_s": 1}] * count))
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    waits.wait(15)
+        before, begun_s = processor_seconds(), time.perf_counter()
         list(tasks.run(pool, sleep, [{**value, "sleep_s": seconds}] * total))
         spent = time.perf_counter() - begun_s
+        cpu = processor_seconds() - before
     say(what="workers", engine=name, workers=count, tasks=total, sleep_s=round(seconds, 3), seconds=round(spent, 3),
-        efficiency=round(a_worker * seconds / spent, 4), published=PUBLISHED.get(count))  # fmt: skip
+        efficiency=round(a_worker * seconds / spent, 4), published=PUBLISHED.get(count),
+        cpu_ms_a_task={role: round(1000 * one / total, 2) for role, one in cpu.items()}, load=os.getloadavg()[0])  # fmt: skip
 
 
 def main():
@@ -154,20 +231,24 @@ def main():
     parser.add_argument("--engines", default="dask")
     parser.add_argument("--workers", default=",".join(map(str, PUBLISHED)))
     parser.add_argument("--task", type=float, help="seconds of a task; default: what it is measured to take")
+    parser.add_argument("--input", type=float, default=100, help="GB of the job's input: parts have 64 MiB, from 550 GB on 128")
     parser.add_argument("--tasks-a-worker", type=int, default=6)
+    parser.add_argument("--when-warm", help="run before each job is measured, when its workers have started")
     given = parser.parse_args()
     engines = given.engines.split(",")
     with tempfile.TemporaryDirectory() as folder:
-        spec = one_part(folder, os.path.abspath(given.index))
+        spec = one_part(folder, os.path.abspath(given.index), jobs._part_bytes(int(given.input * 1e9)))
         seconds, result = kernel(spec, given.index)
     for name in engines:
         engine_cost(name)
         for count in map(int, given.workers.split(",")):
-            workers(name, count, given.task or seconds, given.tasks_a_worker, spec, result)
+            workers(name, count, given.task or seconds, given.tasks_a_worker, spec, result, given.when_warm)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--be-workers"]:
         asyncio.run(be_workers(sys.argv[2], int(sys.argv[3])))
+    elif sys.argv[1:2] == ["pyspark.worker"]:
+        be_daemon()
     else:
         main()
