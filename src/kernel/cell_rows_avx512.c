@@ -117,9 +117,10 @@ static int find(const cell_slots *slots, const uint64_t *keys, int n, uint32_t *
         __m512i slot = _mm512_i64gather_epi64(at, slots->of, 8);
         __mmask8 other = _mm512_cmpneq_epi64_mask(_mm512_srl_epi64(slot, number_bits), key);
         _mm256_storeu_si256((__m256i *)(numbers + i), _mm256_and_si256(_mm512_cvtepi64_epi32(slot), number));
-        if (!_kortestz_mask8_u8(other, other)) {
-            other_count += find_numbers(slots, keys, i, i + 8, numbers, others + other_count);
-        }
+        __m512i rows = _mm512_add_epi64(_mm512_set1_epi64(i), _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0));
+        __m128i found = _mm512_cvtepi64_epi16(_mm512_maskz_compress_epi64(other, rows));
+        _mm_storeu_si128((__m128i *)(others + other_count), found); /* no more than there are keys until here */
+        other_count += __builtin_popcount(_cvtmask8_u32(other) & 255);
     }
     return other_count + find_numbers(slots, keys, eights, n, numbers, others + other_count);
 }

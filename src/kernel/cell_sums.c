@@ -20,7 +20,7 @@
 #include <string.h>
 
 enum { NEAR_BITS = 14, NEAR_BITS_FINEST = 12, FINEST = 15 }; /* groups: a slot holds a key and a number */
-enum { LINE = 64, SLOTS = 16, AHEAD = 128 };               /* slots for each group; rows that are looked for at once */
+enum { LINE = 64, SLOTS = 8, AHEAD = 128 };                /* slots for each group; rows that are looked for at once */
 enum { NEAR_ROWS = 16 };                                   /* for each group are enough */
 enum { TRIAL = 1 << 16, HEAP = 3 << 21, TAIL_MIN = 4096 }; /* rows; groups that are worth a run */
 enum { RUNS = 64, RUNS_PLAIN = 16 };
@@ -186,7 +186,7 @@ static void put_slot(cell_slots *slots, uint64_t key, size_t number)
 static int grow_slots(ucid_cell_sums *s, size_t groups)
 {
     cell_slots slots = {.bits = 8, .number_bits = s->slots.number_bits};
-    while ((size_t)1 << slots.bits < SLOTS * groups) slots.bits += 2;
+    while ((size_t)1 << slots.bits < SLOTS * groups) slots.bits++;
     slots.of = ucid_allocate(&s->allocator, (size_t)1 << slots.bits, sizeof *slots.of);
     if (slots.of == NULL) return 0;
     memset(slots.of, 0xFF, sizeof *slots.of << slots.bits);
