@@ -403,12 +403,14 @@ class RayPool:
                         raise
                     time.sleep(2)
         self._remote = ray.remote(num_cpus=1, max_retries=0)(_call)
+        self._spread = self._remote.options(scheduling_strategy="SPREAD")
 
     def slots(self) -> int:
         return int(self._ray.cluster_resources().get("CPU", 0))
 
     def submit(self, function: Function, given: Sequence[tuple[Any, int]]) -> list[Any]:
-        return [self._remote.remote(function, value) for value, _ in given]
+        # Ray fills one host before the next: a host that fails at once is always idle, and would get every task again
+        return [(self._spread if attempt > 1 else self._remote).remote(function, value) for value, attempt in given]
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
         flying = list(handles)
