@@ -548,7 +548,8 @@ static void put_orders(beside *b, int *before)
     uint64_t leaves = 0;
     for (int32_t part = 0; part < b->count; part++) {
         thrift_reader r;
-        if (items_of(b->parts[part].fields[F_ORDERS], &r) != b->parts[part].leaf_count) return;
+        const part_read *p = &b->parts[part];
+        if (p->fields[F_ORDERS].type == 0 || items_of(p->fields[F_ORDERS], &r) != p->leaf_count) return;
         leaves += b->parts[part].kept_leaves;
     }
     put_field(out, before, F_ORDERS, T_LIST);
