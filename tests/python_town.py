@@ -38,6 +38,15 @@ def town(extract):
     return index
 
 
+@pytest.fixture(scope="module")
+def small_town(tmp_path_factory):
+    """The path of an index."""
+    folder = tmp_path_factory.mktemp("town")
+    run(BUILD / "ucid-town", "-n", 5000, "-s", 5, folder / "town.osm.pbf")
+    ucid.build_index(folder / "town.osm.pbf", folder / "town.ucidx")
+    return folder / "town.ucidx"
+
+
 @pytest.fixture
 def chosen(town, monkeypatch):
     monkeypatch.setattr(indexes, "_chosen", town)

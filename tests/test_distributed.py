@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conftest import BUILD, run
+from conftest import BUILD
+from python_town import small_town as town  # noqa: F401: a fixture
 
 sys.path.insert(0, str(BUILD / "python"))
 
@@ -26,14 +27,6 @@ from ucid import distributed  # noqa: E402
 from ucid.distributed import Plan, choose, jobs, parquet, tasks  # noqa: E402
 from ucid.distributed.areas import parts_of  # noqa: E402
 from ucid.grids import cell_to_parent  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("town")
-    run(BUILD / "ucid-town", "-n", 5000, "-s", 5, folder / "town.osm.pbf")
-    ucid.build_index(folder / "town.osm.pbf", folder / "town.ucidx")
-    return folder / "town.ucidx"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from conftest import BUILD, run
+from conftest import BUILD
+from python_town import small_town as town  # noqa: F401: a fixture
 
 sys.path.insert(0, str(BUILD / "python"))
 
@@ -146,14 +147,6 @@ def test_damaged_footers_are_errors_or_footers():
     assert tried(end.replace(bytes([len(name)]) + name, bytes([len(new)]) + new))
 
 
-@pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("town")
-    run(BUILD / "ucid-town", "-n", 5000, "-s", 5, folder / "town.osm.pbf")
-    ucid.build_index(folder / "town.osm.pbf", folder / "town.ucidx")
-    return folder / "town.ucidx"
-
-
 def job(command, plan, given, out, **options):
     report = jobs.over_files(command, plan, [str(given)], str(out), **options).run(workers=1)
     assert not report["failed"]
@@ -208,3 +201,23 @@ def test_small_row_groups_are_put_together(town, tmp_path):
     plan = Plan.score(index=town, city="IST", timestamp="2026W01T12")
     files, made = job("score", plan, tmp_path / "in.parquet", tmp_path / "out")[1:]
     assert [one.num_row_groups for one in files] == [1] and made.column("id").equals(table.column("id"))
+
+
+def test_a_transfer_that_breaks_off_is_no_verdict_on_the_file(town, tmp_path, monkeypatch):
+    table = pa.table({"lat": np.full(40_000, 40.0), "lon": np.full(40_000, -40.0)})
+    pq.write_table(table, tmp_path / "in.parquet")
+    plan = Plan.score(index=town, city="IST", timestamp="2026W01T12")
+    made = jobs.over_files("score", plan, [str(tmp_path / "in.parquet")], str(tmp_path / "out"))
+    tries = []
+
+    def open_file(uri):
+        tries.append(uri)
+        data = (tmp_path / "in.parquet").read_bytes()
+        return io.BytesIO(data[: -1 if len(tries) < jobs.READS else None])
+
+    monkeypatch.setattr(jobs.storage, "open_file", open_file)
+    said = jobs.run_task(made.task({**made.manifest.parts[0], "plan": plan}))
+    assert said["rows"] == 40_000 and len(tries) == jobs.READS
+    monkeypatch.setattr(jobs, "READS", 1)
+    monkeypatch.setattr(jobs.storage, "open_file", lambda uri: io.BytesIO(b"no Parquet at all"))
+    assert "no footer" in jobs.run_task(made.task({**made.manifest.parts[0], "plan": plan}))["error"]

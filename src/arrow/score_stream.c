@@ -339,8 +339,10 @@ static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *sche
     if (self->time.column >= 0) {
         int32_t shared = read_hours(&self->time.texts, count, row_hours);
         score_hours = text_hours = shared < 0 ? row_hours : NULL;
-        if (shared >= 0) hour = (uint32_t)shared;
-        if (shared >= 0) ucid_time_format(shared, self->time.constant);
+        if (shared >= 0) { /* as if it were given for all rows */
+            hour = (uint32_t)shared;
+            ucid_time_format(shared, self->time.constant);
+        }
     }
     if (self->city_by_index || self->time_by_index) {
         status = read_by_index(self, count, &cities, row_hours, error);

@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--resume", action="store_true", help="do only what is missing")
     how.add_argument("--overwrite", action="store_true", help="remove an earlier job of this checkpoint first")
     how.add_argument("--chunk", type=_size, metavar="SIZE", help="rows of a task, unpacked, or CSV; default: by the input, 16M to 128M")
-    how.add_argument("--compression", choices=("snappy", "zstd", "lz4", "gzip", "none"), help="of the output; default: snappy, and of columns that stay what they are")
+    how.add_argument("--compression", choices=("snappy", "zstd", "lz4", "gzip", "none"), help="of the output; default: snappy, and copied columns keep theirs")
     how.add_argument("--deadline", type=float, default=600.0, metavar="SECONDS", help="of a task; 600")
     how.add_argument("--attempts", type=int, default=6, metavar="N", help="of a task; 6")
     how.add_argument("--patience", type=float, default=120.0, metavar="SECONDS", help="without any worker; 120")

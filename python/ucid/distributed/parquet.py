@@ -125,7 +125,7 @@ def footer_of(raw: Any, size: int) -> bytes:
     tail = last(_TAIL_BYTES)
     length = int.from_bytes(tail[-8:-4], "little")
     if size < 12 or tail[-4:] != _MAGIC or length > size - 8:
-        raise UCIDDataError("no Parquet file: it has no footer", code="DATA_ERROR")
+        raise pa.ArrowInvalid("no Parquet file: it has no footer")  # or a store broke off: not yet the verdict of a UCIDError
     if length + 8 > len(tail):
         tail = last(length + 8)
     return tail[-8 - length : -8]
