@@ -262,7 +262,7 @@ def test_files_of_jobs_do_not_depend_on_batches(places, monkeypatch):
         coded = [part.set_column(4, "city", part.column("city").combine_chunks().dictionary_encode()) for part in parts]
         for some in (parts, coded) if pieces == 1 else (coded,):
             stream = jobs._recut(pa.concat_tables(some))
-            made.add(jobs._parquet(stream, rows.schema, stream.schema, spec))
+            made.add(b"".join(jobs._parquet(stream, rows.schema, stream.schema, spec)))
     texts, file = sorted((pq.ParquetFile(pa.BufferReader(one)) for one in made), key=lambda file: file.metadata.serialized_size)
     for one in (texts, file):
         assert one.metadata.num_row_groups == len(rows) // 1000

@@ -117,15 +117,16 @@ def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, lengths: I
         yield pa.Table.from_batches(held, schema)
 
 
-def _parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema, given: pa.Schema, spec: dict[str, Any], kept: Kept | None = None) -> bytes:
-    """A file of batches with the columns ``given``, which says that its columns are those of ``schema``: beside those that are
+def _parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema, given: pa.Schema, spec: dict[str, Any], kept: Kept | None = None) -> list[storage.Piece]:
+    """The pieces of a file of batches with the columns ``given``, which says that its columns are those of ``schema``: beside those that are
     kept, where there are such."""
     out = io.BytesIO()
     said = schema.with_metadata({**(schema.metadata or {}), b"ucid:plan": spec["plan"].digest().encode()})
     with Writer(out, said, given, spec["compression"]) as writer:
         for group in _row_groups(batches, given, iter(kept.rows) if kept is not None else repeat(GROUP_ROWS)):
             writer.write(group)
-    return out.getvalue() if kept is None else kept.beside(out.getvalue(), said)
+    added = out.getbuffer()
+    return [added] if kept is None else kept.beside(added, said)
 
 
 _OF_INDEX = frozenset({"INDEX_NOT_FOUND", "INDEX_FORMAT", "INDEX_CORRUPT", "FILE_NOT_FOUND", "IO_ERROR"})
@@ -185,9 +186,12 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
     if "range" in spec and _is_late(spec):
         return {"name": spec["name"], "error": "done by another that knew where to begin", "at": spec["at"]}
     put: dict[str, dict[str, Any]] = {}
-    for uri, data in zip(spec["files"], files, strict=True):
-        storage.put(uri, data)
-        put[uri] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    for uri, pieces in zip(spec["files"], files, strict=True):
+        storage.put(uri, pieces)
+        digest = hashlib.sha256()
+        for piece in pieces:
+            digest.update(piece)
+        put[uri] = {"sha256": digest.hexdigest(), "bytes": sum(map(len, pieces))}
     said = {"name": spec["name"], "files": put, "rows_in": given.table.num_rows, "rows": written, "status": dict(statuses),
             "sources": spec.get("sources"), "at": spec.get("at")}  # fmt: skip
     record(spec["checkpoint"], spec["name"], said)
@@ -392,7 +396,7 @@ class Job:
         for folder in sorted({*folders, f"{manifest.checkpoint}/done"}):
             storage.remove_parts(folder)
         if not failed:
-            storage.put(f"{manifest.checkpoint}/report.json", json.dumps(report, indent=2, sort_keys=True).encode())
+            storage.put(f"{manifest.checkpoint}/report.json", [json.dumps(report, indent=2, sort_keys=True).encode()])
         return report
 
     def _merge(

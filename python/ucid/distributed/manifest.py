@@ -32,7 +32,7 @@ def done_uri(checkpoint: str, part: str) -> str:
 
 def record(checkpoint: str, part: str, said: dict[str, Any]) -> None:
     """Tell that a part is whole."""
-    storage.put(done_uri(checkpoint, part), json.dumps(said, sort_keys=True).encode())
+    storage.put(done_uri(checkpoint, part), [json.dumps(said, sort_keys=True).encode()])
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Manifest:
         UCIDConfigError
             There is a job already.
         """
-        if not storage.put(f"{self.checkpoint}/{NAME}", self._text(), new=True):
+        if not storage.put(f"{self.checkpoint}/{NAME}", [self._text()], new=True):
             message = f"{self.checkpoint} holds a job already: go on with it by --resume, or do it again by --overwrite"
             raise UCIDConfigError(message, code="CHECKPOINT_EXISTS")
 

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ucid import _ext
+from ucid.distributed.storage import Piece
 from ucid.errors import UCIDDataError
 
 __all__ = ["DICTIONARY_BYTES", "Kept", "Writer", "coded", "described", "footer_of", "plain", "plain_schema", "settings"]
@@ -215,14 +216,15 @@ class Kept:
         """The file, of which what was read is not read again."""
         return pq.ParquetFile(_Windows(raw, self._part[1], self._ranges), **options)
 
-    def beside(self, added: bytes, schema: pa.Schema) -> bytes:
-        """A file of these columns and of those of another one, which has as many rows in each of its row groups."""
-        other = (footer_of(io.BytesIO(added), len(added)), len(added), 0, len(self.rows), None)
+    def beside(self, added: memoryview, schema: pa.Schema) -> list[Piece]:
+        """The pieces of a file of these columns and of those of another one, which has as many rows in each of its row groups."""
+        length = int.from_bytes(added[-8:-4], "little")
+        other = (bytes(added[-8 - length : -8]), len(added), 0, len(self.rows), None)
         spans, end = _ext.parquet_beside([self._part, other], list(_said(schema).items()))
 
         def piece(which: int, offset: int, length: int) -> memoryview:
-            ranges = self._ranges if which == 0 else [(0, added)]
+            ranges: Sequence[tuple[int, Piece]] = self._ranges if which == 0 else [(0, added)]
             begin, data = next(one for one in ranges if one[0] <= offset and offset + length <= one[0] + len(one[1]))
             return memoryview(data)[offset - begin : offset - begin + length]
 
-        return b"".join([_MAGIC, *(piece(*one) for one in spans), end])
+        return [_MAGIC, *(piece(*one) for one in spans), end]

@@ -17,11 +17,12 @@ from typing import Any, NamedTuple, TypeVar
 from ucid.errors import UCIDConfigError, UCIDDataError
 from ucid.indexes import _keep
 
-__all__ = ["Found", "Missing", "find", "get", "info", "is_transient", "list_names", "open_file", "put", "remove", "remove_parts"]
+__all__ = ["Found", "Missing", "Piece", "find", "get", "info", "is_transient", "list_names", "open_file", "put", "remove", "remove_parts"]
 
 PATIENCE_S = float(os.environ.get("UCID_STORAGE_PATIENCE_S", "90"))
 
 _Result = TypeVar("_Result")
+Piece = bytes | memoryview  # of a file
 
 
 class Missing(UCIDDataError):
@@ -184,16 +185,16 @@ def list_names(folder: str) -> dict[str, int]:
     return retry(ask, folder)
 
 
-def put(uri: str, data: bytes, *, new: bool = False) -> bool:
-    """Write a file, whole or not at all. With ``new`` only where there is none: False tells that there was."""
+def put(uri: str, pieces: Sequence[Piece], *, new: bool = False) -> bool:
+    """Write a file of these pieces, whole or not at all. With ``new`` only where there is none: False tells that there was."""
     files, path = _file_system(uri)
     write = _send if _is(files, _STORES) else _rename
-    return retry(lambda: write(files, path, data, new), uri)
+    return retry(lambda: write(files, path, pieces, new), uri)
 
 
-def _send(files: Any, path: str, data: bytes, new: bool) -> bool:
+def _send(files: Any, path: str, pieces: Sequence[Piece], new: bool) -> bool:
     try:
-        files.pipe_file(path, data, mode="create" if new else "overwrite")
+        files.pipe_file(path, b"".join(pieces), mode="create" if new else "overwrite")
     except FileExistsError:
         return False
     except Exception as error:
@@ -204,7 +205,7 @@ def _send(files: Any, path: str, data: bytes, new: bool) -> bool:
     return True
 
 
-def _rename(files: Any, path: str, data: bytes, new: bool) -> bool:
+def _rename(files: Any, path: str, pieces: Sequence[Piece], new: bool) -> bool:
     local = _is(files, _LOCAL)
     folder, _, name = path.rpartition("/")
     files.makedirs(folder, exist_ok=True)
@@ -212,7 +213,7 @@ def _rename(files: Any, path: str, data: bytes, new: bool) -> bool:
     try:
         if local:
             with open(part, "wb") as out:
-                out.write(data)
+                out.writelines(pieces)
                 out.flush()
                 os.fsync(out.fileno())
             if new:
@@ -221,7 +222,8 @@ def _rename(files: Any, path: str, data: bytes, new: bool) -> bool:
                 os.replace(part, path)
         else:
             with files.open(part, "wb") as out:
-                out.write(data)
+                for piece in pieces:
+                    out.write(piece)
             if new and files.exists(path):
                 return False
             files.mv(part, path, overwrite=not new)
