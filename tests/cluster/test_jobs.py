@@ -274,7 +274,7 @@ def _set_aside(value):
 def test_one_of_many_writers_puts_a_new_file(store):
     uri = f"{store.uri}/{uuid.uuid4().hex}/file"
     with ThreadPoolExecutor(8) as pool:
-        first = list(pool.map(lambda i: storage.put(uri, b"%d" % i, new=True), range(8)))
+        first = list(pool.map(lambda i: storage.put(uri, [b"%d" % i], new=True), range(8)))
     assert sum(first) == 1 and storage.get(uri) == b"%d" % first.index(True)
     large = os.urandom(12 << 20)  # some requests
     files, path = fsspec.url_to_fs(f"{uri}-large")
@@ -287,7 +287,7 @@ def test_a_process_that_has_used_a_store_can_be_forked(store):
     """As engines do when they start. The client of HDFS waits for ever in the fork, unless what is there keeps it, and what
     others have opened, such as Dask."""
     uri = f"{store.uri}/{uuid.uuid4().hex}/file"
-    storage.put(uri, b"something")
+    storage.put(uri, [b"some", b"thing"])
     with ThreadPoolExecutor(1) as pool:  # another thread has a file system of its own
         assert pool.submit(lambda: fsspec.open(uri, "rb").open().read()).result() == b"something"
     child = os.fork()
@@ -304,10 +304,10 @@ def test_a_process_that_has_used_a_store_can_be_forked(store):
 
 def test_a_file_is_put_whole_and_once(store):
     uri = f"{store.uri}/{uuid.uuid4().hex}/file"
-    assert storage.put(uri, b"first", new=True)
-    assert not storage.put(uri, b"second", new=True)
+    assert storage.put(uri, [b"first"], new=True)
+    assert not storage.put(uri, [b"second"], new=True)
     assert storage.get(uri) == b"first"
-    assert storage.put(uri, b"third") and storage.get(uri) == b"third"
+    assert storage.put(uri, [b"thi", memoryview(b"rd")]) and storage.get(uri) == b"third"
     assert storage.list_names(uri.rpartition("/")[0]) == {"file": 5}
     storage.remove(uri)
     with pytest.raises(storage.Missing):
