@@ -24,7 +24,7 @@ import pyarrow.parquet as pq  # noqa: E402
 
 import ucid  # noqa: E402
 from ucid import distributed  # noqa: E402
-from ucid.distributed import Plan, choose, jobs, parquet, tasks  # noqa: E402
+from ucid.distributed import Plan, choose, jobs, parquet, storage, tasks  # noqa: E402
 from ucid.distributed.areas import parts_of  # noqa: E402
 from ucid.grids import cell_to_parent  # noqa: E402
 
@@ -149,6 +149,19 @@ def test_bytes_are_listed(tmp_path):
     with pytest.raises(ucid.UCIDDataError, match="nowhere: no such file"):
         choose.measure([str(tmp_path / "nowhere")])
     assert choose.measure([f"file://{tmp_path}/a.parquet", str(tmp_path / "sub")]) == 50
+
+
+def test_jobs_follow_links_to_files(tmp_path):
+    there, links = tmp_path / "there.parquet", tmp_path / "links"
+    links.mkdir()
+    there.write_bytes(bytes(10))
+    (links / "a.parquet").symlink_to(there)
+    (found,) = storage.find([str(links)])
+    assert found == storage.info(found.uri) and found.size == 10
+    (links / "b.parquet").symlink_to(tmp_path / "gone.parquet")
+    for given in (str(links), f"{links}/*.parquet"):
+        with pytest.raises(ucid.UCIDDataError, match="b.parquet: a link to no file"):
+            storage.find([given])
 
 
 def test_an_engine_that_is_missing_names_its_extra():

@@ -115,6 +115,14 @@ def _visible(path: str) -> bool:
     return path.rsplit("/", 1)[-1][:1] not in ("", ".", "_")
 
 
+def _behind(files: Any, name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """What is listed, or for a symbolic link what it leads to."""
+    try:
+        return files.info(name) if entry.get("islink") else entry
+    except FileNotFoundError as error:
+        raise UCIDDataError(f"{name}: a link to no file", code="FILE_NOT_FOUND") from error
+
+
 def find(patterns: Sequence[str], endings: Sequence[str] = (".parquet", ".csv")) -> list[Found]:
     """Files that paths, URIs, folders and patterns name, by name; each once. Names that start with . or _ are left out. Of a folder
     those of the first ending that any has.
@@ -135,10 +143,10 @@ def find(patterns: Sequence[str], endings: Sequence[str] = (".parquet", ".csv"))
             else:
                 names = files.find(path, detail=True)
                 if path not in names:
-                    seen = [name for name in names if _visible(name)]
-                    ending = next((one for one in endings if any(name.endswith(one) for name in seen)), endings[0])
+                    ending = next((one for one in endings if any(name.endswith(one) for name in names if _visible(name))), endings[0])
                     names = {name: entry for name, entry in names.items() if name.endswith(ending)}
-            return [_found(files, name, entry) for name, entry in names.items() if entry["type"] == "file" and _visible(name)]
+            seen = {name: _behind(files, name, entry) for name, entry in names.items() if _visible(name)}
+            return [_found(files, name, entry) for name, entry in seen.items() if entry["type"] == "file"]
 
         found = retry(listing, os.fspath(pattern))
         if not found:
