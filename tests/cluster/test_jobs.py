@@ -1,9 +1,11 @@
 """Jobs end with the same bytes on every engine and every store, however often they are broken off on the way."""
 
 import contextlib
+import functools
 import gc
 import hashlib
 import json
+import operator
 import os
 import re
 import signal
@@ -248,6 +250,22 @@ def test_tasks_that_fail_or_hang_are_given_out_again(engine, tmp_path):
             list(tasks.run(pool, _divide, [0], attempts=2))
         # Spark's workers collect garbage after each task: what they have imported is set aside, once
         assert any(one.result for one in tasks.run(pool, _set_aside, range(8))) == (engine == "spark")
+
+
+def test_a_driver_of_dask_that_does_not_hear_answers_asks_for_them():
+    """Answers are events; those of tasks that end while nobody listens do not come, as after a cable was pulled for long."""
+    with contextlib.closing(tasks.open_pool("dask", workers=2)) as pool:
+        pool._client.unsubscribe_topic(tasks._TOPIC)
+        reasons = []
+        for first in (0, 20):  # when all had to be asked for, it listens again
+            values = range(first, first + 20)
+            made = list(tasks.run(pool, functools.partial(pow, 2), values, again=lambda position, reason: reasons.append(reason)))
+            assert {one.position: one.result for one in made} == {i: 2**value for i, value in enumerate(values)}
+        assert reasons == []
+        with pytest.raises(tasks.NoResult, match="failed 2 times, last: ZeroDivisionError"):
+            list(tasks.run(pool, functools.partial(operator.truediv, 1), [0], attempts=2))
+        with pytest.raises(tasks.NoResult, match="failed 2 times, last: .*cannot pickle"):
+            list(tasks.run(pool, memoryview, [b""], attempts=2))
 
 
 def _fails_once(value):

@@ -16,12 +16,14 @@ import itertools
 import multiprocessing
 import os
 import pickle
+import queue
 import random
 import signal
 import threading
 import time
+import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from multiprocessing import connection
 from typing import Any, NamedTuple, Protocol
@@ -297,23 +299,34 @@ class LocalPool:
 
 
 class DaskPool:
-    """A Dask scheduler by its address, or a LocalCluster. Results come by themselves, many in one request."""
+    """A Dask scheduler by its address, or a LocalCluster. Answers come as events, which travel with the news that a task has ended:
+    a result would have to be fetched from its worker, which costs the scheduler, and the worker, as much again as the task."""
 
     binds = True
 
     def __init__(self, cluster: str | None = None, workers: int | None = None) -> None:
         self._address = cluster
+        self._name = f"ucid-{uuid.uuid4().hex}"
         self._count = itertools.count()
         self._workers: dict[str, int] = {}  # and their threads
-        self._results: dict[Any, Any] = {}  # of handles that have ended
+        self._told: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()  # keys, and what their tasks answer
+        self._answers: dict[str, tuple[bool, Any]] = {}  # of keys that have ended
+        self._silent: set[str] = set()  # keys that had ended at the last sweep, and whose events had not come
         self._open({"address": cluster} if cluster else {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"})
 
     def _open(self, options: dict[str, Any]) -> None:
-        from distributed import Client, as_completed
+        from distributed import Client
 
         self._client = Client(**options, set_as_default=False, timeout="60s")
-        self._coming = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
         self._swept_s = time.monotonic()
+        self._listen()
+
+    def _listen(self) -> None:
+        def hear(event: tuple[float, tuple[str, bytes]]) -> None:
+            if event[1][0].startswith(self._name):  # not of another driver
+                self._told.put(event[1])
+
+        self._client.subscribe_topic(_TOPIC, hear)
 
     def slots(self) -> int:
         with contextlib.suppress(OSError, TimeoutError, AttributeError, RuntimeError):  # cut off: the deadline of tasks decides
@@ -323,51 +336,63 @@ class DaskPool:
     def submit(self, function: Function, given: Sequence[tuple[Any, int]]) -> list[Any]:
         if self._client.status == "closed" and self._address:  # its connection was cut for longer than it waits
             self._open({"address": self._address})
+        work = functools.partial(_tell, function)
         # a host that fails at once is always idle, and would get every task again
         apart = [attempt > 1 and bool(self._workers) for _, attempt in given]
         handles: dict[int, Any] = {}
         first = [i for i, alone in enumerate(apart) if not alone]
         if first:
-            keys = [f"ucid-{id(self)}-{next(self._count)}" for _ in first]
-            handles.update(zip(first, self._client.map(function, [given[i][0] for i in first], key=keys, pure=False), strict=True))
+            keys = [f"{self._name}-{next(self._count)}" for _ in first]
+            handles.update(zip(first, self._client.map(work, [given[i][0] for i in first], key=keys, pure=False), strict=True))
         for i in (i for i, alone in enumerate(apart) if alone):
             where = random.choice(list(self._workers))  # noqa: S311
-            key = f"ucid-{id(self)}-{next(self._count)}"
-            handles[i] = self._client.submit(
-                function, given[i][0], key=key, pure=False, workers=[where], allow_other_workers=True
-            )
-        made = [handles[i] for i in range(len(given))]
-        self._coming.update(made)
-        return made
+            key = f"{self._name}-{next(self._count)}"
+            handles[i] = self._client.submit(work, given[i][0], key=key, pure=False, workers=[where], allow_other_workers=True)
+        return [handles[i] for i in range(len(given))]
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
         end = time.monotonic() + timeout_s
+        known = {one.key: one for one in handles}
+        self._answers = {key: answer for key, answer in self._answers.items() if key in known}
         while True:
-            self._results.update(self._coming.next_batch(block=False))
-            if self._results:
-                known = set(handles)
-                found = [one for one in self._results if one in known]
-                self._results = {one: self._results[one] for one in found}
-                if found:
-                    return found
             now = time.monotonic()
-            if now - self._swept_s > _SWEEP_S:  # what was lost with its scheduler does not come
+            if now - self._swept_s > _SWEEP_S:
                 self._swept_s = now
-                found = [one for one in handles if one.client.status == "closed" or one.status in ("cancelled", "lost")]
-                if found:
-                    self._results.update((one, futures.CancelledError(f"the scheduler has lost {one.key}")) for one in found)
-                    return found
-            if now > end:
-                return []
-            time.sleep(0.005)
+                self._sweep(handles)
+            with contextlib.suppress(queue.Empty):
+                if not self._answers:
+                    self._take(known, self._told.get(timeout=max(0.0, min(end, self._swept_s + _SWEEP_S) - now)))
+                while True:
+                    self._take(known, self._told.get_nowait())
+            if self._answers or time.monotonic() > end:
+                return [known[key] for key in self._answers]
+
+    def _take(self, known: Mapping[str, Any], told: tuple[str, bytes]) -> None:
+        key, said = told
+        if key in known:
+            self._answers[key] = pickle.loads(said)  # noqa: S301
+
+    def _sweep(self, handles: Sequence[Any]) -> None:
+        """Look for tasks that have ended without an event: with their scheduler or their workers, or while it was cut off."""
+        silent = {one.key for one in handles if one.status == "finished" and one.key not in self._answers}
+        for one in handles:
+            if one.client.status == "closed" or one.status in ("cancelled", "lost"):
+                self._answers[one.key] = False, futures.CancelledError(f"the scheduler has lost {one.key}")
+            elif one.status == "error":
+                self._answers[one.key] = False, one.exception(timeout=30)
+            elif one.key in silent & self._silent:
+                self._listen()
+                try:
+                    self._answers[one.key] = pickle.loads(one.result(timeout=30))  # noqa: S301
+                except Exception as error:
+                    self._answers[one.key] = False, error
+        self._silent = silent
 
     def result(self, handle: Any) -> Any:
-        result = self._results.pop(handle)
-        if isinstance(result, BaseException):
-            raise RuntimeError(f"{type(result).__name__}: {result}")
-        if handle.status == "error":
-            raise result[1]
-        return result
+        good, value = self._answers.pop(handle.key)
+        if not good:
+            raise value
+        return value
 
     def cancel(self, handle: Any) -> None:
         if handle.client is self._client and self._client.status == "running":
@@ -377,6 +402,19 @@ class DaskPool:
         self._client.close()
         if self._address is None and self._client.cluster is not None:
             self._client.cluster.close()
+
+
+_TOPIC = "ucid"  # of events; the scheduler keeps the last thousand
+
+
+def _tell(function: Function, value: Any) -> bytes:
+    """Run a task of Dask, and tell its answer; it is also the result, for a driver that did not hear."""
+    from distributed import get_worker
+
+    said = pickle.dumps(_answer(function, value))
+    worker = get_worker()
+    worker.log_event(_TOPIC, (worker.get_current_task(), said))
+    return said
 
 
 _RAY_START_S = 120.0
