@@ -8,7 +8,10 @@
 2. engine: seconds that a task costs which does nothing, of TASKS tasks on one worker.
 3. workers: a job's tasks, with a job's own values and results, on many workers of the real scheduler; each task sleeps for what
    the kernel took. Efficiency is ideal time by time spent, without the start of the cluster and its first tasks, beside the
-   published page's; and what a task costs each kind of process, in milliseconds of a core.
+   published page's; and what a task costs each kind of process, in milliseconds of a core. Reckoned from these is the efficiency
+   where each worker has a core of its own, and driver and scheduler have one each: a worker then takes a task's time and its own
+   share of the cost, or, if that is longer, as long as the busiest of the others takes for a task of every worker; and each host
+   fetches the index once, at 1 Gbit/s.
 
 With Dask the scheduler is a process, the workers share one process for each 64 of them and speak TCP, and our driver is this
 process. With Spark, as `local[N]`, scheduler and executor are threads of one JVM, and each worker is a process, forked from one
@@ -47,6 +50,8 @@ TASKS = 300
 WARM = 20  # tasks of nothing for each worker, in which the JVM compiles itself
 TOGETHER = 64  # workers of Dask that share a process, of Ray that share a host
 PUBLISHED = {4: 0.95, 16: 0.90, 64: 0.80, 256: 0.70}
+SHARED = ("driver", "scheduler", "jvm", "gcs")  # of which a cluster has one each
+BYTES_A_SECOND = 125e6  # of a host, for the index
 
 
 def say(**members):
@@ -199,7 +204,14 @@ def opened(name, count):
         yield pool
 
 
-def workers(name, count, seconds, a_worker, spec, result, when_warm):
+def reckoned(count, seconds, a_worker, cost_s, index_bytes):
+    """Efficiency of workers with a core each, from what a task costs each kind of process."""
+    own = seconds + cost_s["workers"] + cost_s["raylets"]
+    shared = max(*(count * cost_s[role] for role in SHARED), min(count, TOGETHER) * cost_s["raylets"])
+    return a_worker * seconds / (a_worker * max(own, shared) + index_bytes / BYTES_A_SECOND)
+
+
+def workers(name, count, seconds, a_worker, spec, result, index_bytes, when_warm):
     """Measure a job of sleeping tasks on many workers."""
     total = count * a_worker
     value = {**spec, "result": result}
@@ -220,9 +232,11 @@ def workers(name, count, seconds, a_worker, spec, result, when_warm):
         list(tasks.run(pool, sleep, [{**value, "sleep_s": seconds}] * total))
         spent = time.perf_counter() - begun_s
         cpu = processor_seconds() - before
+    cost_s = collections.Counter({role: one / total for role, one in cpu.items()})
     say(what="workers", engine=name, workers=count, tasks=total, sleep_s=round(seconds, 3), seconds=round(spent, 3),
         efficiency=round(a_worker * seconds / spent, 4), published=PUBLISHED.get(count),
-        cpu_ms_a_task={role: round(1000 * one / total, 2) for role, one in cpu.items()}, load=os.getloadavg()[0])  # fmt: skip
+        reckoned=round(reckoned(count, seconds, a_worker, cost_s, index_bytes), 4),
+        cpu_ms_a_task={role: round(1000 * one, 2) for role, one in cost_s.items()}, load=os.getloadavg()[0])  # fmt: skip
 
 
 def main():
@@ -231,7 +245,7 @@ def main():
     parser.add_argument("--engines", default="dask")
     parser.add_argument("--workers", default=",".join(map(str, PUBLISHED)))
     parser.add_argument("--task", type=float, help="seconds of a task; default: what it is measured to take")
-    parser.add_argument("--input", type=float, default=100, help="GB of the job's input: parts have 64 MiB, from 550 GB on 128")
+    parser.add_argument("--input", type=float, default=100, help="GB of the job's input: parts have 64 MiB, from 550 GB on 256")
     parser.add_argument("--tasks-a-worker", type=int, default=6)
     parser.add_argument("--when-warm", help="run before each job is measured, when its workers have started")
     given = parser.parse_args()
@@ -242,7 +256,7 @@ def main():
     for name in engines:
         engine_cost(name)
         for count in map(int, given.workers.split(",")):
-            workers(name, count, given.task or seconds, given.tasks_a_worker, spec, result, given.when_warm)
+            workers(name, count, given.task or seconds, given.tasks_a_worker, spec, result, os.path.getsize(given.index), given.when_warm)
 
 
 if __name__ == "__main__":

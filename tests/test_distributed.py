@@ -355,8 +355,10 @@ def test_the_last_tasks_wait_where_any_worker_takes_them(binds):
 
 def test_parts_follow_from_the_input():
     mb = 1 << 20
-    sizes = {0: 16, 1 << 30: 16, 8 << 30: 32, 16 << 30: 64, 100 << 30: 64, 1 << 40: 128, 100 << 40: 128}
+    sizes = {0: 16, 1 << 30: 16, 8 << 30: 32, 16 << 30: 64, 100 << 30: 64, 256 << 30: 128, 512 << 30: 256, 100 << 40: 256}
     assert {total: jobs._part_bytes(total) // mb for total in sizes} == sizes
+
+
 def test_groups_by_any_columns(places):
     places = places.append_column("part", pa.array(np.arange(len(places)) % 7))
     options = {"by": ["part"], "agg": ["count", "std", "median"], "of": "weight"}

@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     how = common.add_argument_group("how")
     how.add_argument("--resume", action="store_true", help="do only what is missing")
     how.add_argument("--overwrite", action="store_true", help="remove an earlier job of this checkpoint first")
-    how.add_argument("--chunk", type=_size, metavar="SIZE", help="rows of a task, unpacked, or CSV; default: by the input, 16M to 128M")
+    how.add_argument("--chunk", type=_size, metavar="SIZE", help="rows of a task, unpacked, or CSV; default: by the input, 16M to 256M")
     how.add_argument("--compression", choices=("snappy", "zstd", "lz4", "gzip", "none"), help="of the output; default: snappy, and copied columns keep theirs")
     how.add_argument("--deadline", type=float, default=600.0, metavar="SECONDS", help="of a task; 600")
     how.add_argument("--attempts", type=int, default=6, metavar="N", help="of a task; 6")

@@ -36,7 +36,8 @@ from ucid.errors import UCIDConfigError, UCIDDataError, UCIDError
 
 __all__ = ["Job", "Progress", "aggregate", "grid", "over_files", "run_task"]
 
-CHUNK_BYTES = 64 << 20  # of one part, before compression: some seconds of a worker
+PART_BYTES = (16 << 20, 64 << 20, 256 << 20)  # before compression, of a part of a small, a middle and a large input
+PARTS = (256, 2048)  # of a small and of a large input
 BATCH_ROWS = 1 << 16  # that go through a plan at once
 GROUP_ROWS = 1 << 18  # of a row group that is written
 MERGE_BYTES, MERGE_FILES = 256 << 20, (4, 256)  # of states that one task puts together: so many bytes of so many files
@@ -249,10 +250,16 @@ def _footer(found: storage.Found) -> tuple[pa.Schema, list[tuple[int, int, int]]
 
 
 def _part_bytes(total: int) -> int:
-    """Bytes of a part of an input of so many, before compression. A part is some seconds of a worker, so that what an engine
-    and a store cost a task do not show; a small input still gives many workers several each, a large one not too many. The
-    cluster has no say in it: parts, and so the files, are the same on every one."""
-    return max(min(max(total // 256, CHUNK_BYTES // 4), CHUNK_BYTES), min(total // 4096, 2 * CHUNK_BYTES))
+    """Bytes of a part of an input of so many, before compression.
+
+    A task takes some four times these bytes of memory, so that parts are small where workers may be, and a small input gives many
+    workers several each. It also costs an engine 2 to 6 ms, most of it of its one scheduler, so that parts are large where there is
+    work for hundreds of workers: from half a terabyte on eight each for 256, of some seconds, whose files are as large as readers
+    want them. The cluster has no say in it: parts, and so the files, are the same on every one.
+    """
+    least, middle, most = PART_BYTES
+    few, many = PARTS
+    return max(min(max(total // few, least), middle), min(total // many, most))
 
 
 def _cut(groups: Sequence[tuple[int, int, int]], chunk_bytes: int) -> list[tuple[int, int]]:
@@ -586,7 +593,7 @@ def over_files(
     checkpoint : str, optional
         Folder of manifest and records; default: ``_ucid`` below the output.
     chunk_bytes : int, optional
-        Of a part, before compression; default: 16 to 128 MB, by the bytes of the inputs.
+        Of a part, before compression; default: 16 to 256 MB, by the bytes of the inputs.
     compression : {"snappy", "zstd", "lz4", "gzip", "none"}, optional
         Of what is written; default: snappy, and columns of Parquet files that come out as they went in stay as they are. Of scored
         places zstd makes files of two thirds, in half as much time again.
