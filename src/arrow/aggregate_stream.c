@@ -201,8 +201,10 @@ static ucid_status read_to(aggregate_source *self, const char *to, ucid_error *e
             return ucid_fail(error, UCID_INVALID_ARGUMENT, "groups are r0..r15, city, region or country, not '%.*s'",
                              (int)(length < 40 ? length : 40), name);
         }
-        if (self->level_count == LEVELS_MAX) {
-            return ucid_fail(error, UCID_INVALID_ARGUMENT, "more than %d groups", LEVELS_MAX);
+        for (int i = 0; i < self->level_count; i++) { /* so there are no more than LEVELS_MAX */
+            if (self->levels[i].resolution == one.resolution && self->levels[i].by == one.by) {
+                return ucid_fail(error, UCID_INVALID_ARGUMENT, "groups '%.*s' are asked for twice", (int)length, name);
+            }
         }
         self->levels[self->level_count++] = one;
         if (one.resolution > self->resolution) self->resolution = one.resolution;

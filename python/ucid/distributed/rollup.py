@@ -38,13 +38,15 @@ def levels_of(to: str | int | Sequence[str | int]) -> tuple[str, ...]:
     Raises
     ------
     UCIDConfigError
-        One of them is none.
+        One of them is none, or is asked for twice.
     """
     asked = [to] if isinstance(to, (str, int)) else list(to)
     levels = tuple(f"r{level}" if isinstance(level, int) else level for level in asked)
     for level in levels:
         if level not in _TEXTS and not (level[:1] == "r" and level[1:].isdigit() and int(level[1:]) <= 15):
             raise UCIDConfigError(f"no groups '{level}'; there are r0 to r15, {', '.join(_TEXTS)}")
+        if levels.count(level) > 1:
+            raise UCIDConfigError(f"groups '{level}' are asked for twice")
     if not levels:
         raise UCIDConfigError("no groups are asked for")
     return levels
