@@ -1,6 +1,7 @@
 """What a plan costs on each engine, beside the engine's own pass over the same file; pairs in one run, on a warm cluster.
 
     python bench/bench_engines.py [--rows 2000000] [--engines local,dask,ray,spark,modin] [--rounds 3] [--parts file,warm,rollup,udf]
+        [--passes identity,output,score,job]
 
     file      Parquet -> score (which makes the identifiers too) -> Parquet, as a collection with distributed.write, and as a job;
               beside the engine's own pass over the same file: its reader, a function that gives back each batch in the same
@@ -8,7 +9,7 @@
               columns of the published page's tables: id, city, lat, lon, timestamp, context. And beside its pass over what
               that wrote, which has identifiers and scores too: the same work but for making them (by_output). One round of all
               is not counted; each round turns their order by one. Ratios are the middle of the rounds' own, of seconds and of
-              CPU seconds
+              CPU seconds. --passes names those that run: Spark's and Modin's collections take minutes for 20 M rows
     memory    most that one worker held during each pass, MiB, round by round
     warm      scoring 1 M points that the cluster holds already
     rollup    R9, R7, R5, city, country of the scored file, beside reading the same columns
@@ -355,22 +356,23 @@ class Memory:
         self.cpu = self.used() - self.begun
 
 
-def bench_file(name, folder, rounds, engine, score):
+def bench_file(name, folder, rounds, engine, score, wanted):
     """The passes over the file, each beside the engine's own in the same round."""
     pool = engine.pool()
     plan = distributed.Plan.score(index=str(folder / "town.ucidx"), timestamp=TIME)
     job = lambda out: jobs.over_files("score", plan, [str(folder / "places")], out)  # noqa: E731
     identity = lambda of, out: engine.write(engine.identity(engine.read(of)), out)  # noqa: E731
     scored = folder / f"made-{name}"
-    distributed.write(score(engine.read(folder / "places")), scored)
+    if "output" in wanted:
+        distributed.write(score(engine.read(folder / "places")), scored)
     passes = {
         "identity": lambda out: identity(folder / "places", out),
         "output": lambda out: identity(scored, out),
         "score": lambda out: distributed.write(score(engine.read(folder / "places")), out),
         "job": lambda out: job(out).run(pool=pool),
     }
-    seconds, cpu, memory = ({key: [] for key in passes} for _ in range(3))
-    order = list(passes)
+    order = [key for key in passes if key in wanted]
+    seconds, cpu, memory = ({key: [] for key in order} for _ in range(3))
     for turn in range(rounds + 1):
         for key in order:
             with Memory(name == "local") as held:
@@ -382,25 +384,25 @@ def bench_file(name, folder, rounds, engine, score):
                 memory[key].append(held.most)
         order.append(order.pop(0))
     pool.close()
-    shutil.rmtree(scored)
+    shutil.rmtree(scored, ignore_errors=True)
     ratios = {}
     for by, base in (("", "identity"), ("_by_output", "output")):
         for key, said in (("score", "ratio"), ("job", "job_ratio")):
-            for kind, of in (("", seconds), ("cpu_", cpu)):
+            for kind, of in (("", seconds), ("cpu_", cpu)) if key in order and base in order else ():
                 pairs = zip(of[key], of[base], strict=True)
                 ratios[f"{kind}{said}{by}"] = statistics.median(x / y for x, y in pairs)
     return {**{f"{key}_s": statistics.median(values) for key, values in seconds.items()}, **ratios,
             "cpu_s": {key: statistics.median(values) for key, values in cpu.items()}, "memory_mib": memory}  # fmt: skip
 
 
-def bench(name, folder, rounds, parts):
+def bench(name, folder, rounds, parts, passes):
     index = str(folder / "town.ucidx")
     engine = ENGINES[name]()
     adapter = distributed._choose.adapter(name)
     score = lambda data: adapter.apply(data, distributed.Plan.score(index=index, timestamp=TIME))  # noqa: E731
     result = {"engine": name, "load": os.getloadavg()[0]}
     if "file" in parts:
-        result |= bench_file(name, folder, rounds, engine, score)
+        result |= bench_file(name, folder, rounds, engine, score, passes)
     if "warm" in parts:
         million = pq.read_table(folder / "places").slice(0, 1_000_000).select(["id", "lat", "lon"])
         held = engine.held(million)
@@ -428,16 +430,17 @@ def main():
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--parts", default="file,warm,rollup,udf")
+    parser.add_argument("--passes", default="identity,output,score,job")
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     if given.folder:  # one engine, in a process of its own
-        print(json.dumps(bench(given.engines, given.folder, given.rounds, given.parts.split(","))))
+        print(json.dumps(bench(given.engines, given.folder, given.rounds, given.parts.split(","), given.passes.split(","))))
         return
     with tempfile.TemporaryDirectory() as folder:
         make_data(Path(folder), given.rows)
         for name in given.engines.split(","):
             command = [sys.executable, __file__, "--folder", folder, "--engines", name, "--rounds", str(given.rounds),
-                       "--parts", given.parts]  # fmt: skip
+                       "--parts", given.parts, "--passes", given.passes]  # fmt: skip
             ended = subprocess.run(command, stdout=subprocess.PIPE, text=True)
             if ended.returncode != 0:
                 print(f"{name}: ended with {ended.returncode}", file=sys.stderr)
