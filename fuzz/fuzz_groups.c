@@ -1,6 +1,6 @@
 /* fuzz_groups.c: bytes become rows of keys and numbers, and a way to split them. Groups of one call, of pieces, of
- * three threads, of merged parts and of a file of runs must be the same to the last bit, and their counts and ranges
- * those of a plain loop. */
+ * three threads, of merged parts, of a file of runs and of a dictionary's entries must be the same to the last bit, and
+ * their counts and ranges those of a plain loop. */
 #include "kernel/groups.h"
 
 #include <stdlib.h>
@@ -23,12 +23,14 @@ static void require(int holds)
     if (!holds) abort();
 }
 
-static ucid_groups *groups_of(int threads, uint64_t memory)
+static ucid_groups *groups_for(int what, int threads, uint64_t memory)
 {
     ucid_groups *groups = NULL;
-    require(ucid_groups_new(NULL, threads, WHAT, memory, &groups, NULL) == UCID_OK);
+    require(ucid_groups_new(NULL, threads, what, memory, &groups, NULL) == UCID_OK);
     return groups;
 }
+
+static ucid_groups *groups_of(int threads, uint64_t memory) { return groups_for(WHAT, threads, memory); }
 
 static int64_t order(ucid_groups *groups)
 {
@@ -94,7 +96,7 @@ static int same_big(const ucid_big *a, const ucid_big *b)
            memcmp(a->limb, b->limb, (size_t)a->count * sizeof a->limb[0]) == 0;
 }
 
-static void require_same(ucid_groups *one, ucid_groups *other)
+static void require_same(ucid_groups *one, ucid_groups *other, int what)
 {
     static ucid_big a, b;
     int64_t count = order(one);
@@ -108,6 +110,7 @@ static void require_same(ucid_groups *one, ucid_groups *other)
                 memcmp(ucid_groups_key(one, m), ucid_groups_key(other, n), g->key_length) == 0);
         ucid_exact_get(ucid_groups_sum(one, m), &a), ucid_exact_get(ucid_groups_sum(other, n), &b);
         require(same_big(&a, &b));
+        if ((what & UCID_GROUPS_SQUARES) == 0) continue;
         ucid_exact_get(ucid_groups_squares(one, m), &a), ucid_exact_get(ucid_groups_squares(other, n), &b);
         require(same_big(&a, &b) && !a.negative);
     }
@@ -141,6 +144,45 @@ static void count_plainly(ucid_groups *groups, const rows *r, int whole)
     require(all == r->n);
 }
 
+/* Sums alone of all numbers, by keys and by the entries of a dictionary of them. */
+static void sum_entries(const rows *r, int64_t step)
+{
+    static uint32_t entries[ROWS], known[KEY + 1][256];
+    static char keys[KEY * (KEY + 1) * 256];
+    static int64_t offsets[(KEY + 1) * 256 + 1];
+    uint32_t count = 0;
+    memset(known, 0, sizeof known);
+    for (int64_t i = 0; i < r->n; i++) {
+        int64_t length = r->offsets[i + 1] - r->offsets[i];
+        int null = !(r->key_validity[i >> 3] >> (i & 7) & 1);
+        uint32_t *entry = &known[length][length > 0 ? (uint8_t)r->keys[r->offsets[i]] : 0];
+        if (!null && *entry == 0) {
+            memcpy(keys + offsets[count], r->keys + r->offsets[i], (size_t)length);
+            offsets[count + 1] = offsets[count] + length;
+            *entry = ++count;
+        }
+        entries[i] = null ? UINT32_MAX : *entry - 1;
+    }
+    for (int64_t i = 0; i < r->n; i++) entries[i] = entries[i] == UINT32_MAX ? count : entries[i];
+    ucid_groups *by_key = groups_for(UCID_GROUPS_SUM, 1, 0), *by_entry[2];
+    ucid_group_rows given = piece_of(r, 0, 0);
+    given.validity = NULL;
+    require(ucid_groups_add(by_key, r->n, &given, NULL) == UCID_OK);
+    given = (ucid_group_rows){.keys = keys, .offsets = offsets, .entry_count = count};
+    for (int i = 0; i < 2; i++) {
+        by_entry[i] = groups_for(UCID_GROUPS_SUM, 1 + 2 * i, 0);
+        int64_t most = i == 0 ? r->n : step;
+        for (int64_t first = 0; first < r->n; first += most) {
+            given.entries = entries + first;
+            given.numbers = r->numbers + first;
+            require(ucid_groups_add(by_entry[i], r->n - first < most ? r->n - first : most, &given, NULL) == UCID_OK);
+        }
+        require_same(by_key, by_entry[i], UCID_GROUPS_SUM);
+        ucid_groups_free(by_entry[i]);
+    }
+    ucid_groups_free(by_key);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static rows r;
@@ -161,11 +203,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     merge(merged, parts[1]);
     merge(merged, parts[0]);
-    require_same(one, three);
-    require_same(one, pieces);
-    require_same(one, merged);
-    require_same(one, filed);
+    require_same(one, three, WHAT);
+    require_same(one, pieces, WHAT);
+    require_same(one, merged, WHAT);
+    require_same(one, filed, WHAT);
     count_plainly(one, &r, whole);
+    sum_entries(&r, step);
     ucid_groups_free(one), ucid_groups_free(three), ucid_groups_free(pieces), ucid_groups_free(merged);
     ucid_groups_free(parts[0]), ucid_groups_free(parts[1]), ucid_groups_free(filed);
     return 0;

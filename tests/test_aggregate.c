@@ -822,9 +822,73 @@ static void groups_beyond_memory_come_out_of_a_file(void **state)
     assert_true(ucid_memory_size() > 1 << 24 && ucid_memory_size() < UINT64_MAX);
 }
 
+/* Values that fit into two integers about the largest of their block, some of each kind that does not, and blocks of
+ * which none does. */
+static double value_of_kind(int kind, uint64_t *seed)
+{
+    double part = (double)lattice_random(seed) / (double)UINT64_MAX;
+    double value = ldexp(part - 0.5, (int)(lattice_random(seed) % 40));
+    if (kind == 1 && lattice_random(seed) % 64 == 0) return ldexp(1.0 + part, -300);
+    if (kind == 1 && lattice_random(seed) % 64 == 0) {
+        return (double[]){NAN, -0.0, 5e-324, -INFINITY}[lattice_random(seed) % 4];
+    }
+    if (kind == 2) return 0.0;
+    if (kind == 3) return ldexp(value, 900);
+    if (kind == 4) return ldexp(value, -1060);
+    return value;
+}
+
+static void entries_have_the_sums_of_their_rows(void **state)
+{
+    (void)state;
+    enum { MANY = 150000, ENTRIES = 7, KINDS = 5 };
+    static double numbers[MANY];
+    static uint32_t entries[MANY];
+    static char keys[MANY];
+    static int64_t offsets[MANY + 1], entry_offsets[ENTRIES + 1];
+    uint64_t seed = 11;
+    for (int i = 0; i < MANY; i++) {
+        entries[i] = (uint32_t)(lattice_random(&seed) % ENTRIES);
+        keys[i] = (char)('a' + entries[i]);
+        offsets[i + 1] = i + 1;
+        numbers[i] = value_of_kind(i / (MANY / KINDS + 1), &seed);
+    }
+    for (int i = 0; i < ENTRIES; i++) entry_offsets[i + 1] = i + 1;
+    const ucid_group_rows by_row = {.keys = keys, .offsets = offsets, .numbers = numbers},
+                          by_entry = {.keys = "abcdefg",
+                                      .offsets = entry_offsets,
+                                      .entries = entries,
+                                      .entry_count = ENTRIES,
+                                      .numbers = numbers};
+    for (int threads = 1; threads <= 5; threads += 2) {
+        ucid_groups *groups[2];
+        int64_t count[2];
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(ucid_groups_new(NULL, threads, UCID_GROUPS_SUM, 0, &groups[i], NULL), UCID_OK);
+            assert_int_equal(ucid_groups_add(groups[i], MANY, i == 0 ? &by_row : &by_entry, NULL), UCID_OK);
+            assert_int_equal(ucid_groups_begin(groups[i], NULL), UCID_OK);
+            assert_int_equal(ucid_groups_next(groups[i], &count[i], NULL), UCID_OK);
+            assert_int_equal(count[i], ENTRIES);
+        }
+        for (int64_t place = 0; place < ENTRIES; place++) {
+            uint32_t of_row = ucid_groups_at(groups[0], place), of_entry = ucid_groups_at(groups[1], place);
+            const ucid_group *g = ucid_groups_get(groups[0], of_row), *h = ucid_groups_get(groups[1], of_entry);
+            ucid_big a, b;
+            ucid_exact_get(ucid_groups_sum(groups[0], of_row), &a);
+            ucid_exact_get(ucid_groups_sum(groups[1], of_entry), &b);
+            assert_true(g->rows == h->rows && g->values == h->values && g->up == h->up && g->down == h->down);
+            assert_true(a.count > 0 && a.count == b.count && a.first == b.first && a.negative == b.negative);
+            assert_memory_equal(a.limb, b.limb, (size_t)a.count * sizeof a.limb[0]);
+        }
+        ucid_groups_free(groups[0]);
+        ucid_groups_free(groups[1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(entries_have_the_sums_of_their_rows),
         cmocka_unit_test(parents_by_bits_are_parents),
         cmocka_unit_test(groups_equal_naive_sums),
         cmocka_unit_test(every_split_gives_the_same_bytes),

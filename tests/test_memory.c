@@ -470,6 +470,21 @@ static ucid_status group_numbers(const ucid_allocator *allocator, int threads, i
     return status;
 }
 
+static ucid_status group_entries(const ucid_allocator *allocator, ucid_error *error)
+{
+    enum { N = 100 };
+    static uint32_t entries[N];
+    static double numbers[N];
+    const int64_t offsets[] = {0, 1, 2};
+    for (int i = 0; i < N; i++) entries[i] = (uint32_t)i % 3, numbers[i] = i % 5 == 0 ? 1e-300 : i;
+    ucid_group_rows rows = {.keys = "ab", .offsets = offsets, .entries = entries, .entry_count = 2, .numbers = numbers};
+    ucid_groups *groups = NULL;
+    ucid_status status = ucid_groups_new(allocator, 1, UCID_GROUPS_SUM, 0, &groups, error);
+    if (status == UCID_OK) status = ucid_groups_add(groups, N, &rows, error);
+    ucid_groups_free(groups);
+    return status;
+}
+
 static ucid_status group_sums(const ucid_allocator *allocator, ucid_error *error)
 {
     return group_numbers(allocator, 2, UCID_GROUPS_SUM | UCID_GROUPS_SQUARES | UCID_GROUPS_RANGE, 0, error);
@@ -593,6 +608,7 @@ static void aggregating(void **state)
     fail_in_turn("ucid_aggregate by cells", aggregate_rows, NULL);
     fail_in_turn("ucid_aggregate by texts", aggregate_keys, NULL);
     fail_in_turn("ucid_groups, sums", group_sums, NULL);
+    fail_in_turn("ucid_groups, entries", group_entries, NULL);
     fail_in_turn("ucid_groups, values", group_values, NULL);
     fail_in_turn("ucid_groups, sums in a file", group_files, NULL);
     fail_in_turn("ucid_groups, values in a file", group_value_files, NULL);

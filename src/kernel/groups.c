@@ -8,6 +8,7 @@
  * Cost: O(rows); 64 bytes a group and its key, 88 more for its sum, 88 for that of squares, 32 for the order. */
 #include "kernel/groups.h"
 
+#include "kernel/entry_sums.h"
 #include "kernel/group_runs.h"
 #include "kernel/slots.h"
 #include "kernel/tally.h"
@@ -18,7 +19,14 @@
 
 #include <string.h>
 
-enum { BLOCK = 32, ROWS_A_THREAD = 16384, THREADS_MAX = 64, WINDOW_GROUPS = 1 << 16, WINDOW_VALUES = 1 << 22 };
+enum {
+    BLOCK = 32,
+    ROWS_AN_ENTRY = 4,
+    ROWS_A_THREAD = 16384,
+    THREADS_MAX = 64,
+    WINDOW_GROUPS = 1 << 16,
+    WINDOW_VALUES = 1 << 22
+};
 static const uint32_t NULL_KEY = UINT32_MAX;
 static const uint64_t VALUES_MEMORY = (uint64_t)1 << 30;
 
@@ -43,6 +51,8 @@ typedef struct table {
     size_t order_capacity;
     uint32_t *of_entries; /* groups of the entries of a call, or SLOTS_NONE: not looked for yet */
     size_t entry_capacity;
+    entry_sum *entry_sums;
+    size_t entry_sum_capacity;
     int is_sorted;
 } table;
 
@@ -164,6 +174,7 @@ static void table_close(table *t)
     ucid_release(allocator, t->keys, t->key_capacity, 1);
     ucid_release(allocator, t->order, t->order_capacity, sizeof *t->order);
     ucid_release(allocator, t->of_entries, t->entry_capacity, sizeof *t->of_entries);
+    ucid_release(allocator, t->entry_sums, t->entry_sum_capacity, sizeof *t->entry_sums);
     slots_reset(&t->slots, allocator);
     *t = (table){.allocator = allocator, .of_wide = {allocate_wide, t}};
 }
@@ -325,17 +336,23 @@ static int find_rows(ucid_groups *groups, table *t, const ucid_group_rows *rows,
     return 1;
 }
 
-/* The same of rows that are entries. */
+/* The same of an entry, and of rows that are entries. */
+static inline uint32_t find_entry(ucid_groups *groups, table *t, const ucid_group_rows *rows, uint32_t entry)
+{
+    uint32_t *number = &t->of_entries[entry];
+    if (*number == SLOTS_NONE) {
+        key k = entry < rows->entry_count ? row_key(rows, entry) : (key){NULL, NULL_KEY, 1};
+        k.hash = hash_of(k.bytes, k.length);
+        *number = find(&groups->allocator, groups->what, t, &k);
+    }
+    return *number;
+}
+
 static int find_entries(ucid_groups *groups, table *t, const ucid_group_rows *rows, int64_t first, int n,
                         uint32_t *numbers)
 {
     for (int i = 0; i < n; i++) {
-        uint32_t entry = rows->entries[first + i];
-        numbers[i] = t->of_entries[entry];
-        if (numbers[i] != SLOTS_NONE) continue;
-        key k = entry < rows->entry_count ? row_key(rows, entry) : (key){NULL, NULL_KEY, 1};
-        k.hash = hash_of(k.bytes, k.length);
-        numbers[i] = t->of_entries[entry] = find(&groups->allocator, groups->what, t, &k);
+        numbers[i] = find_entry(groups, t, rows, rows->entries[first + i]);
         if (numbers[i] == SLOTS_NONE) return 0;
     }
     return 1;
@@ -369,6 +386,42 @@ static ucid_status add_any(ucid_groups *groups, table *t, const uint32_t *number
     return status;
 }
 
+static int add_shifted(table *t, uint32_t number, int64_t value, int shift)
+{
+    uint64_t m = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    int zeros = m != 0 ? __builtin_ctzll(m) : 0;
+    return ucid_exact_add_parts(&t->sums[number], m >> zeros, EXACT_ORIGIN - shift + zeros, value < 0, &t->of_wide);
+}
+
+/* What add_sums does, of rows with few entries: entries are summed up first, at most ENTRY_SUM_ROWS rows at a time. */
+static ucid_status add_entry_sums(ucid_groups *groups, table *t, const ucid_group_rows *rows, int64_t first, int64_t n,
+                                  ucid_error *error)
+{
+    const uint32_t *entries = rows->entries + first;
+    const double *values = rows->numbers + first;
+    ucid_status status = UCID_OK;
+    int shift = entry_sums_shift(values, n), has_memory = 1;
+    memset(t->entry_sums, 0, ((size_t)rows->entry_count + 1) * sizeof *t->entry_sums);
+    for (int64_t i = 0; i < n && status == UCID_OK && has_memory; i++) {
+        if (shift != 0) i += entry_sums_add(t->entry_sums, shift, entries + i, values + i, n - i);
+        if (i == n) break;
+        uint32_t number = find_entry(groups, t, rows, entries[i]);
+        has_memory = number != SLOTS_NONE;
+        if (has_memory) status = add_sums(groups, t, &number, &values[i], 1, error);
+    }
+    for (int64_t entry = 0; entry <= rows->entry_count; entry++) {
+        entry_sum sum = t->entry_sums[entry];
+        if (sum.rows == 0 || !has_memory) continue;
+        uint32_t number = find_entry(groups, t, rows, (uint32_t)entry);
+        has_memory = number != SLOTS_NONE && add_shifted(t, number, sum.low, shift + ENTRY_SUM_BITS) &&
+                     add_shifted(t, number, sum.high, shift);
+        if (!has_memory) continue;
+        t->groups[number].rows += sum.rows;
+        t->groups[number].values += sum.rows;
+    }
+    return has_memory ? status : ucid_fail_memory(error, "groups", t->count * sizeof(ucid_group));
+}
+
 static void add_range(void *ctx, int64_t range, int worker)
 {
     (void)worker;
@@ -381,13 +434,19 @@ static void add_range(void *ctx, int64_t range, int worker)
             end = range + 1 == job->ranges ? job->n : first + job->n / job->ranges;
     int plain = groups->what == UCID_GROUPS_SUM && rows->numbers != NULL && rows->validity == NULL;
     size_t entries = (size_t)rows->entry_count + 1;
+    int64_t step = end - first < ENTRY_SUM_ROWS ? end - first : ENTRY_SUM_ROWS;
+    int few = plain && rows->entries != NULL && step / ROWS_AN_ENTRY >= rows->entry_count;
     ucid_status status = UCID_OK;
-    if (rows->entries != NULL &&
-        !grow(&groups->allocator, &t->of_entries, &t->entry_capacity, entries, sizeof(uint32_t))) {
-        job->statuses[range] = ucid_fail_memory(error, "groups", entries * sizeof(uint32_t));
+    if ((rows->entries != NULL &&
+         !grow(&groups->allocator, &t->of_entries, &t->entry_capacity, entries, sizeof *t->of_entries)) ||
+        (few && !grow(&groups->allocator, &t->entry_sums, &t->entry_sum_capacity, entries, sizeof *t->entry_sums))) {
+        job->statuses[range] = ucid_fail_memory(error, "groups", entries * sizeof *t->entry_sums);
         return;
     }
     for (size_t i = 0; rows->entries != NULL && i < entries; i++) t->of_entries[i] = SLOTS_NONE;
+    for (; few && first < end && status == UCID_OK; first += step) {
+        status = add_entry_sums(groups, t, rows, first, end - first < step ? end - first : step, error);
+    }
     for (; first < end && status == UCID_OK; first += BLOCK) {
         uint32_t numbers[BLOCK];
         int n = (int)(end - first < BLOCK ? end - first : BLOCK);
