@@ -1271,11 +1271,14 @@ UCID_API ucid_status ucid_score_stream(struct ArrowArrayStream *in, const ucid_c
                                        const ucid_stream_options *options, struct ArrowArrayStream *out,
                                        ucid_error *error);
 
+/* What comes out: results; states of groups, to be merged, as columns or, for who does not look at them, as bytes. */
+enum { UCID_RESULTS = 0, UCID_STATES = 1, UCID_STATES_BYTES = 2 };
+
 typedef struct ucid_aggregate_stream_options {
     size_t size;
     const ucid_allocator *allocator; /* must outlive the stream and its batches */
     int threads;                     /* >= 1 */
-    int states;                      /* 1: give states of groups, to be merged; 0: results */
+    int states;                      /* UCID_RESULTS, UCID_STATES, UCID_STATES_BYTES */
     const char *to; /* groups: cells "r0".."r15", or "city", "region", "country"; or a list, "r9,r7,city" or "r9," */
     const char *score_column, *weight_column; /* NULL: score; each row weighs 1 */
     const char *cell_column, *city_column;    /* NULL: the usual names */
@@ -1289,17 +1292,20 @@ typedef struct ucid_aggregate_stream_options {
 
 /* Scored rows rolled up to coarser cells, cities, regions ("US-CA") or countries: one batch of one row a group,
  * ascending by key. Rows need a score (and may have a confidence), and cells, identifiers or coordinates; for texts a
- * city, or identifiers. States that this function gave are merged: a table with all their columns is one. Of a list
- * all come out of one pass over the rows.
+ * city, or identifiers. States that this function gave are merged: a table with all their columns is one, and so is one
+ * of their bytes alone. Of a list all come out of one pass over the rows.
  *   in    takes in over when it succeeds; the whole of it is read when the first batch is asked for
  *   out   the key (h3, city, region or country; null: rows without), then
  *         results: rows, nulls, weight, score, grade, confidence, std, min, max, grade_f .. grade_a_plus
  *         states: the columns of UCID_AGGREGATE_COLUMN_LIST, int64
+ *         states in bytes: no key, but a column "states" (binary), a row and a batch for each 65,536 groups of a level;
+ *         40 bytes a group of less than 65,536 rows of weight 1, 160 any other
  *         Of a list level and key stand in front: results of each in the order of to; states of the finest
  *         cells and of the finest texts alone, to be merged with the same to.
  *         Metadata that tell where scores come from ("ucid.*") stay.
  *   cost  O(rows); memory of the groups
- *   err   INVALID_ARGUMENT: to; DATA_ERROR: a column is missing or of a wrong type; CANCELLED; NO_MEMORY
+ *   err   INVALID_ARGUMENT: to, states; DATA_ERROR: a column is missing or of a wrong type, bytes are no states;
+ *         CANCELLED; NO_MEMORY
  *   safe  one thread at a time for one stream          since 0.1 */
 UCID_API ucid_status ucid_aggregate_stream(struct ArrowArrayStream *in, const ucid_aggregate_stream_options *options,
                                            struct ArrowArrayStream *out, ucid_error *error);

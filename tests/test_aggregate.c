@@ -444,6 +444,100 @@ static void states_in_any_order_are_those_of_the_rows(void **state)
     for (size_t i = 0; i < sizeof used / sizeof used[0]; i++) ucid_aggregate_free(used[i]);
 }
 
+/* Groups as bytes, some at a time, the last ones first, at addresses that are not aligned. */
+static void carry_packed(ucid_aggregate *from, ucid_aggregate *into, int64_t some)
+{
+    int64_t groups;
+    assert_int_equal(ucid_aggregate_sort(from, &groups, NULL), UCID_OK);
+    for (int64_t first = (groups - 1) / some * some; first >= 0; first -= some) {
+        int64_t count = groups - first < some ? groups - first : some;
+        size_t length = ucid_aggregate_pack(from, first, count, NULL);
+        uint8_t *bytes = malloc(length + 1);
+        assert_int_equal(ucid_aggregate_pack(from, first, count, bytes + 1), length);
+        assert_int_equal(ucid_aggregate_add_packed(into, bytes + 1, length, NULL), UCID_OK);
+        free(bytes);
+    }
+}
+
+static void packed_states_are_those_of_the_rows(void **state)
+{
+    (void)state;
+    static const char text[] = "ISTLPA1234567890123456";
+    static const int32_t offsets[] = {0, 3, 6, 6, 22};
+    const ucid_aggregate_rows plain = {score, confidence, grade, NULL, validity};
+    ucid_aggregate *fine = aggregate_of(2, 9), *weighed = aggregate_of(1, 9), *coarse = aggregate_of(2, 6);
+    ucid_aggregate *by_text = aggregate_of(1, UCID_AGGREGATE_TEXT),
+                   *carried_text = aggregate_of(1, UCID_AGGREGATE_TEXT);
+    assert_int_equal(ucid_aggregate_add_cells(fine, ROWS, cells, &plain, NULL), UCID_OK);
+    assert_int_equal(ucid_aggregate_add_cells(coarse, ROWS, cells, &plain, NULL), UCID_OK);
+    assert_int_equal(ucid_aggregate_add_keys(by_text, 4, text, offsets, &plain, NULL), UCID_OK);
+    states expected = states_of(coarse), texts = states_of(by_text);
+    ucid_aggregate *once = aggregate_of(2, 6), *twice = aggregate_of(1, 6), *again = aggregate_of(1, 6);
+    carry_packed(fine, once, 1 << 20);
+    assert_same_states(once, &expected);
+    carry_packed(fine, twice, 777);
+    carry_packed(twice, again, 5);
+    assert_same_states(again, &expected);
+    carry_packed(by_text, carried_text, 2);
+    assert_same_states(carried_text, &texts);
+
+    /* weighted rows beside them, and groups of more rows than a sum counts */
+    assert_int_equal(ucid_aggregate_add_cells(weighed, ROWS, cells, &all_rows, NULL), UCID_OK);
+    assert_int_equal(ucid_aggregate_add_cells(coarse, ROWS, cells, &all_rows, NULL), UCID_OK);
+    carry_packed(weighed, once, 1000);
+    states both = states_of(coarse);
+    assert_same_states(once, &both);
+    ucid_aggregate *few = aggregate_of(2, 0), *few_carried = aggregate_of(1, 0);
+    for (int64_t rows = 0; rows < 16 * UINT16_MAX; rows += ROWS) {
+        assert_int_equal(ucid_aggregate_add_cells(few, ROWS, cells, &plain, NULL), UCID_OK);
+    }
+    states many = states_of(few);
+    assert_true(many.n < 16);
+    carry_packed(few, few_carried, 3);
+    assert_same_states(few_carried, &many);
+
+    /* bytes that are none */
+    int64_t groups;
+    assert_int_equal(ucid_aggregate_sort(weighed, &groups, NULL), UCID_OK);
+    ucid_aggregate *sources[] = {fine, weighed, by_text};
+    for (size_t k = 0; k < sizeof sources / sizeof sources[0]; k++) {
+        int64_t count = k < 2 ? 5 : 4;
+        size_t length = ucid_aggregate_pack(sources[k], 0, count, NULL);
+        uint8_t *bytes = malloc(length);
+        ucid_error error;
+        for (int other = 0; other < 2; other++) { /* a byte off, or bytes that end early, wherever it is */
+            for (size_t at = 0; at < length; at++) {
+                ucid_aggregate *into = aggregate_of(1, k < 2 ? 9 : UCID_AGGREGATE_TEXT);
+                uint8_t *copy = malloc(other ? at + 1 : length);
+                (void)ucid_aggregate_pack(sources[k], 0, count, bytes);
+                memcpy(copy, bytes, other ? at : length);
+                if (!other) copy[at] ^= 0x80;
+                ucid_status status = ucid_aggregate_add_packed(into, copy, other ? at : length, &error);
+                assert_true(status == UCID_DATA_ERROR || (status == UCID_OK && !other && at >= 16));
+                ucid_aggregate_free(into);
+                free(copy);
+            }
+        }
+        ucid_aggregate *wrong = aggregate_of(1, k < 2 ? UCID_AGGREGATE_TEXT : 9);
+        (void)ucid_aggregate_pack(sources[k], 0, count, bytes);
+        if (k != 1) assert_int_equal(ucid_aggregate_add_packed(wrong, bytes, length, &error), UCID_DATA_ERROR);
+        ucid_aggregate_free(wrong);
+        free(bytes);
+    }
+    ucid_aggregate *finer = aggregate_of(1, 12);
+    size_t length = ucid_aggregate_pack(fine, 1, 1, NULL);
+    uint8_t *bytes = malloc(length);
+    (void)ucid_aggregate_pack(fine, 1, 1, bytes);
+    assert_int_equal(ucid_aggregate_add_packed(finer, bytes, length, NULL), UCID_DATA_ERROR);
+    free(bytes);
+
+    states *all[] = {&expected, &texts, &both, &many};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) states_free(all[i]);
+    ucid_aggregate *used[] = {fine,  weighed, coarse, by_text,     carried_text, once,
+                              twice, again,   few,    few_carried, finer};
+    for (size_t i = 0; i < sizeof used / sizeof used[0]; i++) ucid_aggregate_free(used[i]);
+}
+
 /* Many rows in no order are sorted into parts; the same rows in small pieces are not. Some have no cell or no value. */
 static void shuffled_rows_give_the_bytes_of_pieces(void **state)
 {
@@ -895,6 +989,7 @@ int main(void)
         cmocka_unit_test(texts_are_keys),
         cmocka_unit_test(numbered_keys_are_texts),
         cmocka_unit_test(states_in_any_order_are_those_of_the_rows),
+        cmocka_unit_test(packed_states_are_those_of_the_rows),
         cmocka_unit_test(shuffled_rows_give_the_bytes_of_pieces),
         cmocka_unit_test(every_order_gives_the_sums_of_written_weights),
         cmocka_unit_test(every_variant_reads_the_same),

@@ -253,8 +253,15 @@ static void every_allocation_may_fail(void **state)
 
 /* The latitudes of a grid as scores, rolled up by one way of several. The key and the bits of weight, mean and spread
  * of each group of resolution 5 go into text. */
-enum { AT_ONCE, BY_STATES, LISTED, LISTED_BY_STATES, WAYS };
-static const char *const ways[WAYS][3] = {{"r5"}, {"r7", "r6", "r5"}, {"r6,r5,r7"}, {"r7,r5,", "r7,r5,", "r7,r5,"}};
+enum { AT_ONCE, BY_STATES, LISTED, LISTED_BY_STATES, BY_BYTES, LISTED_BY_BYTES, WAYS };
+static const char *const ways[WAYS][3] = {
+    {"r5"},
+    {"r7", "r6", "r5"},
+    {"r6,r5,r7"},
+    {"r7,r5,", "r7,r5,", "r7,r5,"},
+    {"r7", "r6", "r5"},
+    {"r7,r5,", "r7,r5,", "r7,r5,"},
+};
 
 static ucid_status roll_up(int way, int64_t grid_rows, const ucid_allocator *allocator, char *text, size_t capacity)
 {
@@ -265,10 +272,11 @@ static ucid_status roll_up(int way, int64_t grid_rows, const ucid_allocator *all
     options.score_column = "lat";
     options.cell_column = "h3";
     streams[0] = grid_stream(grid_rows, allocator, &status);
-    int last = 0, listed = way == LISTED || way == LISTED_BY_STATES;
+    int last = 0, listed = way == LISTED || way == LISTED_BY_STATES || way == LISTED_BY_BYTES;
+    int states = way >= BY_BYTES ? UCID_STATES_BYTES : UCID_STATES;
     for (; last < 3 && ways[way][last] != NULL && status == UCID_OK; last++) {
         options.to = ways[way][last];
-        options.states = last < 2 && ways[way][last + 1] != NULL;
+        options.states = last < 2 && ways[way][last + 1] != NULL ? states : UCID_RESULTS;
         status = ucid_aggregate_stream(&streams[last], &options, &streams[last + 1], NULL);
         options.score_column = NULL;
     }

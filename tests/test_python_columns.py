@@ -556,6 +556,12 @@ def test_states_merge_in_any_order_to_the_same_bits(chosen):
         whole = ucid.aggregate(scored, coarse, **weighed)
         for order in (states, states[::-1]):
             assert same(ucid.aggregate(pa.concat_tables(order), coarse), whole)
+        packed = [ucid.aggregate(part, fine, states="bytes", **weighed) for part in parts]
+        for order in (packed, packed[::-1]):
+            assert order[0].column_names == ["states"]
+            assert same(ucid.aggregate(pa.concat_tables(order), coarse), whole)
+        for one, other in zip(packed, states):
+            assert same(ucid.aggregate(one, fine, states=True), pa.table(ucid.aggregate(other, fine, states=True)))
         half = [ucid.aggregate(pa.concat_tables(some), coarse, states=True) for some in (states[:2], states[2:])]
         assert same(ucid.aggregate(pa.concat_tables(half), coarse), whole)
         polars, pandas = pytest.importorskip("polars"), pytest.importorskip("pandas")
@@ -565,6 +571,17 @@ def test_states_merge_in_any_order_to_the_same_bits(chosen):
         assert framed["rows"].tolist() == whole.column("rows").to_pylist()
     with pytest.raises(ucid.UCIDConfigError, match="no column of scores or weights"):
         ucid.aggregate(states[0], "r5", weight="rows")
+    with pytest.raises(ucid.UCIDConfigError, match="no column of scores or weights"):
+        ucid.aggregate(packed[1], "city", weight="rows")
+    with pytest.raises(ucid.UCIDConfigError, match="or, of a roll-up, 'bytes'"):
+        ucid.aggregate(scored, by="city", states="bytes")
+    for bad in (b"", b"r9", b"city", b"city\0\0\0\0", packed[3].column(0)[0].as_py()[:-1], None):
+        with pytest.raises(Exception, match="states"):
+            pa.table(ucid.aggregate(pa.table({"states": pa.array([bad], pa.binary())}), "city"))
+    with pytest.raises(Exception, match="no states of what is asked for"):
+        pa.table(ucid.aggregate(packed[3], "r7"))
+    with pytest.raises(ucid.UCIDDataError, match="'states' is int64"):
+        ucid.aggregate(pa.table({"states": [1]}), "city")
     with pytest.raises(ucid.UCIDDataError, match="'rows' of a state"):
         ucid.aggregate(states[0].set_column(1, "rows", pa.array([1.0])), "city")
     with pytest.raises(Exception, match="row 0 is not a state"):

@@ -382,7 +382,7 @@ static PyObject *aggregate_stream(PyObject *module, PyObject *args)
     ucid_aggregate_stream_options options = UCID_AGGREGATE_STREAM_OPTIONS_INIT;
     struct ArrowArrayStream in = {0}, out;
     ucid_error error;
-    if (!PyArg_ParseTuple(args, "Oszzzzpi:aggregate_stream", &source, &options.to, &options.score_column,
+    if (!PyArg_ParseTuple(args, "Oszzzzii:aggregate_stream", &source, &options.to, &options.score_column,
                           &options.weight_column, &options.cell_column, &options.city_column, &options.states,
                           &options.threads) ||
         ext_stream_of(source, &in) != 0) {

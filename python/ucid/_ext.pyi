@@ -218,7 +218,7 @@ def aggregate_stream(
     weight: str | None,
     h3: str | None,
     city: str | None,
-    states: bool,
+    states: int,
     threads: int,
     /,
 ) -> ArrowStream: ...

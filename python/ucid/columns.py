@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ucid import _ext
 from ucid._ext import ArrowStream, Index
@@ -562,7 +562,7 @@ def aggregate(
     weight: str | None = None,
     h3: str | None = None,
     city: str | None = None,
-    states: bool = False,
+    states: bool | Literal["bytes"] = False,
     errors: str = "null",
     memory: int | None = None,
     threads: int | None = None,
@@ -592,9 +592,11 @@ def aggregate(
     score, weight, h3, city : str, optional
         Names of columns, with ``to``. Without a weight each row weighs 1; weights (0..2^30, say inhabitants) count to
         1/1024.
-    states : bool
+    states : bool or "bytes"
         Give states of groups. Those of parts of a table, put one below the other, can be rolled up further, and give what
         the whole would. Of a sequence they are those of the finest cells and the finest texts, for the same sequence.
+        ``"bytes"``, with ``to``: in a column of bytes, some thousand groups a row, which take a third of the room and are
+        merged several times as fast.
     errors : {"null", "raise"}
         With ``to``: rows without a score are counted in ``nulls``, those without a group in the group null; or raise
         UCIDDataError.
@@ -636,6 +638,8 @@ def aggregate(
     functions = agg.split(",") if isinstance(agg, str) else list(agg)
     if by is not None and (errors != "null" or any(one is not None for one in (to, score, weight, h3, city))):
         raise UCIDConfigError("by stands alone, with agg and of: no to and none of its columns")
+    if states not in (False, True, "bytes") or (by is not None and states == "bytes"):
+        raise UCIDConfigError(f"states are False, True or, of a roll-up, 'bytes'; not {states!r}")
     framed = _is_frame(table)
     if framed and by is not None:
         source = _frames().needed_columns(table, "groups", (*keys, of))
@@ -646,9 +650,10 @@ def aggregate(
     _check_errors(errors)
     threads = threads or _processors()
     if by is not None:
-        stream = _ext.group_stream(source, keys, of, functions, states, memory or 0, threads)
+        stream = _ext.group_stream(source, keys, of, functions, bool(states), memory or 0, threads)
     else:
-        stream = _ext.aggregate_stream(source, _levels("r7" if to is None else to), score, weight, h3, city, states, threads)
+        kind = 2 if states == "bytes" else int(states)
+        stream = _ext.aggregate_stream(source, _levels("r7" if to is None else to), score, weight, h3, city, kind, threads)
         if errors == "raise":
             stream = _raise_bad_groups(stream)
     return _frames().new_frame(stream) if framed else _sink(stream, table)

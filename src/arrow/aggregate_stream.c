@@ -4,7 +4,8 @@
  *     rows, or states of groups --pieces--> cells, values --> finest cells --> coarser ones --\
  *                                    \----> texts, values --> finest texts --> coarser ones ---+--> one batch
  *
- * What the columns hold says what they are: a table with all columns of a state is one of states. Of a list of levels
+ * What the columns hold says what they are: a table with all columns of a state is one of states, one with the column
+ * `states` alone has them as bytes, some thousand groups of a level a row, its name before them. Of a list of levels
  * rows are read once, into the finest cells and the finest texts of the list; all others are made of these. */
 #include "arrow/arrays.h"
 #include "arrow/fold.h"
@@ -23,6 +24,8 @@
 enum { KEY_MAX = UCID_AGGREGATE_TEXT_MAX, CITY_LETTERS = 3, CELL_DIGITS = 15, GRADES = 6 };
 enum { GROUPS_MAX = INT32_MAX / KEY_MAX }; /* texts have 32-bit offsets */
 enum { LEVELS_MAX = 19, CELL_LEVELS = 16, ROWS_A_KEY = 8 };
+enum { LEVEL_NAME_MAX = 8, PACKED_GROUPS = 1 << 16 }; /* of a row: some megabytes at most */
+static const char packed_column[] = "states";
 
 /* What a text key is, from fine to coarse. */
 enum { BY_CITY, BY_REGION, BY_COUNTRY, BY_COUNT };
@@ -33,13 +36,33 @@ typedef struct level {
     int resolution, by; /* of them one is -1 */
 } level;
 
+/* Groups of a level, that stand from one place of the batch on. */
+typedef struct made_level {
+    level of;
+    ucid_aggregate *groups;
+    int64_t first, count;
+} made_level;
+
+typedef struct made_levels {
+    made_level levels[LEVELS_MAX];
+    int count;
+    int64_t groups;
+    uint64_t *cells;       /* [groups] for levels of cells, */
+    char (*text)[KEY_MAX]; /* and of texts */
+    uint8_t *grades;       /* [groups] */
+} made_levels;
+
 typedef struct aggregate_source {
     arrow_fold fold;
     level levels[LEVELS_MAX];
     int level_count, is_list;
     int resolution, to;                                       /* of the finest cells; BY_* of the finest texts; or -1 */
     ucid_aggregate *by_cell[CELL_LEVELS], *by_text[BY_COUNT]; /* the finest first; others when all rows are there */
-    int threads, states;                                      /* states: what comes out */
+    int threads, states;                                      /* states: what comes out, a UCID_STATES_* */
+    made_levels made;                                         /* of which come out as bytes: */
+    int packed_level;                                         /* the next level, */
+    int64_t packed_groups;                                    /* and groups of it that are out */
+    int64_t packed;                                           /* column of states in bytes, -1: none */
     int64_t level_name;                                       /* column of levels of states, -1: none */
     int of_states;                                            /* what goes in */
     int64_t cell, ucid, lat, lon, score, confidence, weight;  /* columns, -1: none */
@@ -151,10 +174,12 @@ static ucid_status find_columns(aggregate_source *self, const ucid_aggregate_str
     const struct ArrowSchema *schema = &self->fold.schema;
     self->cell = self->ucid = self->lat = self->lon = self->text = -1;
     self->score = self->confidence = self->weight = self->level_name = -1;
+    self->packed = schema->n_children == 1 ? arrow_find(schema, packed_column, NULL) : -1;
     self->of_states = has_all_states(schema, self->state);
-    if (self->of_states && (options->score_column != NULL || options->weight_column != NULL)) {
+    if ((self->of_states || self->packed >= 0) && (options->score_column != NULL || options->weight_column != NULL)) {
         return ucid_fail(error, UCID_INVALID_ARGUMENT, "states are merged as they are: no column of scores or weights");
     }
+    if (self->packed >= 0) return arrow_check_texts(schema->children[self->packed], packed_column, error);
     ucid_status status = UCID_OK;
     for (int c = 0; self->of_states && c < UCID_AGGREGATE_COLUMNS; c++) {
         const struct ArrowSchema *column = schema->children[self->state[c]];
@@ -482,10 +507,49 @@ static ucid_status add_levels(aggregate_source *self, const struct ArrowArray *b
     return status;
 }
 
+static ucid_status new_groups(const aggregate_source *self, int resolution, ucid_aggregate **out, ucid_error *error)
+{
+    ucid_aggregate_options options = UCID_AGGREGATE_OPTIONS_INIT;
+    options.allocator = &self->fold.allocator;
+    options.threads = self->threads;
+    options.resolution = resolution;
+    return ucid_aggregate_new(&options, out, error);
+}
+
+/* States in bytes. */
+static ucid_status add_packed(aggregate_source *self, const struct ArrowArray *batch, int64_t first, int64_t count,
+                              ucid_error *error)
+{
+    ucid_status status = arrow_read_texts(self->fold.schema.children[self->packed], batch->children[self->packed],
+                                          batch->offset + first, count, &self->fold.allocator, &self->texts, error);
+    for (int64_t row = 0; row < count && status == UCID_OK; row++) {
+        ucid_text text = text_at(&self->texts, row);
+        level one = {-1, -1};
+        if (text.length >= LEVEL_NAME_MAX) {
+            const char *end = memchr(text.data, '\0', LEVEL_NAME_MAX);
+            (void)read_level(text.data, end != NULL ? (size_t)(end - text.data) : LEVEL_NAME_MAX, &one);
+        }
+        ucid_aggregate **into = NULL;
+        if (self->resolution >= 0 && one.resolution >= self->resolution) into = &self->by_cell[self->resolution];
+        if (one.by >= 0 && one.by <= self->to) into = &self->by_text[one.by];
+        if (into == NULL) {
+            return ucid_fail_at(error, UCID_DATA_ERROR, first + row, -1,
+                                "row %lld: column '%s' holds no states of what is asked for", (long long)(first + row),
+                                packed_column);
+        }
+        if (*into == NULL) status = new_groups(self, UCID_AGGREGATE_TEXT, into, error);
+        if (status != UCID_OK) break;
+        const uint8_t *bytes = (const uint8_t *)text.data + LEVEL_NAME_MAX;
+        status = ucid_aggregate_add_packed(*into, bytes, text.length - LEVEL_NAME_MAX, error);
+    }
+    return status;
+}
+
 static ucid_status add_rows(arrow_fold *fold, const struct ArrowArray *batch, int64_t first, int64_t count,
                             ucid_error *error)
 {
     aggregate_source *self = (aggregate_source *)fold;
+    if (self->packed >= 0) return add_packed(self, batch, first, count, error);
     if (self->level_name >= 0) return add_levels(self, batch, first, count, error);
     if (self->of_states) return add_states(self, batch, first, count, self->resolution >= 0, error);
     ucid_aggregate_rows rows = UCID_AGGREGATE_ROWS_INIT;
@@ -543,6 +607,7 @@ static const char *key_name(const aggregate_source *self, int column)
 static int column_count(arrow_fold *fold)
 {
     const aggregate_source *self = (const aggregate_source *)fold;
+    if (self->states == UCID_STATES_BYTES) return 1;
     return key_columns(self) - 1 + (self->states ? COLUMNS_MAX : (int)R_COUNT);
 }
 
@@ -569,6 +634,10 @@ static int describe(arrow_fold *fold, struct ArrowSchema *out)
 {
     const aggregate_source *self = (const aggregate_source *)fold;
     ArrowErrorCode code = NANOARROW_OK;
+    if (self->states == UCID_STATES_BYTES) {
+        code = arrow_fold_column(out->children[0], packed_column, "z", 1);
+        return code == NANOARROW_OK ? copy_metadata(fold->schema.metadata, out) : code;
+    }
     int keys = key_columns(self);
     for (int i = 0; i < out->n_children && code == NANOARROW_OK; i++) {
         int of_groups = i - keys; /* column of the groups */
@@ -585,27 +654,17 @@ static int describe(arrow_fold *fold, struct ArrowSchema *out)
     return code == NANOARROW_OK ? copy_metadata(fold->schema.metadata, out) : code;
 }
 
-/* Groups of a level, that stand from one place of the batch on. */
-typedef struct made_level {
-    level of;
-    ucid_aggregate *groups;
-    int64_t first, count;
-} made_level;
-
-typedef struct made_levels {
-    made_level levels[LEVELS_MAX];
-    int count;
-    int64_t groups;
-    uint64_t *cells;       /* [groups] for levels of cells, */
-    char (*text)[KEY_MAX]; /* and of texts */
-    uint8_t *grades;       /* [groups] */
-} made_levels;
+/* Returns the length. */
+static int write_level(level one, char name[LEVEL_NAME_MAX])
+{
+    return one.by >= 0 ? snprintf(name, LEVEL_NAME_MAX, "%s", text_keys[one.by])
+                       : snprintf(name, LEVEL_NAME_MAX, "r%d", one.resolution);
+}
 
 static ucid_status put_levels(const aggregate_source *self, const made_levels *made, struct ArrowArray *column,
                               ucid_error *error)
 {
     arrow_leaf leaf;
-    enum { LEVEL_NAME_MAX = 8 };
     ucid_status status = arrow_leaf_text(column, made->groups, (size_t)made->groups * LEVEL_NAME_MAX + LEVEL_NAME_MAX,
                                          0, 0, &self->fold.allocator, &leaf, error);
     if (status != UCID_OK) return status;
@@ -614,8 +673,7 @@ static ucid_status put_levels(const aggregate_source *self, const made_levels *m
     for (int l = 0; l < made->count; l++) {
         const made_level *one = &made->levels[l];
         char name[LEVEL_NAME_MAX];
-        int length = one->of.by >= 0 ? snprintf(name, sizeof name, "%s", text_keys[one->of.by])
-                                     : snprintf(name, sizeof name, "r%d", one->of.resolution);
+        int length = write_level(one->of, name);
         for (int64_t i = one->first; i < one->first + one->count; i++) {
             memcpy(bytes + at, name, (size_t)length);
             at += length;
@@ -725,37 +783,30 @@ static ucid_status make_results(const aggregate_source *self, const made_levels 
 /* --------------------------------------------------------------------------------------------------------- Levels --
  */
 
-static ucid_status new_groups(const aggregate_source *self, int resolution, ucid_aggregate **out, ucid_error *error)
-{
-    ucid_aggregate_options options = UCID_AGGREGATE_OPTIONS_INIT;
-    options.allocator = &self->fold.allocator;
-    options.threads = self->threads;
-    options.resolution = resolution;
-    return ucid_aggregate_new(&options, out, error);
-}
-
-/* Groups of regions or countries out of those of finer texts. */
-static ucid_status coarsen_texts(aggregate_source *self, int by, ucid_error *error)
+/* Groups of finer texts go into those of regions or countries. */
+static ucid_status coarsen_texts(aggregate_source *self, int finer, int by, ucid_error *error)
 {
     const ucid_allocator *allocator = &self->fold.allocator;
     int64_t groups = 0, *columns[UCID_AGGREGATE_COLUMNS];
-    ucid_status status = ucid_aggregate_sort(self->by_text[self->to], &groups, error);
+    ucid_status status = ucid_aggregate_sort(self->by_text[finer], &groups, error);
     size_t n = (size_t)groups + 1;
     if (status == UCID_OK) {
         status =
             arrow_scratch_reserve(&self->city_of_row, allocator, n * UCID_AGGREGATE_COLUMNS * sizeof(int64_t), error);
     }
     if (status == UCID_OK) status = arrow_scratch_reserve(&self->key_bytes, allocator, n * KEY_MAX, error);
-    if (status == UCID_OK) status = new_groups(self, UCID_AGGREGATE_TEXT, &self->by_text[by], error);
+    if (status == UCID_OK && self->by_text[by] == NULL) {
+        status = new_groups(self, UCID_AGGREGATE_TEXT, &self->by_text[by], error);
+    }
     if (status != UCID_OK) return status;
     char(*text)[KEY_MAX] = self->key_bytes.bytes;
     for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) columns[c] = (int64_t *)self->city_of_row.bytes + n * (size_t)c;
-    ucid_aggregate_states_get(self->by_text[self->to], NULL, text, columns);
+    ucid_aggregate_states_get(self->by_text[finer], NULL, text, columns);
     for (int64_t i = 0; i < groups; i++) {
         char key[KEY_MAX] = {0};
         size_t length = 0;
         while (length < KEY_MAX && text[i][length] != '\0') length++;
-        (void)key_of(self->to, by, (ucid_text){text[i], length}, key);
+        (void)key_of(finer, by, (ucid_text){text[i], length}, key);
         memcpy(text[i], key, sizeof key);
     }
     return ucid_aggregate_add_states(self->by_text[by], groups, NULL, (const char(*)[KEY_MAX])text,
@@ -770,7 +821,7 @@ static ucid_status coarsen(aggregate_source *self, ucid_error *error)
     for (int l = 0; l < self->level_count && status == UCID_OK; l++) {
         level one = self->levels[l];
         if (one.resolution >= 0) asked[one.resolution] = 1;
-        if (one.by >= 0 && self->by_text[one.by] == NULL) status = coarsen_texts(self, one.by, error);
+        if (one.by >= 0 && self->by_text[one.by] == NULL) status = coarsen_texts(self, self->to, one.by, error);
     }
     for (int r = self->resolution - 1; r >= 0 && status == UCID_OK; r--) {
         if (!asked[r]) continue;
@@ -786,7 +837,10 @@ static ucid_status find_made(aggregate_source *self, made_levels *made, ucid_err
 {
     const level finest[] = {{self->resolution, -1}, {-1, self->to}};
     ucid_status status = UCID_OK;
-    if (!self->states) status = coarsen(self, error);
+    for (int by = 0; by < self->to && status == UCID_OK; by++) { /* finer states came */
+        if (self->by_text[by] != NULL) status = coarsen_texts(self, by, self->to, error);
+    }
+    if (!self->states && status == UCID_OK) status = coarsen(self, error);
     for (int l = 0; l < (self->states ? 2 : self->level_count) && status == UCID_OK; l++) {
         level of = self->states ? finest[l] : self->levels[l];
         if (of.resolution < 0 && of.by < 0) continue;
@@ -798,9 +852,39 @@ static ucid_status find_made(aggregate_source *self, made_levels *made, ucid_err
     return status;
 }
 
+/* A row of some groups; there is none where there are no groups. */
+static ucid_status make_packed(aggregate_source *self, struct ArrowArray *column, int64_t *rows, ucid_error *error)
+{
+    made_levels *made = &self->made;
+    ucid_status status = made->count == 0 ? find_made(self, made, error) : UCID_OK;
+    while (self->packed_level < made->count && self->packed_groups == made->levels[self->packed_level].count) {
+        self->packed_level++;
+        self->packed_groups = 0;
+    }
+    if (status != UCID_OK) return status;
+    *rows = self->packed_level < made->count;
+    const made_level *one = &made->levels[self->packed_level];
+    int64_t first = self->packed_groups, left = *rows ? one->count - first : 0;
+    int64_t count = left < PACKED_GROUPS ? left : PACKED_GROUPS;
+    size_t bytes = *rows ? LEVEL_NAME_MAX + ucid_aggregate_pack(one->groups, first, count, NULL) : 0;
+    arrow_leaf leaf;
+    status = arrow_leaf_text(column, *rows, bytes, 0, 0, &self->fold.allocator, &leaf, error);
+    if (status != UCID_OK || *rows == 0) return status;
+    char name[LEVEL_NAME_MAX] = {0}, *to = leaf.values;
+    (void)write_level(one->of, name);
+    memcpy(to, name, sizeof name);
+    (void)ucid_aggregate_pack(one->groups, first, count, (uint8_t *)to + sizeof name);
+    arrow_leaf_end(&leaf, 0, (int64_t)bytes);
+    self->packed_groups += count;
+    self->fold.more = left > count;
+    for (int l = self->packed_level + 1; l < made->count; l++) self->fold.more |= made->levels[l].count > 0;
+    return UCID_OK;
+}
+
 static ucid_status make_columns(arrow_fold *fold, struct ArrowArray *columns, int64_t *rows, ucid_error *error)
 {
     aggregate_source *self = (aggregate_source *)fold;
+    if (self->states == UCID_STATES_BYTES) return make_packed(self, &columns[0], rows, error);
     made_levels made = {.count = 0};
     ucid_status status = find_made(self, &made, error);
     if (status == UCID_OK && made.groups > GROUPS_MAX) {
@@ -834,6 +918,9 @@ static ucid_status begin(arrow_fold *fold, const void *given, ucid_error *error)
     const ucid_aggregate_stream_options *options = given;
     self->states = options->states;
     self->threads = options->threads;
+    if (options->states < UCID_RESULTS || options->states > UCID_STATES_BYTES) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "states %d: 0 to 2", options->states);
+    }
     ucid_status status = read_to(self, options->to, error);
     if (status == UCID_OK) status = find_columns(self, options, error);
     if (status == UCID_OK && self->resolution >= 0) {

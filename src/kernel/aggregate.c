@@ -810,6 +810,184 @@ void ucid_aggregate_states_get(const ucid_aggregate *a, uint64_t *cells, char (*
     }
 }
 
+/* --------------------------------------------------------------------------------------------------------- Packed --
+ *
+ *     head | sums, ascending by cell | other groups, ascending by key
+ *
+ * Most states are of few rows of weight 1, and merging them costs little more than to read them. Numbers are
+ * little-endian. */
+static const char packed_magic[8] = {'U', 'C', 'I', 'D', 'S', 'U', 'M', '1'};
+
+typedef struct packed_head {
+    char magic[sizeof packed_magic];
+    uint32_t sums, others;
+} packed_head;
+
+/* A compact sum of less than 2^16 rows. */
+typedef struct packed_sum {
+    uint64_t cell;
+    uint32_t square_low, score, confidence;
+    uint16_t square_high, lack, max, nulls, grades[6];
+} packed_sum;
+
+typedef struct packed_group {
+    char key[UCID_AGGREGATE_TEXT_MAX]; /* a text, or a cell and NULs */
+    int64_t columns[UCID_AGGREGATE_COLUMNS];
+} packed_group;
+
+_Static_assert(sizeof(packed_head) == 16 && sizeof(packed_sum) == 40 && sizeof(packed_group) == 160, "no padding");
+
+/* 0: it has more rows. */
+static int pack_sum(const ucid_cell_sum *sum, packed_sum *out)
+{
+    uint64_t rows = sum->nulls;
+    for (int grade = 0; grade < 6; grade++) rows += sum->grades[grade];
+    if (rows > UINT16_MAX) return 0;
+    *out = (packed_sum){.cell = sum->cell,
+                        .square_low = (uint32_t)sum->square,
+                        .score = (uint32_t)sum->score,
+                        .confidence = (uint32_t)sum->confidence,
+                        .square_high = (uint16_t)(sum->square >> 32),
+                        .lack = sum->lack,
+                        .max = sum->max,
+                        .nulls = (uint16_t)sum->nulls};
+    for (int grade = 0; grade < 6; grade++) out->grades[grade] = (uint16_t)sum->grades[grade];
+    return 1;
+}
+
+/* How many rows there are; 0 where a number cannot be. */
+static uint32_t unpack_sum(const packed_sum *packed, ucid_cell_sum *out)
+{
+    uint32_t rows = 0;
+    *out = (ucid_cell_sum){.cell = packed->cell,
+                           .score = packed->score,
+                           .square = (uint64_t)packed->square_high << 32 | packed->square_low,
+                           .confidence = packed->confidence,
+                           .nulls = packed->nulls,
+                           .lack = packed->lack,
+                           .max = packed->max};
+    for (int grade = 0; grade < 6; grade++) rows += out->grades[grade] = packed->grades[grade];
+    int extremes = rows > 0 ? packed->lack >= UINT16_MAX - HUNDRED && packed->max <= HUNDRED
+                            : packed->lack == 0 && packed->max == 0;
+    int fits = extremes && out->score <= (uint64_t)rows * HUNDRED && out->confidence <= (uint64_t)rows * 100 &&
+               out->square <= (uint64_t)rows * HUNDRED * HUNDRED && (rows == 0 || out->cell != 0);
+    return fits ? rows + out->nulls : 0;
+}
+
+/* A sorted group, and whether it goes as a sum. The piece is that of the group before, or of the first. */
+static int packed_at(const ucid_aggregate *a, size_t i, size_t *number, group *g, packed_sum *packed)
+{
+    ucid_cell_sum sum;
+    if (a->compact.pieces == NULL) {
+        *g = a->tables[0].groups[a->order[i]];
+        return a->resolution != UCID_AGGREGATE_TEXT && compact_of(g, g->key.low, &sum) && pack_sum(&sum, packed);
+    }
+    while (i >= a->compact.pieces[*number].place + a->compact.pieces[*number].count) ++*number;
+    const cell_piece *piece = &a->compact.pieces[*number];
+    if (pack_sum(&piece->groups[i - piece->place], packed)) return 1;
+    *g = group_of(&piece->groups[i - piece->place]);
+    return 0;
+}
+
+static void pack_group(const ucid_aggregate *a, group g, packed_group *out)
+{
+    uint64_t cell;
+    char text[1][UCID_AGGREGATE_TEXT_MAX] = {{0}};
+    int64_t *columns[UCID_AGGREGATE_COLUMNS];
+    int by_text = a->resolution == UCID_AGGREGATE_TEXT;
+    for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) columns[c] = &out->columns[c];
+    state_get(g, 0, &cell, by_text ? text : NULL, columns);
+    if (!by_text) memcpy(text[0], &cell, sizeof cell);
+    memcpy(out->key, text[0], sizeof out->key);
+}
+
+size_t ucid_aggregate_pack(const ucid_aggregate *a, int64_t first, int64_t count, uint8_t *bytes)
+{
+    assert(a->sorted);
+    size_t from = (size_t)first, end = (size_t)(first + count), sums = 0;
+    size_t start = a->compact.pieces != NULL && count > 0 ? cell_order_find(&a->compact, from) : 0, piece = start;
+    group g;
+    packed_sum packed;
+    for (size_t i = from; i < end; i++) sums += (size_t)packed_at(a, i, &piece, &g, &packed);
+    size_t others = end - from - sums, length = sizeof(packed_head) + sums * sizeof packed;
+    if (bytes == NULL) return length + others * sizeof(packed_group);
+    packed_head head = {.sums = (uint32_t)sums, .others = (uint32_t)others};
+    memcpy(head.magic, packed_magic, sizeof packed_magic);
+    memcpy(bytes, &head, sizeof head);
+    uint8_t *to = bytes + sizeof head, *other = bytes + length;
+    piece = start;
+    for (size_t i = from; i < end; i++) {
+        if (packed_at(a, i, &piece, &g, &packed)) {
+            memcpy(to, &packed, sizeof packed);
+            to += sizeof packed;
+        } else {
+            packed_group whole;
+            pack_group(a, g, &whole);
+            memcpy(other, &whole, sizeof whole);
+            other += sizeof whole;
+        }
+    }
+    return (size_t)(other - bytes);
+}
+
+static ucid_status fail_packed(ucid_error *error)
+{
+    return ucid_fail(error, UCID_DATA_ERROR, "states in bytes: these are none of this aggregate");
+}
+
+static ucid_status add_packed_group(ucid_aggregate *a, const uint8_t *bytes, ucid_error *error)
+{
+    packed_group whole;
+    uint64_t cell;
+    char text[1][UCID_AGGREGATE_TEXT_MAX];
+    const int64_t *columns[UCID_AGGREGATE_COLUMNS];
+    memcpy(&whole, bytes, sizeof whole);
+    memcpy(&cell, whole.key, sizeof cell);
+    memcpy(text[0], whole.key, sizeof whole.key);
+    for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) columns[c] = &whole.columns[c];
+    int by_text = a->resolution == UCID_AGGREGATE_TEXT;
+    ucid_status status = ucid_aggregate_add_states(
+        a, 1, by_text ? NULL : &cell, by_text ? (const char(*)[UCID_AGGREGATE_TEXT_MAX])text : NULL, columns, error);
+    return status == UCID_INVALID_ARGUMENT ? fail_packed(error) : status;
+}
+
+ucid_status ucid_aggregate_add_packed(ucid_aggregate *a, const uint8_t *bytes, size_t length, ucid_error *error)
+{
+    packed_head head;
+    if (length < sizeof head) return fail_packed(error);
+    memcpy(&head, bytes, sizeof head);
+    size_t sums = (size_t)head.sums * sizeof(packed_sum);
+    if (memcmp(head.magic, packed_magic, sizeof packed_magic) != 0 ||
+        length != sizeof head + sums + (size_t)head.others * sizeof(packed_group) ||
+        (sums > 0 && a->resolution == UCID_AGGREGATE_TEXT)) {
+        return fail_packed(error);
+    }
+    forget_order(a);
+    if (sums > 0 && a->sums[0] == NULL) a->sums[0] = ucid_cell_sums_new(&a->allocator, a->resolution, &a->board);
+    if (sums > 0 && a->sums[0] == NULL) return fail_groups(a, error);
+    const uint8_t *at = bytes + sizeof head, *end = at + sums;
+    for (; at < end; at += sizeof(packed_sum)) {
+        packed_sum packed;
+        ucid_cell_sum sum;
+        memcpy(&packed, at, sizeof packed);
+        uint32_t rows = unpack_sum(&packed, &sum);
+        if (rows == 0 || (sum.cell != 0 && ucid_cell_parent_bits(sum.cell, a->resolution) == 0)) {
+            return fail_packed(error);
+        }
+        if (a->sum_rows + rows > SUM_ROWS_MAX && !collect(a)) return fail_groups(a, error);
+        a->sum_rows += rows;
+        if (!ucid_cell_sums_add_group(a->sums[0], &sum)) return fail_groups(a, error);
+    }
+    ucid_status status = UCID_OK;
+    for (uint32_t i = 0; i < head.others && status == UCID_OK; i++, at += sizeof(packed_group)) {
+        status = add_packed_group(a, at, error);
+    }
+    return status;
+}
+
+/* --------------------------------------------------------------------------------------------------------- Results --
+ */
+
 typedef struct u256 {
     uint64_t limb[4]; /* lowest first */
 } u256;

@@ -212,7 +212,7 @@ class Plan:
 
     @property
     def packs(self) -> bool:
-        """Whether bytes come out that only the next stage reads (:mod:`ucid.distributed.states`)."""
+        """Whether bytes come out that only the next stage reads (:mod:`ucid.distributed.rollup`)."""
         return self.door == "aggregate" and self.options["stage"] in ("part", "merge")
 
     @classmethod

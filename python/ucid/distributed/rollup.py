@@ -6,7 +6,8 @@
     rows  --whole-->  results    where there is one part
 
 States are rows of level, key and the int64 columns of :func:`ucid.aggregate`: sums of integers, so neither the parts nor their
-order show in the result. Between stages they are bytes (:mod:`ucid.distributed.states`).
+order show in the result. Between stages they are bytes, which nobody looks at but the next stage: as columns an engine would
+write each value and read it back, as rows Spark does.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import Any
 import pyarrow as pa
 
 from ucid import columns
-from ucid.distributed.states import pack, unpack
 from ucid.errors import UCIDConfigError
 
 __all__ = ["STAGES", "levels_of", "needed", "repeating", "run"]
@@ -79,24 +79,14 @@ def run(batches: pa.RecordBatchReader, to: Any, stage: str, options: dict[str, A
     if stage == "whole":
         return columns.aggregate(batches, to, **options)
     if stage == "part":
-        return pack(_states(batches, levels, **options))
+        return columns.aggregate(batches, levels, states="bytes", **options)
     threads = options.get("threads")
     if stage == "merge":
-        return pack(_states(_unpacked(batches, levels), levels, threads=threads))
+        return columns.aggregate(batches, levels, states="bytes", threads=threads)
     if stage == "finish":
-        made = columns.aggregate(_unpacked(batches, levels), levels, threads=threads)
+        made = columns.aggregate(batches, levels, threads=threads)
         return _of_level(pa.table(made), levels[0]) if isinstance(to, (str, int)) else made
     raise UCIDConfigError(f"no stage '{stage}'; there are {', '.join(STAGES)}")
-
-
-def _states(batches: pa.RecordBatchReader, levels: tuple[str, ...], **options: Any) -> pa.RecordBatchReader:
-    return pa.RecordBatchReader.from_stream(columns.aggregate(batches, levels, states=True, **options))
-
-
-def _unpacked(batches: pa.RecordBatchReader, levels: tuple[str, ...]) -> pa.RecordBatchReader:
-    given = pa.schema([("h3", pa.uint64()), ("city", pa.string()), ("region", pa.string()), ("country", pa.string()),
-                       ("score", pa.float64())])  # fmt: skip
-    return unpack(batches, _states(pa.RecordBatchReader.from_batches(given, iter(())), levels).schema)
 
 
 def _of_level(groups: pa.Table, level: str) -> pa.Table:
