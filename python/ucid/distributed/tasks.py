@@ -127,12 +127,12 @@ def run(
         waiting.append((one.position, one.attempt + 1, time.monotonic() + min(30.0, 0.25 * 2**one.attempt)))
 
     def give_out(now: float) -> None:
-        """A second task for each slot, which begins while the result of the first is on its way here, many in one call where there
-        are many workers: equal tasks end at once everywhere. The last ones are given out one by one where they would wait behind a
-        task that runs while other workers are idle."""
+        """A second task for each slot, which begins while the result of the first is on its way here. Half as many as there are slots
+        go in one call, which costs some engines more than a task, and meanwhile no worker is idle: its second task has only begun.
+        The last ones are given out one by one where they would wait behind a task that runs while other workers are idle."""
         ahead = slots if len(waiting) > slots or not pool.binds else 0
         room = slots + ahead - len(flying)
-        if room < (max(1, slots // 8) if ahead else 1):
+        if room < (max(1, slots // 2) if ahead else 1):
             return
         chosen: list[_Run] = []
         for _ in range(len(waiting)):
