@@ -538,6 +538,28 @@ static void packed_states_are_those_of_the_rows(void **state)
     for (size_t i = 0; i < sizeof used / sizeof used[0]; i++) ucid_aggregate_free(used[i]);
 }
 
+/* Sums of few bits and of many take different ways to the spread. */
+static void spreads_of_light_and_heavy_rows_are_the_same(void **state)
+{
+    (void)state;
+    static double weights[2][ROWS], spreads[2][ROWS];
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < ROWS; i++) weights[k][i] = k == 0 ? 1.0 : 1073741824.0;
+        const ucid_aggregate_rows rows = {score, confidence, grade, weights[k], validity};
+        ucid_aggregate *a = aggregate_of(1, 6);
+        int64_t groups;
+        assert_int_equal(ucid_aggregate_add_cells(a, ROWS, cells, &rows, NULL), UCID_OK);
+        assert_int_equal(ucid_aggregate_sort(a, &groups, NULL), UCID_OK);
+        ucid_aggregates out = {.std = spreads[k]};
+        ucid_aggregate_finish(a, &out);
+        for (int64_t i = 0; k == 1 && i < groups; i++) {
+            double light = spreads[0][i], heavy = spreads[1][i];
+            assert_true((isnan(light) && isnan(heavy)) || fabs(light - heavy) <= 1e-15 * light);
+        }
+        ucid_aggregate_free(a);
+    }
+}
+
 /* Many rows in no order are sorted into parts; the same rows in small pieces are not. Some have no cell or no value. */
 static void shuffled_rows_give_the_bytes_of_pieces(void **state)
 {
@@ -990,6 +1012,7 @@ int main(void)
         cmocka_unit_test(numbered_keys_are_texts),
         cmocka_unit_test(states_in_any_order_are_those_of_the_rows),
         cmocka_unit_test(packed_states_are_those_of_the_rows),
+        cmocka_unit_test(spreads_of_light_and_heavy_rows_are_the_same),
         cmocka_unit_test(shuffled_rows_give_the_bytes_of_pieces),
         cmocka_unit_test(every_order_gives_the_sums_of_written_weights),
         cmocka_unit_test(every_variant_reads_the_same),

@@ -1012,6 +1012,12 @@ static u256 product(u128 a, u128 b)
  * nothing cancels; it is not negative for the sums of any rows. */
 static double deviation(u128 weight, u128 score, u128 square)
 {
+    const double limb = 18446744073709551616.0;
+    if (((weight | score | square) >> 64) == 0) { /* nearly always: the same, of fewer limbs */
+        u128 value = weight * square - score * score;
+        return sqrt((double)(uint64_t)(value >> 64) * limb + (double)(uint64_t)value) / (double)(uint64_t)weight /
+               100.0;
+    }
     u256 a = product(weight, square), b = product(score, score);
     u128 borrow = 0;
     for (int i = 0; i < 4; i++) {
@@ -1020,7 +1026,7 @@ static double deviation(u128 weight, u128 score, u128 square)
         borrow = difference >> 64 != 0;
     }
     double value = 0.0;
-    for (int i = 3; i >= 0; i--) value = value * 18446744073709551616.0 + (double)a.limb[i];
+    for (int i = 3; i >= 0; i--) value = value * limb + (double)a.limb[i];
     return sqrt(value) / (double)weight / 100.0;
 }
 

@@ -176,7 +176,7 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
             files = [_parquet(counted(stream, first), pa.schema(fields, schema.metadata), added, spec, given.kept)]
         elif levels is not None:
             whole = pa.Table.from_batches(counted(stream), stream.schema)
-            chosen = [_level(whole.replace_schema_metadata(schema.metadata), level) for level in levels]
+            chosen = _levels(whole.replace_schema_metadata(schema.metadata), levels)
             files = [_parquet(one.combine_chunks().to_batches(), one.schema, one.schema, spec) for one in chosen]
         else:
             files = [_parquet(counted(stream), schema, made, {**spec, "compression": "none"} if plan.packs else spec)]
@@ -210,13 +210,14 @@ def _is_late(spec: dict[str, Any]) -> bool:
     return bool(said["at"] != spec["at"])
 
 
-def _level(groups: pa.Table, level: str) -> pa.Table:
-    """One level of a roll-up, whose groups stand together, with its own name for the key."""
+def _levels(groups: pa.Table, levels: Sequence[str]) -> list[pa.Table]:
+    """Levels of a roll-up, each of which stands together, with their own names for the key."""
     runs = pc.run_end_encode(groups.column("level").combine_chunks())
     ends = [0, *runs.run_ends.to_pylist()]
     spans = {name: (ends[at], ends[at + 1] - ends[at]) for at, name in enumerate(runs.values.to_pylist())}
-    chosen = groups.slice(*spans.get(level, (0, 0))).drop_columns(["level"])
-    return chosen.rename_columns(["h3" if level[1:].isdigit() else level, *chosen.column_names[1:]])
+    keyed = groups.drop_columns(["level"])
+    return [keyed.slice(*spans.get(level, (0, 0))).rename_columns(["h3" if level[1:].isdigit() else level, *keyed.column_names[1:]])
+            for level in levels]  # fmt: skip
 
 
 def _one_line(error: BaseException) -> str:
