@@ -45,7 +45,8 @@ from ucid.distributed.plan import Plan
 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 # The JVM of a long job has compiled itself; that of a short one would do it here, on the processors of all.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
-os.environ |= {"RAY_raylet_start_wait_time_s": "60", "RAY_worker_register_timeout_seconds": "600", "RAY_USAGE_STATS_ENABLED": "0"}
+os.environ |= {"RAY_raylet_start_wait_time_s": "60", "RAY_worker_register_timeout_seconds": "600", "RAY_USAGE_STATS_ENABLED": "0",
+               "RAY_worker_niceness": "0"}  # fmt: skip
 TASKS = 300
 WARM = 20  # tasks of nothing for each worker, in which the JVM compiles itself
 TOGETHER = 64  # workers of Dask that share a process, of Ray that share a host
