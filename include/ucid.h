@@ -1505,6 +1505,30 @@ UCID_API ucid_status ucid_parquet_beside(const ucid_parquet_part *parts, int32_t
                                          ucid_parquet_file *file, ucid_error *error);
 UCID_API void ucid_parquet_file_reset(ucid_parquet_file *file); /* {0} is fine */
 
+/* Takes the next bytes of a file, which are the caller's again when it returns. Not 0: no more are wanted. */
+typedef int (*ucid_write_fn)(void *ctx, const void *bytes, size_t length);
+
+typedef struct ucid_parquet_options {
+    size_t size;
+    const ucid_allocator *allocator;
+    const int64_t *group_rows; /* [group_count] rows of the row groups, the last for all that follow; NULL: 2^18 */
+    int32_t group_count;
+    const char *const *unordered; /* [unordered_count] columns whose least and greatest values nobody asks for */
+    int32_t unordered_count;
+} ucid_parquet_options;
+#define UCID_PARQUET_OPTIONS_INIT                                                                                      \
+    {                                                                                                                  \
+        sizeof(ucid_parquet_options), NULL, NULL, 0, NULL, 0                                                           \
+    }
+
+/* Columns of texts, plain or behind dictionaries, and of doubles as a Parquet file, compressed by snappy. What makes
+ * the pages are the values alone: batches may be of any length, the bytes are the same. Identifiers take some 16 bytes,
+ * a tenth of a second a million. in    in, which is taken over when it succeeds out   write is called with the bytes of
+ * the file, in their order err   DATA_ERROR: a column of another type, nulls against the schema, a text of over 1 GiB;
+ * CANCELLED: by write; INVALID_ARGUMENT; NO_MEMORY cost  2 MB a column, and a row group of what is written since 0.1 */
+UCID_API ucid_status ucid_parquet_write(struct ArrowArrayStream *in, const ucid_parquet_options *options,
+                                        ucid_write_fn write, void *ctx, ucid_error *error);
+
 #ifdef __cplusplus
 }
 #endif

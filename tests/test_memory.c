@@ -578,10 +578,82 @@ static ucid_status put_beside(const ucid_allocator *allocator, ucid_error *error
     return UCID_OK;
 }
 
+/* A stream of one batch of nothing but borrowed memory: texts, and doubles with a null. */
+static void release_nothing_schema(struct ArrowSchema *schema) { schema->release = NULL; }
+static void release_nothing(struct ArrowArray *array) { array->release = NULL; }
+static void release_stream(struct ArrowArrayStream *stream) { stream->release = NULL; }
+
+enum { TABLE_ROWS = 5 };
+
+static int table_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
+{
+    static struct ArrowSchema columns[2], *children[] = {&columns[0], &columns[1]};
+    columns[0] = (struct ArrowSchema){.format = "u", .name = "t", .release = release_nothing_schema};
+    columns[1] = (struct ArrowSchema){
+        .format = "g", .name = "d", .flags = ARROW_FLAG_NULLABLE, .release = release_nothing_schema};
+    *out = (struct ArrowSchema){
+        .format = "+s", .name = "", .n_children = 2, .children = children, .release = release_nothing_schema};
+    (void)stream;
+    return 0;
+}
+
+static int table_batch(struct ArrowArrayStream *stream, struct ArrowArray *out)
+{
+    static const int32_t offsets[TABLE_ROWS + 1] = {0, 1, 3, 3, 4, 6};
+    static const double doubles[TABLE_ROWS] = {0.5, 0, -1, 0.5, 2};
+    static const uint8_t valid[1] = {0x1D};
+    static const void *texts[] = {NULL, offsets, "abcdef"}, *numbers[] = {valid, doubles}, *none[] = {NULL};
+    static struct ArrowArray columns[2], *children[] = {&columns[0], &columns[1]};
+    int *given = stream->private_data;
+    *out = (struct ArrowArray){0};
+    if ((*given)++ > 0) return 0;
+    columns[0] =
+        (struct ArrowArray){.length = TABLE_ROWS, .n_buffers = 3, .buffers = texts, .release = release_nothing};
+    columns[1] = (struct ArrowArray){
+        .length = TABLE_ROWS, .null_count = 1, .n_buffers = 2, .buffers = numbers, .release = release_nothing};
+    *out = (struct ArrowArray){.length = TABLE_ROWS,
+                               .n_buffers = 1,
+                               .buffers = none,
+                               .n_children = 2,
+                               .children = children,
+                               .release = release_nothing};
+    return 0;
+}
+
+static const char *no_error(struct ArrowArrayStream *stream)
+{
+    (void)stream;
+    return NULL;
+}
+
+static int count_bytes(void *ctx, const void *bytes, size_t length)
+{
+    (void)bytes;
+    *(size_t *)ctx += length;
+    return 0;
+}
+
+static ucid_status write_columns(const ucid_allocator *allocator, ucid_error *error)
+{
+    static const int64_t rows[] = {2, 1};
+    int given = 0;
+    size_t total = 0;
+    struct ArrowArrayStream in = {table_schema, table_batch, no_error, release_stream, &given};
+    ucid_parquet_options options = UCID_PARQUET_OPTIONS_INIT;
+    options.allocator = allocator;
+    options.group_rows = rows;
+    options.group_count = 2;
+    ucid_status status = ucid_parquet_write(&in, &options, count_bytes, &total, error);
+    if (status != UCID_OK) return status;
+    assert_true(total > 500 && in.release == NULL);
+    return UCID_OK;
+}
+
 static void files(void **state)
 {
     (void)state;
     fail_in_turn("ucid_parquet_beside", put_beside, NULL);
+    fail_in_turn("ucid_parquet_write", write_columns, NULL);
 }
 
 static void grids(void **state)

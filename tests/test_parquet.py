@@ -1,4 +1,5 @@
-"""Parquet files put together of others' column chunks: what other readers say of them; jobs that copy what they do not look at."""
+"""Parquet files put together of others' column chunks, and pages of ours: what other readers say of them; jobs that copy what they do
+not look at."""
 
 import io
 import random
@@ -18,6 +19,7 @@ import duckdb  # noqa: E402
 import numpy as np  # noqa: E402
 import polars  # noqa: E402
 import pyarrow as pa  # noqa: E402
+import pyarrow.compute as pc  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
 import ucid  # noqa: E402
@@ -145,6 +147,141 @@ def test_damaged_footers_are_errors_or_footers():
         assert not tried(end.replace(bytes([len(name)]) + name, bytes([len(old)]) + old))
     new = b"parquet-mr version 1.12.3"
     assert tried(end.replace(bytes([len(name)]) + name, bytes([len(new)]) + new))
+
+
+# ------------------------------------------------------------------------------------------------------------ pages of ours
+
+
+def identifiers(rows, seed=1):
+    rng = np.random.default_rng(seed)
+    table = pa.table({"lat": rng.uniform(-90, 90, 50)[rng.integers(0, 50, rows)], "lon": rng.uniform(-180, 180, rows)})
+    given = table.append_column("grade", pa.array(np.array(["A+", "A", "F"])[rng.integers(0, 3, rows)]))
+    return ucid.create(given, city="IST", context="15MIN", timestamp="2026W01T12")["ucid"]
+
+
+def every_page(rows):
+    """Texts and doubles of each kind that pages have a way of their own for."""
+    rng = random.Random(3)
+    letters = "".join(map(chr, range(32, 0x250)))
+    none = np.random.default_rng(5).random(rows)
+    columns = {
+        "ucid": identifiers(rows),
+        "some_ucid": pc.if_else(pa.array(none < 0.3), None, identifiers(rows, 2)),
+        "noise": ["".join(rng.choices(letters, k=rng.randrange(30))) for _ in range(rows)],
+        "cells": [f"891ac{i * 7 % 99991:05x}fffff" for i in range(rows)],
+        "colons": ["::" * rng.randrange(9) + "a:b" + ":" * rng.randrange(80) for _ in range(rows)],
+        "long": ["x" * (i % 3) + ("ab" * 50_000 if i == rows // 2 else "") + str(i) for i in range(rows)],
+        "few": [rng.choice(["", "a", "bb", None]) for _ in range(rows)],
+        "runs": [str(i // 900) for i in range(rows)],
+        "one": ["same"] * rows,
+        "none": pa.nulls(rows, pa.string()),
+        "last": pa.array([None] * max(rows - 1, 0) + ["x"] * min(rows, 1)),
+        "coded": pa.array([rng.choice(["ok", "off", None]) for _ in range(rows)], pa.string()).dictionary_encode(),
+        "many": pa.array([f"text {rng.randrange(3000)}: {'z' * 40}" for _ in range(rows)]).dictionary_encode(),
+        "score": [rng.choice([None, 0.0, -0.0, 12.5, 100.0]) for _ in range(rows)],
+        "numbers": none,
+        "odd": [rng.choice([float("nan"), float("inf"), -1.5, None]) for _ in range(rows)],
+        "steps": np.arange(rows) // 8 / 4.0,
+        "empty": pa.nulls(rows, pa.float64()),
+    }  # fmt: skip
+    return pa.table(columns)
+
+
+def pages(table, group_rows, unordered=("ucid",)):
+    return b"".join(_ext.parquet_write(table, list(group_rows), list(unordered)))
+
+
+def plainly(table):
+    return pa.table({name: column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column for name, column in zip(table.column_names, table.columns, strict=True)})
+
+
+def test_pages_say_to_others_what_they_are_made_of(tmp_path):
+    rows = 100_000
+    table = every_page(rows)
+    wanted = plainly(table)
+    path = tmp_path / "pages.parquet"
+    path.write_bytes(pages(table, [30_000, 66_000, 1000]))
+    made = pq.ParquetFile(path)
+    assert [made.metadata.row_group(at).num_rows for at in range(made.num_row_groups)] == [30_000, 66_000, *[1000] * 4]
+    assert made.metadata.created_by.startswith("ucid version ")
+    back = made.read()
+    back.validate(full=True)
+    same = wanted.drop_columns("odd")
+    assert back.drop_columns("odd").equals(same)
+    assert polars.read_parquet(path).drop("odd").equals(polars.from_arrow(same))
+    assert duckdb.sql(f"select * exclude (odd) from '{path}'").to_arrow_table().cast(same.schema).equals(same)
+    for reader in (lambda: back["odd"], lambda: polars.read_parquet(path)["odd"].to_arrow(), lambda: duckdb.sql(f"select odd from '{path}'").to_arrow_table()["odd"]):
+        read = reader()
+        assert np.array_equal(np.array(read.to_pylist(), float), np.array(wanted["odd"].to_pylist(), float), equal_nan=True) and read.null_count == wanted["odd"].null_count
+    looked = duckdb.sql(f"select count(*), min(cells), max(numbers), sum(score) from '{path}' where numbers between 0.25 and 0.5 and cells > '891ac8'").fetchall()
+    assert looked == duckdb.sql("select count(*), min(cells), max(numbers), sum(score) from wanted where numbers between 0.25 and 0.5 and cells > '891ac8'").fetchall()
+    packed = made.metadata.row_group(1).column(0)
+    assert packed.total_compressed_size < packed.total_uncompressed_size / 2
+    noise = made.metadata.row_group(1).column(2)
+    assert noise.total_compressed_size < noise.total_uncompressed_size * 1.02
+
+
+def test_statistics_of_pages_are_those_of_arrow():
+    table = plainly(every_page(20_000)).drop_columns("long")
+    ours = pq.ParquetFile(pa.BufferReader(pages(table, [7000]))).metadata
+    arrow = pq.ParquetFile(pa.BufferReader(written(table, row_group_size=7000))).metadata
+    for group in range(ours.num_row_groups):
+        for at, name in enumerate(table.column_names):
+            one, other = ours.row_group(group).column(at), arrow.row_group(group).column(at)
+            assert one.num_values == other.num_values == ours.row_group(group).num_rows
+            if name == "ucid":
+                assert one.statistics is None
+                continue
+            assert one.statistics.null_count == other.statistics.null_count
+            assert (one.statistics.min, one.statistics.max) == (other.statistics.min, other.statistics.max), name
+
+
+def test_pages_do_not_depend_on_batches():
+    table = every_page(9000)
+    whole = pages(table.combine_chunks(), [4000])
+    for rows in (1, 7, 64, 999, 4000):
+        cut = pa.Table.from_batches(table.combine_chunks().to_batches(max_chunksize=rows))
+        assert pages(cut, [4000]) == whole
+    for rows in (0, 1, 2, 7, 8, 9, 15, 16, 17, 64, 65):
+        some = table.slice(1234, rows)
+        back = pq.read_table(pa.BufferReader(pages(some, [1 << 18]))).drop_columns("odd")
+        assert back.equals(plainly(some).drop_columns("odd")), rows
+        assert pq.read_table(pa.BufferReader(pages(some, [3]))).drop_columns("odd").equals(back)
+
+
+def test_what_pages_are_not_made_of():
+    for column in (pa.array([1]), pa.array([[1.0]]), pa.array([1.0]).dictionary_encode()):
+        with pytest.raises(ucid.UCIDDataError, match="column 'x' is neither of texts nor of doubles"):
+            pages(pa.table({"x": column}), [10])
+    with pytest.raises(ucid.UCIDConfigError, match="a row group of 0 rows"):
+        pages(pa.table({"x": ["a"]}), [10, 0])
+    lying = pa.Table.from_arrays([pa.array(["a", None])], schema=pa.schema([pa.field("x", pa.string(), nullable=False)]))
+    with pytest.raises(ucid.UCIDDataError, match="column 'x' has nulls, against its schema"):
+        pages(lying, [10])
+    with pytest.raises(TypeError):
+        _ext.parquet_write(pa.table({"x": ["a"]}), ["ten"], [])
+
+
+def test_columns_of_two_writers_stand_in_their_order():
+    """What the library does not write, Arrow does, and a failure on the way is told as it is."""
+    table = every_kind(5000)
+    groups = [table.slice(0, 3000), table.slice(3000)]
+    for compression in (None, "snappy", "zstd"):
+        pieces = parquet.written(groups, table.schema, table.schema, [3000], compression)
+        made = pq.ParquetFile(pa.BufferReader(b"".join(pieces)))
+        assert made.read().equals(table) and made.schema_arrow.equals(table.schema)
+        assert {made.metadata.row_group(1).column(at).compression for at in range(made.metadata.num_columns)} == {(compression or "snappy").upper()}
+
+    def failing():
+        yield groups[0]
+        raise ucid.UCIDDataError("the index is damaged", code="INDEX_CORRUPT")
+
+    with pytest.raises(ucid.UCIDDataError, match="^the index is damaged") as told:
+        parquet.written(failing(), table.schema, table.schema, [3000], None)
+    assert told.value.code == "INDEX_CORRUPT"
+
+
+# ------------------------------------------------------------------------------------------------------------------- jobs
 
 
 def job(command, plan, given, out, **options):

@@ -7,7 +7,7 @@ from collections import Counter
 
 from conftest import SOURCE, run
 
-ROOMS = ["rt", "id", "read", "index", "kernel", "arrow"]
+ROOMS = ["rt", "id", "read", "parquet", "index", "kernel", "arrow"]
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 BANNED = re.compile(r"^(utils?|common|helpers?|misc)(\.|$)")
 

@@ -1,4 +1,4 @@
-/* parquet.c: columns of several Parquet files side by side. */
+/* parquet.c: columns of several Parquet files side by side, and columns as a file. */
 #include "ext.h"
 
 #include <stdlib.h>
@@ -94,11 +94,70 @@ static PyObject *parquet_beside(PyObject *module, PyObject *args)
     return made;
 }
 
+/* Where the bytes of a file go: a list. */
+static int append_bytes(void *ctx, const void *bytes, size_t length)
+{
+    PyGILState_STATE gil = PyGILState_Ensure();
+    PyObject *piece = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length);
+    int bad = piece == NULL || PyList_Append(ctx, piece) != 0;
+    Py_XDECREF(piece);
+    PyGILState_Release(gil);
+    return bad;
+}
+
+static PyObject *parquet_write(PyObject *module, PyObject *args)
+{
+    ext_state *state = ext_state_of_module(module);
+    PyObject *source, *lengths, *names;
+    ucid_parquet_options options = UCID_PARQUET_OPTIONS_INIT;
+    if (!PyArg_ParseTuple(args, "OO!O!:parquet_write", &source, &PyList_Type, &lengths, &PyList_Type, &names))
+        return NULL;
+    size_t groups = (size_t)PyList_Size(lengths), unordered = (size_t)PyList_Size(names);
+    int64_t *rows = calloc(groups + 1, sizeof *rows);
+    const char **texts = calloc(unordered + 1, sizeof *texts);
+    PyObject *pieces = PyList_New(0);
+    int good = rows != NULL && texts != NULL && pieces != NULL;
+    if (rows == NULL || texts == NULL) PyErr_NoMemory();
+    for (size_t i = 0; i < groups && good; i++) {
+        rows[i] = PyLong_AsLongLong(PyList_GetItem(lengths, (Py_ssize_t)i));
+        good = rows[i] != -1 || !PyErr_Occurred();
+    }
+    for (size_t i = 0; i < unordered && good; i++) {
+        texts[i] = PyUnicode_AsUTF8AndSize(PyList_GetItem(names, (Py_ssize_t)i), NULL);
+        good = texts[i] != NULL;
+    }
+    struct ArrowArrayStream in = {0};
+    good = good && ext_stream_of(source, &in) == 0;
+    if (good) {
+        ucid_error error;
+        ucid_status status;
+        options.group_rows = rows;
+        options.group_count = (int32_t)groups;
+        options.unordered = texts;
+        options.unordered_count = (int32_t)unordered;
+        Py_BEGIN_ALLOW_THREADS;
+        status = ucid_parquet_write(&in, &options, append_bytes, pieces, &error);
+        if (status != UCID_OK) in.release(&in);
+        Py_END_ALLOW_THREADS;
+        good = status == UCID_OK;
+        if (!good && !PyErr_Occurred()) (void)ext_raise(state, &error);
+    }
+    free(rows);
+    free((void *)texts);
+    if (!good) Py_CLEAR(pieces);
+    return pieces;
+}
+
 PyMethodDef ext_parquet_methods[] = {
     {"parquet_beside", parquet_beside, METH_VARARGS,
      "parquet_beside($module, parts, said, /)\n--\n\nWhat a Parquet file is put together of: spans, each a part, an "
      "offset "
      "and a length, and the footer. Parts: of a file the footer, its length, first row group, how many, and names of "
      "columns or None for all. said: pairs of bytes, the key-value metadata."},
+    {"parquet_write", parquet_write, METH_VARARGS,
+     "parquet_write($module, source, group_rows, unordered, /)\n--\n\nA Parquet file of an Arrow stream of texts and "
+     "doubles, as a list of its pieces; rows of its row groups, the last for all that follow; columns without least "
+     "and "
+     "greatest values."},
     {NULL, NULL, 0, NULL},
 };

@@ -203,6 +203,7 @@ def csv_columns(block: _Bytes, column_count: int, columns: Sequence[tuple[int, b
 def parquet_beside(
     parts: list[tuple[bytes, int, int, int, Sequence[str] | None]], said: list[tuple[bytes, bytes]], /
 ) -> tuple[list[tuple[int, int, int]], bytes]: ...
+def parquet_write(source: object, group_rows: list[int], unordered: list[str], /) -> list[bytes]: ...
 def score_stream(
     source: object,
     options: dict[str, object],

@@ -10,7 +10,6 @@ done twice: :mod:`ucid.distributed.manifest`. Sums are made as states of groups 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import socket
@@ -19,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -30,7 +29,7 @@ import ucid
 from ucid.distributed import csv_files, storage, tasks
 from ucid.distributed.areas import area_table
 from ucid.distributed.manifest import Manifest, done_uri, record
-from ucid.distributed.parquet import Kept, Writer, coded, described, footer_of, plain_schema
+from ucid.distributed.parquet import Kept, coded, described, footer_of, plain_schema, written
 from ucid.distributed.plan import Plan
 from ucid.errors import UCIDConfigError, UCIDDataError, UCIDError
 
@@ -121,13 +120,9 @@ def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, lengths: I
 def _parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema, given: pa.Schema, spec: dict[str, Any], kept: Kept | None = None) -> list[storage.Piece]:
     """The pieces of a file of batches with the columns ``given``, which says that its columns are those of ``schema``: beside those that are
     kept, where there are such."""
-    out = io.BytesIO()
     said = schema.with_metadata({**(schema.metadata or {}), b"ucid:plan": spec["plan"].digest().encode()})
-    with Writer(out, said, given, spec["compression"]) as writer:
-        for group in _row_groups(batches, given, iter(kept.rows) if kept is not None else repeat(GROUP_ROWS)):
-            writer.write(group)
-    added = out.getbuffer()
-    return [added] if kept is None else kept.beside(added, said)
+    rows = [GROUP_ROWS] if kept is None else kept.rows
+    return written(_row_groups(batches, given, chain(rows, repeat(GROUP_ROWS))), said, given, rows, spec["compression"], kept)
 
 
 _OF_INDEX = frozenset({"INDEX_NOT_FOUND", "INDEX_FORMAT", "INDEX_CORRUPT", "FILE_NOT_FOUND", "IO_ERROR"})

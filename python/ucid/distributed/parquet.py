@@ -10,13 +10,19 @@ would be looked up in the dictionary when it is read, copied, hashed and looked 
 
 Where rows go from a Parquet file into another one, with columns added, the columns that they had are not read at all but for those
 that they are looked up by: their chunks are copied, and what is written stands beside them (:class:`Kept`).
+
+Texts and doubles are written by the library, by the same rules: it looks for what is alike in identifiers where their fields begin,
+and needs a third of the time. Other columns are Arrow's business (:func:`written`).
 """
 
 from __future__ import annotations
 
 import base64
 import io
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import accumulate, groupby
 from typing import Any
 
 import pyarrow as pa
@@ -24,9 +30,9 @@ import pyarrow.parquet as pq
 
 from ucid import _ext
 from ucid.distributed.storage import Piece
-from ucid.errors import UCIDDataError
+from ucid.errors import UCIDDataError, UCIDError
 
-__all__ = ["DICTIONARY_BYTES", "Kept", "Writer", "coded", "described", "footer_of", "plain", "plain_schema", "settings"]
+__all__ = ["DICTIONARY_BYTES", "Kept", "Writer", "coded", "described", "footer_of", "plain", "plain_schema", "settings", "written"]
 
 DICTIONARY_BYTES = 1 << 16  # of a column in a row group; beyond, its values are written as they are
 UNORDERED = frozenset({"ucid", "grade", "status"})
@@ -168,6 +174,7 @@ class _Windows(io.RawIOBase):
 
 
 _Part = tuple[bytes, int, int, int, Sequence[str] | None]
+_Ranges = Sequence[tuple[int, Piece]]
 
 
 class Kept:
@@ -182,7 +189,7 @@ class Kept:
     """
 
     def __init__(self, part: _Part, rows: list[int], ranges: list[tuple[int, bytes]]) -> None:
-        self.rows, self._part, self._ranges = rows, part, ranges
+        self.rows, self.part, self.ranges = rows, part, ranges
         self.names = list(part[4] or ())
 
     @classmethod
@@ -214,17 +221,88 @@ class Kept:
 
     def open(self, raw: Any, **options: Any) -> pq.ParquetFile:
         """The file, of which what was read is not read again."""
-        return pq.ParquetFile(_Windows(raw, self._part[1], self._ranges), **options)
+        return pq.ParquetFile(_Windows(raw, self.part[1], self.ranges), **options)
 
-    def beside(self, added: memoryview, schema: pa.Schema) -> list[Piece]:
-        """The pieces of a file of these columns and of those of another one, which has as many rows in each of its row groups."""
-        length = int.from_bytes(added[-8:-4], "little")
-        other = (bytes(added[-8 - length : -8]), len(added), 0, len(self.rows), None)
-        spans, end = _ext.parquet_beside([self._part, other], list(_said(schema).items()))
 
-        def piece(which: int, offset: int, length: int) -> memoryview:
-            ranges: Sequence[tuple[int, Piece]] = self._ranges if which == 0 else [(0, added)]
-            begin, data = next(one for one in ranges if one[0] <= offset and offset + length <= one[0] + len(one[1]))
-            return memoryview(data)[offset - begin : offset - begin + length]
+# ------------------------------------------------------------------------------------------------------- columns that are new
 
-        return [_MAGIC, *(piece(*one) for one in spans), end]
+
+def _writes_pages(field: pa.Field, said: pa.Field) -> bool:
+    """Whether the library writes a column: texts and doubles, of which identifiers and scores are made. Who keeps a dictionary may
+    want its order."""
+    type_ = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    known = type_ in (pa.string(), pa.large_string()) or field.type == pa.float64()
+    return known and not pa.types.is_dictionary(said.type)
+
+
+def _whole(pieces: Sequence[Piece], groups: int, names: Sequence[str]) -> tuple[_Part, _Ranges]:
+    """Columns of a file of these pieces, the last of which holds its footer."""
+    offsets = [0, *accumulate(map(len, pieces))]
+    tail = memoryview(pieces[-1])
+    length = int.from_bytes(tail[-8:-4], "little")
+    return (bytes(tail[-8 - length : -8]), offsets[-1], 0, groups, names), list(zip(offsets, pieces, strict=False))
+
+
+def _cut(ranges: _Ranges, offset: int, length: int) -> Iterator[memoryview]:
+    """Bytes that lie in one range, or in neighbours."""
+    at = bisect_right(ranges, offset, key=lambda one: one[0]) - 1
+    while length > 0:
+        begin, data = ranges[at]
+        piece = memoryview(data)[offset - begin : offset - begin + length]
+        yield piece
+        offset, length, at = offset + len(piece), length - len(piece), at + 1
+
+
+def written(
+    groups: Iterable[pa.Table], schema: pa.Schema, given: pa.Schema, rows: list[int], compression: str | None, kept: Kept | None = None,
+) -> list[Piece]:  # fmt: skip
+    """The pieces of a file of row groups with the columns ``given``, beside those that are kept, where there are such.
+
+    Parameters
+    ----------
+    groups : iterable of pa.Table
+    schema : pa.Schema
+        What the file says of all its columns.
+    given : pa.Schema
+        Of the row groups.
+    rows : list of int
+        Of each row group, the last for all that follow.
+    """
+    ours = [field.name for field in given if compression in (None, "snappy") and _writes_pages(field, schema.field(field.name))]
+    others = [field.name for field in given if field.name not in ours]
+    if not ours and kept is None:
+        out = io.BytesIO()
+        with Writer(out, schema, given, compression) as writer:
+            for group in groups:
+                writer.write(group)
+        return [out.getbuffer()]
+    rest = io.BytesIO()
+    count = 0
+    failed: list[Exception] = []
+
+    def fed(writer: Writer | None) -> Iterator[pa.RecordBatch]:
+        nonlocal count
+        try:
+            for group in groups:
+                count += 1
+                if writer is not None:
+                    writer.write(group.select(others))
+                yield from group.select(ours).to_batches()
+        except Exception as error:  # who reads from C is told its text alone
+            failed.append(error)
+            raise
+
+    def fields(names: list[str]) -> pa.Schema:
+        return pa.schema([given.field(name) for name in names])
+
+    with Writer(rest, fields(others), fields(others), compression) if others else nullcontext() as arrow:
+        batches = pa.RecordBatchReader.from_batches(fields(ours), fed(arrow))
+        try:
+            pieces = _ext.parquet_write(batches, rows, sorted(UNORDERED))
+        except UCIDError as error:
+            raise (failed[0] if failed else error) from None
+    parts: list[tuple[_Part, _Ranges]] = [] if kept is None else [(kept.part, kept.ranges)]
+    for own, names in groupby(given.names, key=lambda name: name in ours):
+        parts.append(_whole(pieces if own else [rest.getbuffer()], count, list(names)))
+    spans, end = _ext.parquet_beside([part for part, _ in parts], list(_said(schema).items()))
+    return [_MAGIC, *(piece for which, *span in spans for piece in _cut(parts[which][1], *span)), end]

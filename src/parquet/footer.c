@@ -1,285 +1,26 @@
-/* parquet_footer.c: columns of several Parquet files side by side in one, by their footers alone.
+/* footer.c: columns of several Parquet files side by side in one, by their footers alone.
  *
  *     footers -> where their schemas, row groups and chunks lie -> a new footer, and the bytes that go before it
  *
- * A footer is a struct of Thrift's compact protocol: fields are numbers of a byte or some, texts with their length,
- * lists and structs in each other. What it says of a column chunk stays as it is but for where the chunk begins. So
- * values, encodings, compression and statistics of columns go over untouched, whatever their types. Page indexes and
- * Bloom filters lie outside the chunks and are left behind.
- * https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift */
+ * What a footer says of a column chunk stays as it is but for where the chunk begins. So values, encodings, compression
+ * and statistics of columns go over untouched, whatever their types. Page indexes and Bloom filters lie outside the
+ * chunks and are left behind. */
+#include "parquet/format.h"
+#include "parquet/thrift.h"
 #include "rt/error.h"
 #include "rt/memory.h"
 #include "ucid.h"
 
 #include <string.h>
 
-enum { MAGIC = 4, DEPTH_MAX = 32 };
-
-/* ------------------------------------------------------------------------------------------------------- Reading -- */
-
-enum thrift_type {
-    T_TRUE = 1,
-    T_FALSE,
-    T_BYTE,
-    T_I16,
-    T_I32,
-    T_I64,
-    T_DOUBLE,
-    T_BINARY,
-    T_LIST,
-    T_SET,
-    T_MAP,
-    T_STRUCT
-};
-
-typedef struct thrift_reader {
-    const uint8_t *at, *end;
-    int bad;
-} thrift_reader;
-
-/* A value in a footer: its bytes, which may be read again or copied. */
-typedef struct thrift_value {
-    const uint8_t *start, *end;
-    int type; /* 0: not there */
-} thrift_value;
-
-static uint64_t read_varint(thrift_reader *r)
-{
-    uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64 && r->at < r->end; shift += 7) {
-        uint8_t byte = *r->at++;
-        value |= (uint64_t)(byte & 127) << shift;
-        if (byte < 128) return value;
-    }
-    r->bad = 1;
-    return 0;
-}
-
-static int64_t read_integer(thrift_reader *r)
-{
-    uint64_t value = read_varint(r);
-    return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
-}
-
-static void skip_bytes(thrift_reader *r, uint64_t count)
-{
-    if (count > (uint64_t)(r->end - r->at)) {
-        r->bad = 1;
-        return;
-    }
-    r->at += count;
-}
-
-/* The next field of a struct; 0 at its end. *id is the field before, and then this one. */
-static int read_field(thrift_reader *r, int64_t *id)
-{
-    if (r->bad || r->at == r->end) {
-        r->bad = 1;
-        return 0;
-    }
-    uint8_t byte = *r->at++;
-    if (byte == 0) return 0;
-    *id = byte >> 4 != 0 ? *id + (byte >> 4) : read_integer(r);
-    if (*id < 1 || *id > 32767) r->bad = 1;
-    return r->bad ? 0 : byte & 15;
-}
-
-/* Items of a list and their type. An item takes a byte at least, so there are no more than bytes. */
-static uint64_t read_list(thrift_reader *r, int *type)
-{
-    if (r->at == r->end) r->bad = 1;
-    if (r->bad) return 0;
-    uint8_t byte = *r->at++;
-    uint64_t count = byte >> 4;
-    *type = byte & 15;
-    if (count == 15) count = read_varint(r);
-    if (count > (uint64_t)(r->end - r->at)) r->bad = 1;
-    return r->bad ? 0 : count;
-}
-
-static void skip_value(thrift_reader *r, int type, int is_item, int depth)
-{
-    int item, key;
-    uint64_t count;
-    int64_t id = 0;
-    if (depth > DEPTH_MAX) r->bad = 1;
-    if (r->bad) return;
-    switch (type) {
-    case T_TRUE:
-    case T_FALSE: skip_bytes(r, is_item ? 1 : 0); return;
-    case T_BYTE: skip_bytes(r, 1); return;
-    case T_I16:
-    case T_I32:
-    case T_I64: (void)read_varint(r); return;
-    case T_DOUBLE: skip_bytes(r, 8); return;
-    case T_BINARY: skip_bytes(r, read_varint(r)); return;
-    case T_LIST:
-    case T_SET:
-        for (count = read_list(r, &item); count > 0 && !r->bad; count--) skip_value(r, item, 1, depth + 1);
-        return;
-    case T_MAP:
-        count = read_varint(r);
-        if (count > (uint64_t)(r->end - r->at)) r->bad = 1;
-        if (r->bad || count == 0) return;
-        item = *r->at++;
-        for (key = item >> 4, item &= 15; count > 0 && !r->bad; count--) {
-            skip_value(r, key, 1, depth + 1);
-            skip_value(r, item, 1, depth + 1);
-        }
-        return;
-    case T_STRUCT:
-        while ((item = read_field(r, &id)) != 0) skip_value(r, item, 0, depth + 1);
-        return;
-    default: r->bad = 1;
-    }
-}
-
-static thrift_value read_value(thrift_reader *r, int type, int is_item)
-{
-    thrift_value value = {r->at, r->at, type};
-    skip_value(r, type, is_item, 0);
-    value.end = r->at;
-    return value;
-}
-
-/* Fields 1 .. count of a struct; others are passed over. 0: damaged, or a field is no value of its kind. */
-static int read_struct(thrift_value given, const uint8_t *kinds, int count, thrift_value *fields)
-{
-    thrift_reader r = {given.start, given.end, given.type != T_STRUCT};
-    int64_t id = 0;
-    memset(fields, 0, (size_t)(count + 1) * sizeof *fields);
-    for (int type; !r.bad && (type = read_field(&r, &id)) != 0;) {
-        thrift_value value = read_value(&r, type, 0);
-        if (id > count) continue;
-        if (kinds[id] != 0 && type != kinds[id]) return 0;
-        fields[id] = value;
-    }
-    return !r.bad;
-}
-
-static int64_t integer_of(thrift_value value)
-{
-    thrift_reader r = {value.start, value.end, 0};
-    return value.type == 0 ? 0 : read_integer(&r);
-}
-
-/* Items of a list of structs. */
-static uint64_t items_of(thrift_value list, thrift_reader *r)
-{
-    int type = 0;
-    *r = (thrift_reader){list.start, list.end, list.type != T_LIST};
-    uint64_t count = read_list(r, &type);
-    if (count > 0 && type != T_STRUCT) r->bad = 1;
-    return r->bad ? 0 : count;
-}
-
 /* -------------------------------------------------------------------------------------------------------- Format -- */
 
-/* FileMetaData */
-enum {
-    F_VERSION = 1,
-    F_SCHEMA,
-    F_ROWS,
-    F_ROW_GROUPS,
-    F_KEYS,
-    F_CREATED_BY,
-    F_ORDERS,
-    F_ENCRYPTION,
-    F_COUNT = F_ENCRYPTION
-};
+/* Types of the fields; 0: any. */
 static const uint8_t file_kinds[] = {0, T_I32, T_LIST, T_I64, T_LIST, T_LIST, T_BINARY, T_LIST, 0};
-/* SchemaElement */
-enum { S_NAME = 4, S_CHILDREN = 5, S_COUNT = S_CHILDREN };
 static const uint8_t schema_kinds[] = {0, 0, 0, 0, T_BINARY, T_I32};
-/* RowGroup */
-enum { G_CHUNKS = 1, G_BYTES, G_ROWS, G_SORTING, G_OFFSET, G_PACKED, G_ORDINAL, G_COUNT = G_ORDINAL };
 static const uint8_t group_kinds[] = {0, T_LIST, T_I64, T_I64, T_LIST, T_I64, T_I64, T_I16};
-/* ColumnChunk */
-enum { C_PATH = 1, C_OFFSET, C_META, C_CRYPTO = 8, C_ENCRYPTED, C_COUNT = C_ENCRYPTED };
 static const uint8_t chunk_kinds[] = {0, T_BINARY, T_I64, T_STRUCT, 0, 0, 0, 0, 0, 0};
-/* ColumnMetaData */
-enum {
-    M_BYTES = 6,
-    M_PACKED,
-    M_DATA = 9,
-    M_INDEX,
-    M_DICTIONARY,
-    M_BLOOM = 14,
-    M_BLOOM_LENGTH,
-    M_COUNT = M_BLOOM_LENGTH
-};
 static const uint8_t meta_kinds[] = {0, 0, 0, 0, 0, 0, T_I64, T_I64, 0, T_I64, T_I64, T_I64, 0, 0, 0, 0};
-
-/* ------------------------------------------------------------------------------------------------------- Writing -- */
-
-/* Bytes that grow; without memory they stop doing so, which is told at the end. */
-typedef struct bytes_out {
-    const ucid_allocator *allocator;
-    uint8_t *bytes;
-    size_t length, capacity;
-    int failed;
-} bytes_out;
-
-static void put_bytes(bytes_out *out, const void *bytes, size_t count)
-{
-    void *grown = out->bytes;
-    if (out->failed || !ucid_grow(out->allocator, &grown, &out->capacity, out->length + count, 1)) {
-        out->failed = 1;
-        return;
-    }
-    out->bytes = grown;
-    if (count > 0) memcpy(out->bytes + out->length, bytes, count);
-    out->length += count;
-}
-
-static void put_byte(bytes_out *out, int byte) { put_bytes(out, &(uint8_t){(uint8_t)byte}, 1); }
-
-static void put_varint(bytes_out *out, uint64_t value)
-{
-    for (; value > 127; value >>= 7) put_byte(out, (int)(value & 127) | 128);
-    put_byte(out, (int)value);
-}
-
-static void put_integer(bytes_out *out, int64_t value)
-{
-    put_varint(out, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
-}
-
-static void put_field(bytes_out *out, int *before, int id, int type)
-{
-    if (id - *before >= 1 && id - *before <= 15) {
-        put_byte(out, (id - *before) << 4 | type);
-    } else {
-        put_byte(out, type);
-        put_integer(out, id);
-    }
-    *before = id;
-}
-
-static void put_integer_field(bytes_out *out, int *before, int id, int type, int64_t value)
-{
-    put_field(out, before, id, type);
-    put_integer(out, value);
-}
-
-static void put_value_field(bytes_out *out, int *before, int id, thrift_value value)
-{
-    if (value.type == 0) return;
-    put_field(out, before, id, value.type);
-    put_bytes(out, value.start, (size_t)(value.end - value.start));
-}
-
-static void put_text(bytes_out *out, ucid_text text)
-{
-    put_varint(out, text.length);
-    put_bytes(out, text.data, text.length);
-}
-
-static void put_list(bytes_out *out, uint64_t count, int type)
-{
-    put_byte(out, (int)(count < 15 ? count << 4 : 15 << 4) | type);
-    if (count >= 15) put_varint(out, count);
-}
 
 /* ------------------------------------------------------------------------------------------------------- Columns -- */
 
@@ -313,11 +54,11 @@ static int is_named(const ucid_parquet_part *part, ucid_text name)
 static int read_element(thrift_reader *r, ucid_text *name, uint64_t *children)
 {
     thrift_value fields[S_COUNT + 1];
-    if (!read_struct(read_value(r, T_STRUCT, 1), schema_kinds, S_COUNT, fields) || r->bad) return 0;
+    if (!thrift_read_struct(thrift_read_value(r, T_STRUCT, 1), schema_kinds, S_COUNT, fields) || r->bad) return 0;
     thrift_reader text = {fields[S_NAME].start, fields[S_NAME].end, fields[S_NAME].type == 0};
-    name->length = read_varint(&text);
+    name->length = thrift_read_varint(&text);
     name->data = (const char *)text.at;
-    int64_t below = integer_of(fields[S_CHILDREN]);
+    int64_t below = thrift_integer_of(fields[S_CHILDREN]);
     *children = below > 0 ? (uint64_t)below : 0;
     return !text.bad;
 }
@@ -326,7 +67,7 @@ static int read_element(thrift_reader *r, ucid_text *name, uint64_t *children)
 static int read_columns(part_read *p, const ucid_allocator *allocator, int *no_memory)
 {
     thrift_reader r;
-    uint64_t elements = items_of(p->fields[F_SCHEMA], &r), columns;
+    uint64_t elements = thrift_items_of(p->fields[F_SCHEMA], &r), columns;
     ucid_text name;
     const uint8_t *start = r.at;
     if (elements == 0 || !read_element(&r, &name, &columns) || columns >= elements) return 0;
@@ -358,7 +99,7 @@ static int counts_wrongly(thrift_value created_by)
     static const char *const wrong[] = {"parquet-mr version 1.0.", "parquet-mr version 1.1.",
                                         "parquet-mr version 1.2."};
     thrift_reader r = {created_by.start, created_by.end, created_by.type == 0};
-    uint64_t length = read_varint(&r);
+    uint64_t length = thrift_read_varint(&r);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0] && !r.bad; i++) {
         if (length >= strlen(wrong[i]) && memcmp(r.at, wrong[i], strlen(wrong[i])) == 0) return 1;
     }
@@ -370,8 +111,9 @@ static ucid_status read_part(part_read *p, const ucid_allocator *allocator, ucid
     const ucid_parquet_part *part = p->part;
     thrift_reader r = {part->footer, part->footer + part->footer_length, 0};
     int no_memory = 0;
-    thrift_value whole = read_value(&r, T_STRUCT, 1);
-    if (r.bad || !read_struct(whole, file_kinds, F_COUNT, p->fields) || !read_columns(p, allocator, &no_memory)) {
+    thrift_value whole = thrift_read_value(&r, T_STRUCT, 1);
+    if (r.bad || !thrift_read_struct(whole, file_kinds, F_COUNT, p->fields) ||
+        !read_columns(p, allocator, &no_memory)) {
         if (no_memory) return ucid_fail_memory(error, "columns of a footer", 0);
         return ucid_fail(error, UCID_DATA_ERROR, "the footer of a Parquet file is damaged");
     }
@@ -379,12 +121,12 @@ static ucid_status read_part(part_read *p, const ucid_allocator *allocator, ucid
     if (counts_wrongly(p->fields[F_CREATED_BY])) {
         return ucid_fail(error, UCID_DATA_ERROR, "the writer of the Parquet file is too old: it counts bytes wrongly");
     }
-    int64_t groups = (int64_t)items_of(p->fields[F_ROW_GROUPS], &p->groups);
+    int64_t groups = (int64_t)thrift_items_of(p->fields[F_ROW_GROUPS], &p->groups);
     if (part->row_group < 0 || part->row_group_count < 0 || part->row_group > groups - part->row_group_count) {
         return ucid_fail(error, UCID_INVALID_ARGUMENT, "row groups %d to %lld of %lld", part->row_group,
                          (long long)part->row_group + part->row_group_count, (long long)groups);
     }
-    for (int32_t g = 0; g < part->row_group; g++) (void)read_value(&p->groups, T_STRUCT, 1);
+    for (int32_t g = 0; g < part->row_group; g++) (void)thrift_read_value(&p->groups, T_STRUCT, 1);
     return UCID_OK;
 }
 
@@ -394,7 +136,7 @@ typedef struct beside {
     const ucid_allocator *allocator;
     part_read *parts;
     int32_t count;
-    bytes_out footer;
+    thrift_out footer;
     ucid_parquet_span *spans;
     size_t span_count, span_capacity;
     uint64_t length; /* of the file so far */
@@ -419,34 +161,35 @@ static int add_span(beside *b, int32_t part, uint64_t offset, uint64_t length)
 static int put_chunk(beside *b, int32_t part, thrift_value chunk, uint64_t *bytes, uint64_t *packed)
 {
     thrift_value fields[C_COUNT + 1], meta[M_COUNT + 1];
-    if (!read_struct(chunk, chunk_kinds, C_COUNT, fields) || fields[C_META].type == 0) return 0;
+    if (!thrift_read_struct(chunk, chunk_kinds, C_COUNT, fields) || fields[C_META].type == 0) return 0;
     if (fields[C_PATH].type != 0 || fields[C_CRYPTO].type != 0 || fields[C_ENCRYPTED].type != 0) return 0;
-    if (!read_struct(fields[C_META], meta_kinds, M_COUNT, meta)) return 0;
-    int64_t start = integer_of(meta[M_DATA]), dictionary = integer_of(meta[M_DICTIONARY]),
-            length = integer_of(meta[M_PACKED]);
+    if (!thrift_read_struct(fields[C_META], meta_kinds, M_COUNT, meta)) return 0;
+    int64_t start = thrift_integer_of(meta[M_DATA]), dictionary = thrift_integer_of(meta[M_DICTIONARY]),
+            length = thrift_integer_of(meta[M_PACKED]);
     if (dictionary > 0 && dictionary < start) start = dictionary;
     uint64_t whole = b->parts[part].part->file_length;
-    if (start < MAGIC || length < 0 || (uint64_t)start > whole || (uint64_t)length > whole - (uint64_t)start) return 0;
+    if (start < PARQUET_MAGIC || length < 0 || (uint64_t)start > whole || (uint64_t)length > whole - (uint64_t)start)
+        return 0;
     uint64_t shift = b->length - (uint64_t)start;
-    bytes_out *out = &b->footer;
+    thrift_out *out = &b->footer;
     int before = 0, inner = 0;
-    put_integer_field(out, &before, C_OFFSET, T_I64, 0);
-    put_field(out, &before, C_META, T_STRUCT);
+    thrift_put_integer_field(out, &before, C_OFFSET, T_I64, 0);
+    thrift_put_field(out, &before, C_META, T_STRUCT);
     thrift_reader r = {fields[C_META].start, fields[C_META].end, 0};
     int64_t id = 0;
-    for (int type; (type = read_field(&r, &id)) != 0;) { /* a second time, and so not damaged */
-        thrift_value value = read_value(&r, type, 0);
-        int64_t offset = id == M_DATA || id == M_INDEX || id == M_DICTIONARY ? integer_of(value) : 0;
+    for (int type; (type = thrift_read_field(&r, &id)) != 0;) { /* a second time, and so not damaged */
+        thrift_value value = thrift_read_value(&r, type, 0);
+        int64_t offset = id == M_DATA || id == M_INDEX || id == M_DICTIONARY ? thrift_integer_of(value) : 0;
         if (id == M_BLOOM || id == M_BLOOM_LENGTH) continue;
         if (offset > 0) {
-            put_integer_field(out, &inner, (int)id, T_I64, (int64_t)((uint64_t)offset + shift));
+            thrift_put_integer_field(out, &inner, (int)id, T_I64, (int64_t)((uint64_t)offset + shift));
         } else {
-            put_value_field(out, &inner, (int)id, value);
+            thrift_put_value_field(out, &inner, (int)id, value);
         }
     }
-    put_byte(out, 0);
-    put_byte(out, 0);
-    *bytes += (uint64_t)integer_of(meta[M_BYTES]);
+    thrift_put_byte(out, 0);
+    thrift_put_byte(out, 0);
+    *bytes += (uint64_t)thrift_integer_of(meta[M_BYTES]);
     *packed += (uint64_t)length;
     return add_span(b, part, (uint64_t)start, (uint64_t)length) || (out->failed = 1, 0);
 }
@@ -456,10 +199,10 @@ static int put_chunks(beside *b, int32_t part, thrift_value chunks, uint64_t *by
 {
     part_read *p = &b->parts[part];
     thrift_reader r;
-    if (items_of(chunks, &r) != p->leaf_count) return 0;
+    if (thrift_items_of(chunks, &r) != p->leaf_count) return 0;
     for (size_t c = 0; c < p->column_count; c++) {
         for (uint32_t leaf = 0; leaf < p->columns[c].leaf_count; leaf++) {
-            thrift_value chunk = read_value(&r, T_STRUCT, 1);
+            thrift_value chunk = thrift_read_value(&r, T_STRUCT, 1);
             if (r.bad || (p->columns[c].kept && !put_chunk(b, part, chunk, bytes, packed))) return 0;
         }
     }
@@ -469,38 +212,38 @@ static int put_chunks(beside *b, int32_t part, thrift_value chunks, uint64_t *by
 /* The next row group of all parts as one. */
 static ucid_status put_row_group(beside *b, int32_t number, ucid_error *error)
 {
-    bytes_out *out = &b->footer;
+    thrift_out *out = &b->footer;
     int before = 0;
     int64_t rows = 0;
     uint64_t leaves = 0, bytes = 0, packed = 0, start = b->length;
     thrift_value sorting = {NULL, NULL, 0};
     for (int32_t part = 0; part < b->count; part++) leaves += b->parts[part].kept_leaves;
-    put_field(out, &before, G_CHUNKS, T_LIST);
-    put_list(out, leaves, T_STRUCT);
+    thrift_put_field(out, &before, G_CHUNKS, T_LIST);
+    thrift_put_list(out, leaves, T_STRUCT);
     for (int32_t part = 0; part < b->count; part++) {
         part_read *p = &b->parts[part];
         thrift_value fields[G_COUNT + 1];
-        if (!read_struct(read_value(&p->groups, T_STRUCT, 1), group_kinds, G_COUNT, fields) ||
+        if (!thrift_read_struct(thrift_read_value(&p->groups, T_STRUCT, 1), group_kinds, G_COUNT, fields) ||
             !put_chunks(b, part, fields[G_CHUNKS], &bytes, &packed)) {
             if (out->failed) return ucid_fail_memory(error, "a footer", out->length);
             return ucid_fail(error, UCID_DATA_ERROR,
                              "row group %d of a Parquet file is damaged, encrypted or elsewhere",
                              p->part->row_group + number);
         }
-        if (part > 0 && integer_of(fields[G_ROWS]) != rows) {
+        if (part > 0 && thrift_integer_of(fields[G_ROWS]) != rows) {
             return ucid_fail(error, UCID_DATA_ERROR, "row groups %d have %lld and %lld rows", number, (long long)rows,
-                             (long long)integer_of(fields[G_ROWS]));
+                             (long long)thrift_integer_of(fields[G_ROWS]));
         }
-        rows = integer_of(fields[G_ROWS]);
+        rows = thrift_integer_of(fields[G_ROWS]);
         if (part == 0 && p->kept_leaves == p->leaf_count) sorting = fields[G_SORTING]; /* by the columns' numbers */
     }
-    put_integer_field(out, &before, G_BYTES, T_I64, (int64_t)bytes);
-    put_integer_field(out, &before, G_ROWS, T_I64, rows);
-    put_value_field(out, &before, G_SORTING, sorting);
-    put_integer_field(out, &before, G_OFFSET, T_I64, (int64_t)start);
-    put_integer_field(out, &before, G_PACKED, T_I64, (int64_t)packed);
-    if (number <= INT16_MAX) put_integer_field(out, &before, G_ORDINAL, T_I16, number);
-    put_byte(out, 0);
+    thrift_put_integer_field(out, &before, G_BYTES, T_I64, (int64_t)bytes);
+    thrift_put_integer_field(out, &before, G_ROWS, T_I64, rows);
+    thrift_put_value_field(out, &before, G_SORTING, sorting);
+    thrift_put_integer_field(out, &before, G_OFFSET, T_I64, (int64_t)start);
+    thrift_put_integer_field(out, &before, G_PACKED, T_I64, (int64_t)packed);
+    if (number <= INT16_MAX) thrift_put_integer_field(out, &before, G_ORDINAL, T_I16, number);
+    thrift_put_byte(out, 0);
     return UCID_OK;
 }
 
@@ -508,7 +251,7 @@ static ucid_status put_row_group(beside *b, int32_t number, ucid_error *error)
 
 static void put_schema(beside *b)
 {
-    bytes_out *out = &b->footer;
+    thrift_out *out = &b->footer;
     uint64_t elements = 1, columns = 0;
     for (int32_t part = 0; part < b->count; part++) {
         for (size_t c = 0; c < b->parts[part].column_count; c++) {
@@ -519,24 +262,24 @@ static void put_schema(beside *b)
             for (uint64_t below; r.at < r.end && read_element(&r, &name, &below);) elements++;
         }
     }
-    put_list(out, elements, T_STRUCT);
+    thrift_put_list(out, elements, T_STRUCT);
     thrift_reader r = {b->parts[0].root.start, b->parts[0].root.end, 0};
     int64_t id = 0;
     int before = 0;
-    for (int type; (type = read_field(&r, &id)) != 0;) {
-        thrift_value value = read_value(&r, type, 0);
+    for (int type; (type = thrift_read_field(&r, &id)) != 0;) {
+        thrift_value value = thrift_read_value(&r, type, 0);
         if (id != S_CHILDREN) {
-            put_value_field(out, &before, (int)id, value);
+            thrift_put_value_field(out, &before, (int)id, value);
         } else {
-            put_integer_field(out, &before, S_CHILDREN, T_I32, (int64_t)columns);
+            thrift_put_integer_field(out, &before, S_CHILDREN, T_I32, (int64_t)columns);
         }
     }
-    put_byte(out, 0);
+    thrift_put_byte(out, 0);
     for (int32_t part = 0; part < b->count; part++) {
         for (size_t c = 0; c < b->parts[part].column_count; c++) {
             const top_column *column = &b->parts[part].columns[c];
             if (column->kept)
-                put_bytes(out, column->elements.start, (size_t)(column->elements.end - column->elements.start));
+                thrift_put_bytes(out, column->elements.start, (size_t)(column->elements.end - column->elements.start));
         }
     }
 }
@@ -544,24 +287,24 @@ static void put_schema(beside *b)
 /* In which order values of columns are, for their statistics; left out where a part does not say it. */
 static void put_orders(beside *b, int *before)
 {
-    bytes_out *out = &b->footer;
+    thrift_out *out = &b->footer;
     uint64_t leaves = 0;
     for (int32_t part = 0; part < b->count; part++) {
         thrift_reader r;
         const part_read *p = &b->parts[part];
-        if (p->fields[F_ORDERS].type == 0 || items_of(p->fields[F_ORDERS], &r) != p->leaf_count) return;
+        if (p->fields[F_ORDERS].type == 0 || thrift_items_of(p->fields[F_ORDERS], &r) != p->leaf_count) return;
         leaves += b->parts[part].kept_leaves;
     }
-    put_field(out, before, F_ORDERS, T_LIST);
-    put_list(out, leaves, T_STRUCT);
+    thrift_put_field(out, before, F_ORDERS, T_LIST);
+    thrift_put_list(out, leaves, T_STRUCT);
     for (int32_t part = 0; part < b->count; part++) {
         const part_read *p = &b->parts[part];
         thrift_reader r;
-        (void)items_of(p->fields[F_ORDERS], &r);
+        (void)thrift_items_of(p->fields[F_ORDERS], &r);
         for (size_t c = 0; c < p->column_count; c++) {
             for (uint32_t leaf = 0; leaf < p->columns[c].leaf_count; leaf++) {
-                thrift_value order = read_value(&r, T_STRUCT, 1);
-                if (p->columns[c].kept) put_bytes(out, order.start, (size_t)(order.end - order.start));
+                thrift_value order = thrift_read_value(&r, T_STRUCT, 1);
+                if (p->columns[c].kept) thrift_put_bytes(out, order.start, (size_t)(order.end - order.start));
             }
         }
     }
@@ -570,42 +313,42 @@ static void put_orders(beside *b, int *before)
 static ucid_status put_footer(beside *b, int64_t rows, int32_t groups, const ucid_text *keys, const ucid_text *values,
                               int32_t key_count, ucid_error *error)
 {
-    bytes_out *out = &b->footer;
+    thrift_out *out = &b->footer;
     int before = 0;
     int64_t version = 1;
     for (int32_t part = 0; part < b->count; part++) {
-        int64_t own = integer_of(b->parts[part].fields[F_VERSION]);
+        int64_t own = thrift_integer_of(b->parts[part].fields[F_VERSION]);
         version = own > version ? own : version;
     }
-    put_integer_field(out, &before, F_VERSION, T_I32, version);
-    put_field(out, &before, F_SCHEMA, T_LIST);
+    thrift_put_integer_field(out, &before, F_VERSION, T_I32, version);
+    thrift_put_field(out, &before, F_SCHEMA, T_LIST);
     put_schema(b);
-    put_integer_field(out, &before, F_ROWS, T_I64, rows);
-    put_field(out, &before, F_ROW_GROUPS, T_LIST);
-    put_list(out, (uint64_t)groups, T_STRUCT);
+    thrift_put_integer_field(out, &before, F_ROWS, T_I64, rows);
+    thrift_put_field(out, &before, F_ROW_GROUPS, T_LIST);
+    thrift_put_list(out, (uint64_t)groups, T_STRUCT);
     for (int32_t g = 0; g < groups; g++) {
         ucid_status status = put_row_group(b, g, error);
         if (status != UCID_OK) return status;
     }
     if (key_count > 0) {
-        put_field(out, &before, F_KEYS, T_LIST);
-        put_list(out, (uint64_t)key_count, T_STRUCT);
+        thrift_put_field(out, &before, F_KEYS, T_LIST);
+        thrift_put_list(out, (uint64_t)key_count, T_STRUCT);
     }
     for (int32_t i = 0; i < key_count; i++) {
         int inner = 0;
-        put_field(out, &inner, 1, T_BINARY);
-        put_text(out, keys[i]);
-        put_field(out, &inner, 2, T_BINARY);
-        put_text(out, values[i]);
-        put_byte(out, 0);
+        thrift_put_field(out, &inner, 1, T_BINARY);
+        thrift_put_text(out, keys[i]);
+        thrift_put_field(out, &inner, 2, T_BINARY);
+        thrift_put_text(out, values[i]);
+        thrift_put_byte(out, 0);
     }
-    put_value_field(out, &before, F_CREATED_BY, b->parts[0].fields[F_CREATED_BY]);
+    thrift_put_value_field(out, &before, F_CREATED_BY, b->parts[0].fields[F_CREATED_BY]);
     put_orders(b, &before);
-    put_byte(out, 0);
+    thrift_put_byte(out, 0);
     uint64_t length = out->length;
     const uint8_t tail[8] = {
         (uint8_t)length, (uint8_t)(length >> 8), (uint8_t)(length >> 16), (uint8_t)(length >> 24), 'P', 'A', 'R', '1'};
-    put_bytes(out, tail, sizeof tail);
+    thrift_put_bytes(out, tail, sizeof tail);
     if (length > UINT32_MAX) return ucid_fail(error, UCID_DATA_ERROR, "a footer of more than 4 GiB");
     return out->failed ? ucid_fail_memory(error, "a footer", out->length) : UCID_OK;
 }
@@ -617,8 +360,8 @@ static int64_t count_rows(const part_read *p)
     thrift_reader r = p->groups;
     thrift_value fields[G_COUNT + 1];
     for (int32_t g = 0; g < p->part->row_group_count; g++) {
-        if (read_struct(read_value(&r, T_STRUCT, 1), group_kinds, G_COUNT, fields)) {
-            rows += (uint64_t)integer_of(fields[G_ROWS]);
+        if (thrift_read_struct(thrift_read_value(&r, T_STRUCT, 1), group_kinds, G_COUNT, fields)) {
+            rows += (uint64_t)thrift_integer_of(fields[G_ROWS]);
         }
     }
     return (int64_t)rows;
@@ -636,7 +379,7 @@ ucid_status ucid_parquet_beside(const ucid_parquet_part *parts, int32_t count, c
                          parts[0].row_group_count, parts[i].row_group_count);
     }
     if (count < 1) return ucid_fail(error, UCID_INVALID_ARGUMENT, "no file");
-    beside b = {.allocator = &memory, .count = count, .footer = {.allocator = &memory}, .length = MAGIC};
+    beside b = {.allocator = &memory, .count = count, .footer = {.allocator = &memory}, .length = PARQUET_MAGIC};
     b.parts = ucid_allocate_zero(&memory, (size_t)count, sizeof *b.parts);
     ucid_status status =
         b.parts != NULL ? UCID_OK : ucid_fail_memory(error, "footers", (size_t)count * sizeof *b.parts);
