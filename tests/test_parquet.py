@@ -265,15 +265,15 @@ def test_what_pages_are_not_made_of():
 def test_columns_of_two_writers_stand_in_their_order():
     """What the library does not write, Arrow does, and a failure on the way is told as it is."""
     table = every_kind(5000)
-    groups = [table.slice(0, 3000), table.slice(3000)]
+    batches = table.to_batches(max_chunksize=700)
     for compression in (None, "snappy", "zstd"):
-        pieces = parquet.written(groups, table.schema, table.schema, [3000], compression)
+        pieces = parquet.written(batches, table.schema, table.schema, [3000], compression)
         made = pq.ParquetFile(pa.BufferReader(b"".join(pieces)))
         assert made.read().equals(table) and made.schema_arrow.equals(table.schema)
         assert {made.metadata.row_group(1).column(at).compression for at in range(made.metadata.num_columns)} == {(compression or "snappy").upper()}
 
     def failing():
-        yield groups[0]
+        yield batches[0]
         raise ucid.UCIDDataError("the index is damaged", code="INDEX_CORRUPT")
 
     with pytest.raises(ucid.UCIDDataError, match="^the index is damaged") as told:

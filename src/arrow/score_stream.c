@@ -375,7 +375,7 @@ static ucid_status fill_score(arrow_adder *adder, const struct ArrowSchema *sche
     }
     if (status == UCID_OK) {
         ucid_score_options options = UCID_SCORE_OPTIONS_INIT;
-        options.allocator = allocator;
+        options.allocator = &adder->columns; /* scratch of a batch serves the next one */
         options.threads = adder->options.threads;
         options.context = self->context->id;
         options.hour = hour;

@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -102,27 +101,11 @@ def _recut(rows: pa.Table) -> pa.RecordBatchReader:
     return rows.combine_chunks().to_reader(BATCH_ROWS)
 
 
-def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, lengths: Iterator[int]) -> Iterator[pa.Table]:
-    """Batches put together to row groups of these lengths, but for the last one."""
-    held: list[pa.RecordBatch] = []
-    rows, length = 0, next(lengths)
-    for batch in batches:
-        while rows + batch.num_rows >= length:
-            head = length - rows
-            yield pa.Table.from_batches([*held, batch.slice(0, head)], schema)
-            batch, held, rows, length = batch.slice(head), [], 0, next(lengths, GROUP_ROWS)
-        held.append(batch)
-        rows += batch.num_rows
-    if rows:
-        yield pa.Table.from_batches(held, schema)
-
-
 def _parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema, given: pa.Schema, spec: dict[str, Any], kept: Kept | None = None) -> list[storage.Piece]:
     """The pieces of a file of batches with the columns ``given``, which says that its columns are those of ``schema``: beside those that are
     kept, where there are such."""
     said = schema.with_metadata({**(schema.metadata or {}), b"ucid:plan": spec["plan"].digest().encode()})
-    rows = [GROUP_ROWS] if kept is None else kept.rows
-    return written(_row_groups(batches, given, chain(rows, repeat(GROUP_ROWS))), said, given, rows, spec["compression"], kept)
+    return written(batches, said, given, [GROUP_ROWS] if kept is None else kept.rows, spec["compression"], kept)
 
 
 _OF_INDEX = frozenset({"INDEX_NOT_FOUND", "INDEX_FORMAT", "INDEX_CORRUPT", "FILE_NOT_FOUND", "IO_ERROR"})
@@ -146,17 +129,20 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
                 return {"name": spec["name"], "error": _one_line(error), "at": spec.get("at")}
             time.sleep(0.2 * attempt)
     plan: Plan = spec["plan"]
-    written = 0
+    rows_out = 0
     statuses: Counter[str] = Counter()
 
     def counted(batches: pa.RecordBatchReader, first: int = 0) -> Iterator[pa.RecordBatch]:
         """Batches, of them the columns from ``first`` on."""
-        nonlocal written
-        for batch in batches:
-            written += batch.num_rows
+
+        def count(batch: pa.RecordBatch) -> pa.RecordBatch:
+            nonlocal rows_out
+            rows_out += batch.num_rows
             if "status" in batch.schema.names:
                 statuses.update({one["values"]: one["counts"] for one in batch.column("status").value_counts().to_pylist()})
-            yield batch.select(range(first, batch.num_columns)) if first else batch
+            return batch.select(range(first, batch.num_columns)) if first else batch
+
+        return map(count, batches)
 
     try:
         levels = spec.get("levels")
@@ -188,7 +174,7 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
         for piece in pieces:
             digest.update(piece)
         put[uri] = {"sha256": digest.hexdigest(), "bytes": sum(map(len, pieces))}
-    said = {"name": spec["name"], "files": put, "rows_in": given.table.num_rows, "rows": written, "status": dict(statuses),
+    said = {"name": spec["name"], "files": put, "rows_in": given.table.num_rows, "rows": rows_out, "status": dict(statuses),
             "sources": spec.get("sources"), "at": spec.get("at")}  # fmt: skip
     record(spec["checkpoint"], spec["name"], said)
     return {**said, "seconds": time.monotonic() - begun_s, "host": socket.gethostname()}

@@ -22,7 +22,7 @@ import io
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from itertools import accumulate, groupby
+from itertools import accumulate, chain, groupby, repeat, takewhile
 from typing import Any
 
 import pyarrow as pa
@@ -253,54 +253,90 @@ def _cut(ranges: _Ranges, offset: int, length: int) -> Iterator[memoryview]:
         offset, length, at = offset + len(piece), length - len(piece), at + 1
 
 
+class _Groups:
+    """Row groups of Arrow's writer, of so many rows each, the last for all that follow."""
+
+    def __init__(self, writer: Writer, schema: pa.Schema, lengths: Sequence[int]) -> None:
+        self._writer, self._schema = writer, schema
+        self._lengths = chain(lengths, repeat(lengths[-1]))
+        self._length = next(self._lengths)
+        self._held: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        while self._rows + batch.num_rows >= self._length:
+            head = self._length - self._rows
+            self._held.append(batch.slice(0, head))
+            self.end()
+            batch, self._length = batch.slice(head), next(self._lengths)
+        self._held.append(batch)
+        self._rows += batch.num_rows
+
+    def end(self) -> None:
+        """Write what is held."""
+        rows = pa.Table.from_batches(self._held, self._schema)
+        if rows.num_rows > 0:
+            self._writer.write(rows)
+        self._held, self._rows = [], 0
+
+
 def written(
-    groups: Iterable[pa.Table], schema: pa.Schema, given: pa.Schema, rows: list[int], compression: str | None, kept: Kept | None = None,
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, given: pa.Schema, lengths: Sequence[int], compression: str | None,
+    kept: Kept | None = None,
 ) -> list[Piece]:  # fmt: skip
-    """The pieces of a file of row groups with the columns ``given``, beside those that are kept, where there are such.
+    """The pieces of a file of batches with the columns ``given``, beside those that are kept, where there are such. What the library
+    writes of a batch is given back before the next one comes, so that its memory is used again.
 
     Parameters
     ----------
-    groups : iterable of pa.Table
     schema : pa.Schema
         What the file says of all its columns.
     given : pa.Schema
-        Of the row groups.
-    rows : list of int
-        Of each row group, the last for all that follow.
+        Of the batches.
+    lengths : sequence of int
+        Rows of each row group, the last for all that follow.
     """
     ours = [field.name for field in given if compression in (None, "snappy") and _writes_pages(field, schema.field(field.name))]
     others = [field.name for field in given if field.name not in ours]
-    if not ours and kept is None:
-        out = io.BytesIO()
-        with Writer(out, schema, given, compression) as writer:
-            for group in groups:
-                writer.write(group)
-        return [out.getbuffer()]
     rest = io.BytesIO()
-    count = 0
+    rows = 0
     failed: list[Exception] = []
-
-    def fed(writer: Writer | None) -> Iterator[pa.RecordBatch]:
-        nonlocal count
-        try:
-            for group in groups:
-                count += 1
-                if writer is not None:
-                    writer.write(group.select(others))
-                yield from group.select(ours).to_batches()
-        except Exception as error:  # who reads from C is told its text alone
-            failed.append(error)
-            raise
 
     def fields(names: list[str]) -> pa.Schema:
         return pa.schema([given.field(name) for name in names])
 
-    with Writer(rest, fields(others), fields(others), compression) if others else nullcontext() as arrow:
-        batches = pa.RecordBatchReader.from_batches(fields(ours), fed(arrow))
+    if not ours and kept is None:
+        with Writer(rest, schema, given, compression) as writer:
+            groups = _Groups(writer, given, lengths)
+            for batch in batches:
+                groups.add(batch)
+            groups.end()
+        return [rest.getbuffer()]
+
+    def fed(groups: _Groups | None) -> Iterator[pa.RecordBatch]:
+        def chosen(batch: pa.RecordBatch) -> pa.RecordBatch:
+            nonlocal rows
+            rows += batch.num_rows
+            if groups is not None:
+                groups.add(batch.select(others))
+            return batch.select(ours)
+
         try:
-            pieces = _ext.parquet_write(batches, rows, sorted(UNORDERED))
+            yield from map(chosen, batches)  # which holds no batch while it waits for the next
+            if groups is not None:
+                groups.end()
+        except Exception as error:  # who reads from C is told its text alone
+            failed.append(error)
+            raise
+
+    with Writer(rest, fields(others), fields(others), compression) if others else nullcontext() as arrow:
+        columns = fed(_Groups(arrow, fields(others), lengths) if arrow is not None else None)
+        try:
+            pieces = _ext.parquet_write(pa.RecordBatchReader.from_batches(fields(ours), columns), list(lengths), sorted(UNORDERED))
         except UCIDError as error:
             raise (failed[0] if failed else error) from None
+    begins = accumulate(chain(lengths, repeat(lengths[-1])), initial=0)
+    count = sum(1 for _ in takewhile(lambda begin: begin < rows, begins))
     parts: list[tuple[_Part, _Ranges]] = [] if kept is None else [(kept.part, kept.ranges)]
     for own, names in groupby(given.names, key=lambda name: name in ours):
         parts.append(_whole(pieces if own else [rest.getbuffer()], count, list(names)))
