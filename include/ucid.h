@@ -1522,10 +1522,12 @@ typedef struct ucid_parquet_options {
     }
 
 /* Columns of texts, plain or behind dictionaries, and of doubles as a Parquet file, compressed by snappy. What makes
- * the pages are the values alone: batches may be of any length, the bytes are the same. Identifiers take some 16 bytes,
- * a tenth of a second a million. in    in, which is taken over when it succeeds out   write is called with the bytes of
- * the file, in their order err   DATA_ERROR: a column of another type, nulls against the schema, a text of over 1 GiB;
- * CANCELLED: by write; INVALID_ARGUMENT; NO_MEMORY cost  2 MB a column, and a row group of what is written since 0.1 */
+ * the pages are the values alone: batches may be of any length, the bytes are the same. Identifiers take some 16 bytes.
+ * in    in, which is taken over when it succeeds
+ * out   write is called with the bytes of the file, in their order
+ * err   DATA_ERROR: a column of another type, nulls against the schema, a text of over 1 GiB; CANCELLED: by write;
+ *       INVALID_ARGUMENT; NO_MEMORY
+ * cost  2 MB a column, and a row group of what is written; a tenth of a second a million identifiers    since 0.1 */
 UCID_API ucid_status ucid_parquet_write(struct ArrowArrayStream *in, const ucid_parquet_options *options,
                                         ucid_write_fn write, void *ctx, ucid_error *error);
 
