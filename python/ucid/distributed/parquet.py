@@ -12,7 +12,7 @@ Where rows go from a Parquet file into another one, with columns added, the colu
 that they are looked up by: their chunks are copied, and what is written stands beside them (:class:`Kept`).
 
 Texts and doubles are written by the library, by the same rules: it looks for what is alike in identifiers where their fields begin,
-and needs a third of the time. Other columns are Arrow's business (:func:`written`).
+and needs half the time for them. Other columns are Arrow's business (:func:`written`).
 """
 
 from __future__ import annotations
