@@ -520,10 +520,10 @@ void chunk_describe(const chunk *c, thrift_out *out, ucid_text name, uint64_t of
     if (coded) thrift_put_integer_field(out, &before, M_DICTIONARY, T_I64, (int64_t)offset);
     if (c->ordered) {
         thrift_put_field(out, &before, M_STATISTICS, T_STRUCT);
-        thrift_put_integer_field(out, &inner, T_NULLS, T_I64, c->null_count);
+        thrift_put_integer_field(out, &inner, V_NULLS, T_I64, c->null_count);
         if (c->has_range && c->least.length <= RANGE_MOST && c->most.length <= RANGE_MOST) {
-            put_range(out, &inner, T_MOST, &c->most);
-            put_range(out, &inner, T_LEAST, &c->least);
+            put_range(out, &inner, V_MOST, &c->most);
+            put_range(out, &inner, V_LEAST, &c->least);
         }
         thrift_put_byte(out, 0);
     }

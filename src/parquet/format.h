@@ -42,7 +42,7 @@ enum {
     M_COUNT = M_BLOOM_LENGTH
 };
 /* Statistics */
-enum { T_NULLS = 3, T_MOST = 5, T_LEAST };
+enum { V_NULLS = 3, V_MOST = 5, V_LEAST };
 /* PageHeader, DataPageHeader and DictionaryPageHeader, PageEncodingStats */
 enum { P_TYPE = 1, P_BYTES, P_PACKED, P_DATA = 5, P_DICTIONARY = 7 };
 enum { D_VALUES = 1, D_ENCODING, D_DEFINITIONS, D_REPETITIONS };

@@ -9,9 +9,8 @@
 #include <stdint.h>
 
 enum {
-    SNAPPY_SLACK = 64,       /* bytes before and behind those given that may be read, and behind those made, written */
-    SNAPPY_PLACES = 1 << 12, /* of a table */
-    SNAPPY_MOST = 1 << 30    /* bytes at once */
+    SNAPPY_SLACK = 64,      /* bytes before and behind those given that may be read, and behind those made, written */
+    SNAPPY_PLACES = 1 << 12 /* of a table */
 };
 
 /* Rows that lie one behind the other, and what stands before them as it is. */
