@@ -168,8 +168,7 @@ static size_t put_levels(chunk *c, uint8_t *values)
     size_t n = 4, bits = 0;
     if (!c->nullable) return 0;
     uint64_t count = c->values == c->rows ? (uint64_t)c->rows << 1 : (uint64_t)(c->rows + 7) / 8 << 1 | 1;
-    for (; count > 127; count >>= 7) head[n++] = (uint8_t)(count | 128);
-    head[n++] = (uint8_t)count;
+    n = (size_t)(put_varint(head + n, count) - head);
     if (c->values == c->rows) {
         head[n++] = 1; /* a run of ones */
     } else {
@@ -185,9 +184,8 @@ static size_t put_levels(chunk *c, uint8_t *values)
 /* Groups of eight entries, `width` bits each. */
 static uint8_t *put_groups(uint8_t *out, uint16_t *entries, uint32_t count, int width)
 {
-    uint64_t groups = (count + 7) / 8, head = groups << 1 | 1;
-    for (; head > 127; head >>= 7) *out++ = (uint8_t)(head | 128);
-    *out++ = (uint8_t)head;
+    uint64_t groups = (count + 7) / 8;
+    out = put_varint(out, groups << 1 | 1);
     for (uint32_t i = count; i < groups * 8; i++)
         entries[i] = 0; /* at the end of a page alone, of rows eight by eight */
     for (uint64_t g = 0; g < groups; g++, entries += 8) {
@@ -232,9 +230,7 @@ static size_t put_entries(chunk *c, uint8_t *values)
             continue;
         }
         if (at > from) out = put_groups(out, c->entries + from, at - from, width);
-        uint64_t head = (uint64_t)run << 1;
-        for (; head > 127; head >>= 7) *out++ = (uint8_t)(head | 128);
-        *out++ = (uint8_t)head;
+        out = put_varint(out, (uint64_t)run << 1);
         *out++ = (uint8_t)c->entries[at];
         if (width > 8) *out++ = (uint8_t)(c->entries[at] >> 8);
         from = at += run;

@@ -36,7 +36,7 @@ size_t snappy_pack_usual(const snappy_rows *rows, const snappy_memory *memory, u
 
 size_t snappy_store(const uint8_t *bytes, size_t length, uint8_t *out)
 {
-    uint8_t *to = put_length(out, length);
+    uint8_t *to = put_varint(out, length);
     return (size_t)(put_literal(to, bytes, length) - out);
 }
 

@@ -139,7 +139,7 @@ static inline void look_up(packer *p, size_t at)
 static inline size_t pack_rows(const snappy_rows *rows, const snappy_memory *memory, uint8_t *out)
 {
     packer p = {.bytes = rows->bytes, .length = rows->count > 0 ? rows->ends[rows->count - 1] : 0};
-    p.to = put_length(out, rows->lead_length + p.length);
+    p.to = put_varint(out, rows->lead_length + p.length);
     p.to = put_literal(p.to, rows->lead, rows->lead_length);
     p.places = (uint32_t *)memory->places;
     const uint64_t *starts = memory->starts;

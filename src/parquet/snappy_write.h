@@ -3,6 +3,7 @@
 #define UCID_PARQUET_SNAPPY_WRITE_H
 
 #include "parquet/snappy.h"
+#include "rt/bits.h"
 
 #include <string.h>
 
@@ -19,13 +20,6 @@ static inline uint64_t word_at(const uint8_t *at)
 }
 
 static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
-static inline uint8_t *put_length(uint8_t *out, size_t length)
-{
-    for (; length > 127; length >>= 7) *out++ = (uint8_t)(length | 128);
-    *out++ = (uint8_t)length;
-    return out;
-}
 
 /* Up to 64 bytes are read and written, where there are fewer. */
 static inline uint8_t *put_literal(uint8_t *out, const uint8_t *from, size_t length)
