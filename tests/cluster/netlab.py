@@ -21,6 +21,7 @@ from .servers import s3, wait_until
 
 ADDRESS = {"head": "10.77.0.1", "store": "10.77.0.5"}
 ENGINES = ("dask", "spark", "ray")
+JOINED = {"dask": "Registered to:", "spark": "Successfully registered with master", "ray": "Ray runtime started"}  # as workers log it
 # Words and variables by which a worker has too little memory: its nanny ends it again and again; its Python gets no more; its raylet
 # finds the host full and ends what runs.
 POOR = {
@@ -159,7 +160,7 @@ class Cluster:
     def __init__(self, lab, engine):
         self.lab, self.engine = lab, engine
         self.head = lab.address["head"]
-        self.workers = {}
+        self.workers, self.before = {}, {}
         self.address, command, port = {
             "dask": (f"tcp://{self.head}:8786", [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", self.head,
                      "--port", 8786, "--no-dashboard"], 8786),
@@ -213,13 +214,18 @@ class Cluster:
         return child
 
     def starts(self, host):
-        """How often Ray has said on a host that it has started."""
+        """How often an engine has said on a host that it has started."""
         log = self.lab.folder / f"{host}-{self.engine}.log"
-        return log.read_text(errors="replace").count("Ray runtime started") if log.exists() else 0
+        return log.read_text(errors="replace").count(JOINED[self.engine]) if log.exists() else 0
+
+    def up(self):
+        """Nodes whose workers have joined."""
+        return [node for node in self.workers if self.starts(node) > self.before.get(node, 0)]
 
     def kill(self, node):
         """End a node's worker with all its processes, at once."""
         self.lab.end(self.workers.pop(node), signal.SIGKILL)
+        self.before[node] = self.starts(node)
 
     def end(self):
         """All at once: there is nothing that they could still write."""
