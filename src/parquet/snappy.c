@@ -43,11 +43,10 @@ size_t snappy_store(const uint8_t *bytes, size_t length, uint8_t *out)
 snappy_fn *snappy_pack_named(const char *name)
 {
 #if defined(__x86_64__)
-    int wanted = name == NULL || strcmp(name, "avx512") == 0;
-    if (wanted && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")) {
-        return snappy_pack_avx512;
-    }
+    const int bits = __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    const int wide = bits && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+    if (wide && (name == NULL || strcmp(name, "avx512") == 0)) return snappy_pack_avx512;
+    if (bits && __builtin_cpu_supports("avx2") && (name == NULL || strcmp(name, "avx2") == 0)) return snappy_pack_avx2;
 #endif
     return name == NULL || strcmp(name, "usual") == 0 ? snappy_pack_usual : NULL;
 }

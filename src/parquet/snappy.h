@@ -29,9 +29,9 @@ typedef struct snappy_memory {
 
 /* Returns the bytes made. out [snappy_bound of all bytes + SNAPPY_SLACK]. The same from every processor. */
 typedef size_t snappy_fn(const snappy_rows *rows, const snappy_memory *memory, uint8_t *out);
-snappy_fn snappy_pack_usual, snappy_pack_avx512;
+snappy_fn snappy_pack_usual, snappy_pack_avx2, snappy_pack_avx512;
 
-/* The fastest one here, or one by name ("avx512", "usual"): NULL where it does not run. */
+/* The fastest one here, or one by name ("avx512", "avx2", "usual"): NULL where it does not run. */
 snappy_fn *snappy_pack_named(const char *name);
 
 static inline size_t snappy_words(size_t length) { return length / 64 + 4; }
