@@ -162,6 +162,22 @@ def test_a_broken_off_job_goes_on(files, places, town, undisturbed, befell, tmp_
     befell("driver and workers killed", "one host", times=attempt + 1, stopped=attempt + 1, rows_in=len(places), output=tmp_path / "scores")
 
 
+def test_what_a_power_cut_takes_is_done_again(files, places, town, undisturbed, befell, tmp_path):
+    """Files and records are left to the system to be written, which may have had no time for it: what is short is not taken for whole."""
+    job = scoring(files, town, tmp_path / "scores")
+    assert job.run(workers=1)["parts"] >= 4
+    done = tmp_path / "scores" / "_ucid" / "done"
+    (tmp_path / "scores" / "_ucid" / "report.json").unlink()
+    (done / "part-000000.json").write_bytes(b"")
+    (done / "part-000001.json").unlink()
+    (tmp_path / "scores" / "part-000002.parquet").write_bytes(b"")
+    os.truncate(tmp_path / "scores" / "part-000003.parquet", 1000)
+    report = job.run(workers=1, resume=True)
+    assert report["parts_resumed"] == report["parts"] - 4
+    assert digests(tmp_path / "scores") == undisturbed
+    befell("power lost before files were on the disk", "one host", stopped=1, rows_in=len(places), output=tmp_path / "scores")
+
+
 def test_what_would_not_give_the_same_bytes_is_refused(files, town, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()

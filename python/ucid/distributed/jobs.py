@@ -169,7 +169,7 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
         return {"name": spec["name"], "error": "done by another that knew where to begin", "at": spec["at"]}
     put: dict[str, dict[str, Any]] = {}
     for uri, pieces in zip(spec["files"], files, strict=True):
-        storage.put(uri, pieces)
+        storage.put(uri, pieces, settled=False)
         digest = hashlib.sha256()
         for piece in pieces:
             digest.update(piece)
@@ -384,6 +384,7 @@ class Job:
         folders = {uri.rpartition("/")[0] for part in manifest.parts for uri in part["files"]}
         for folder in sorted({*folders, f"{manifest.checkpoint}/done"}):
             storage.remove_parts(folder)
+        storage.settle(uri for said in finished.values() for uri in said["files"])
         if not failed:
             storage.put(f"{manifest.checkpoint}/report.json", [json.dumps(report, indent=2, sort_keys=True).encode()])
         return report

@@ -31,8 +31,8 @@ def done_uri(checkpoint: str, part: str) -> str:
 
 
 def record(checkpoint: str, part: str, said: dict[str, Any]) -> None:
-    """Tell that a part is whole."""
-    storage.put(done_uri(checkpoint, part), [json.dumps(said, sort_keys=True).encode()])
+    """Tell that a part is whole. A record that is lost with its host's power costs its part once more."""
+    storage.put(done_uri(checkpoint, part), [json.dumps(said, sort_keys=True).encode()], settled=False)
 
 
 @dataclass

@@ -2,6 +2,9 @@
 
 A file is put whole or not at all: on object stores by one request or one completed upload, elsewhere by a rename. What fails
 for a while (a store that restarts, answers 503 or breaks off) is tried again for :data:`PATIENCE_S` seconds.
+
+A disk takes some 2 ms for a megabyte, and who waits for it leaves a processor idle. So what is put may be left to the system,
+which begins to write it at once; whoever must know that it lasts calls :func:`settle` when all is put.
 """
 
 from __future__ import annotations
@@ -11,13 +14,13 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ucid.errors import UCIDConfigError, UCIDDataError
 from ucid.indexes import _keep
 
-__all__ = ["Found", "Missing", "Piece", "find", "get", "info", "is_transient", "list_names", "open_file", "put", "remove", "remove_parts"]
+__all__ = ["Found", "Missing", "Piece", "find", "get", "info", "is_transient", "list_names", "open_file", "put", "remove", "remove_parts", "settle"]
 
 PATIENCE_S = float(os.environ.get("UCID_STORAGE_PATIENCE_S", "90"))
 
@@ -193,11 +196,26 @@ def list_names(folder: str) -> dict[str, int]:
     return retry(ask, folder)
 
 
-def put(uri: str, pieces: Sequence[Piece], *, new: bool = False) -> bool:
-    """Write a file of these pieces, whole or not at all. With ``new`` only where there is none: False tells that there was."""
+def put(uri: str, pieces: Sequence[Piece], *, new: bool = False, settled: bool = True) -> bool:
+    """Write a file of these pieces, whole or not at all. With ``new`` only where there is none: False tells that there was. What is not
+    ``settled`` may be cut off after this host has lost its power, until :func:`settle` has seen it."""
     files, path = _file_system(uri)
-    write = _send if _is(files, _STORES) else _rename
-    return retry(lambda: write(files, path, pieces, new), uri)
+    if _is(files, _STORES):
+        return retry(lambda: _send(files, path, pieces, new), uri)
+    return retry(lambda: _rename(files, path, pieces, new, settled), uri)
+
+
+def settle(uris: Iterable[str]) -> None:
+    """Wait until disks of this host hold files that were put; object stores and HDFS have theirs when they say so."""
+    for uri in uris:
+        files, path = _file_system(uri)
+        if not _is(files, _LOCAL):
+            continue
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
 
 
 def _send(files: Any, path: str, pieces: Sequence[Piece], new: bool) -> bool:
@@ -213,7 +231,7 @@ def _send(files: Any, path: str, pieces: Sequence[Piece], new: bool) -> bool:
     return True
 
 
-def _rename(files: Any, path: str, pieces: Sequence[Piece], new: bool) -> bool:
+def _rename(files: Any, path: str, pieces: Sequence[Piece], new: bool, settled: bool) -> bool:
     local = _is(files, _LOCAL)
     folder, _, name = path.rpartition("/")
     files.makedirs(folder, exist_ok=True)
@@ -223,7 +241,10 @@ def _rename(files: Any, path: str, pieces: Sequence[Piece], new: bool) -> bool:
             with open(part, "wb") as out:
                 out.writelines(pieces)
                 out.flush()
-                os.fsync(out.fileno())
+                if settled:
+                    os.fsync(out.fileno())
+                elif hasattr(os, "posix_fadvise"):
+                    os.posix_fadvise(out.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # begins to write, and does not wait
             if new:
                 os.link(part, path)
             else:
