@@ -164,6 +164,19 @@ def test_jobs_follow_links_to_files(tmp_path):
             storage.find([given])
 
 
+def test_files_are_left_to_the_system_and_waited_for(tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr(storage.os, "fsync", lambda file: waited.append(storage.os.readlink(f"/proc/self/fd/{file}")))
+    names = [str(tmp_path / "folder" / name) for name in ("a", "b")]
+    for name in names:
+        storage.put(name, [b"rows"], settled=False)
+    assert waited == []
+    storage.settle(names)
+    assert waited == names
+    with pytest.raises(storage.Missing, match="the same one on all hosts"):
+        storage.settle([f"{tmp_path}/of_another_host"])
+
+
 def test_an_engine_that_is_missing_names_its_extra():
     missing = [engine for engine in ("dask", "ray", "spark", "modin") if not choose.installed(engine)]
     assert missing, "this test is for the environment without engines"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -206,12 +207,22 @@ def put(uri: str, pieces: Sequence[Piece], *, new: bool = False, settled: bool =
 
 
 def settle(uris: Iterable[str]) -> None:
-    """Wait until disks of this host hold files that were put; object stores and HDFS have theirs when they say so."""
+    """Wait until disks that this host sees hold files that were put; object stores and HDFS have theirs when they say so.
+
+    Raises
+    ------
+    Missing
+        Whoever put a file did so on another host, where this one does not see it.
+    """
     for uri in uris:
         files, path = _file_system(uri)
         if not _is(files, _LOCAL):
             continue
-        file = os.open(path, os.O_RDONLY)
+        try:
+            file = os.open(path, os.O_RDONLY)
+        except FileNotFoundError as error:
+            message = f"{path}: written, but not seen by {socket.gethostname()}; a folder on a disk must be the same one on all hosts"
+            raise Missing(message, code="FILE_NOT_FOUND") from error
         try:
             os.fsync(file)
         finally:
