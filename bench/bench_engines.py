@@ -1,9 +1,10 @@
 """What a plan costs on each engine, beside the engine's own pass over the same file; pairs in one run, on a warm cluster.
 
     python bench/bench_engines.py [--rows 2000000] [--engines local,dask,ray,spark,modin] [--rounds 3] [--parts file,warm,rollup,udf]
-        [--passes identity,output,score,job]
+        [--passes identity,output,score,path,job]
 
-    file      Parquet -> score (which makes the identifiers too) -> Parquet, as a collection with distributed.write, and as a job;
+    file      Parquet -> score (which makes the identifiers too) -> Parquet, as a collection of the engine's with distributed.write
+              (score), as one that distributed.score made of the path (path), and as a job;
               beside the engine's own pass over the same file: its reader, a function that gives back each batch in the same
               format (pyarrow in one process and on Ray, pandas on Dask and Modin, Arrow on Spark), its writer. The file has the
               columns of the published page's tables: id, city, lat, lon, timestamp, context. And beside its pass over what
@@ -359,7 +360,8 @@ class Memory:
 def bench_file(name, folder, rounds, engine, score, wanted):
     """The passes over the file, each beside the engine's own in the same round."""
     pool = engine.pool()
-    plan = distributed.Plan.score(index=str(folder / "town.ucidx"), timestamp=TIME)
+    index = str(folder / "town.ucidx")
+    plan = distributed.Plan.score(index=index, timestamp=TIME)
     job = lambda out: jobs.over_files("score", plan, [str(folder / "places")], out)  # noqa: E731
     identity = lambda of, out: engine.write(engine.identity(engine.read(of)), out)  # noqa: E731
     scored = folder / f"made-{name}"
@@ -369,6 +371,7 @@ def bench_file(name, folder, rounds, engine, score, wanted):
         "identity": lambda out: identity(folder / "places", out),
         "output": lambda out: identity(scored, out),
         "score": lambda out: distributed.write(score(engine.read(folder / "places")), out),
+        "path": lambda out: distributed.write(distributed.score(str(folder / "places"), index=index, timestamp=TIME, engine=name), out),
         "job": lambda out: job(out).run(pool=pool),
     }
     order = [key for key in passes if key in wanted]
@@ -387,7 +390,7 @@ def bench_file(name, folder, rounds, engine, score, wanted):
     shutil.rmtree(scored, ignore_errors=True)
     ratios = {}
     for by, base in (("", "identity"), ("_by_output", "output")):
-        for key, said in (("score", "ratio"), ("job", "job_ratio")):
+        for key, said in (("score", "ratio"), ("path", "path_ratio"), ("job", "job_ratio")):
             for kind, of in (("", seconds), ("cpu_", cpu)) if key in order and base in order else ():
                 pairs = zip(of[key], of[base], strict=True)
                 ratios[f"{kind}{said}{by}"] = statistics.median(x / y for x, y in pairs)
@@ -430,7 +433,7 @@ def main():
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--parts", default="file,warm,rollup,udf")
-    parser.add_argument("--passes", default="identity,output,score,job")
+    parser.add_argument("--passes", default="identity,output,score,path,job")
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     if given.folder:  # one engine, in a process of its own

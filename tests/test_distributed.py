@@ -24,7 +24,7 @@ import pyarrow.parquet as pq  # noqa: E402
 
 import ucid  # noqa: E402
 from ucid import distributed  # noqa: E402
-from ucid.distributed import Plan, choose, jobs, parquet, storage, tasks  # noqa: E402
+from ucid.distributed import Plan, choose, jobs, origins, parquet, storage, tasks  # noqa: E402
 from ucid.distributed.areas import parts_of  # noqa: E402
 from ucid.grids import cell_to_parent  # noqa: E402
 
@@ -334,6 +334,48 @@ def test_texts_that_repeat_are_written_as_they_were_read(places, town, tmp_path)
         assert pq.ParquetFile(tmp_path / compression / "part-000000.parquet").metadata.row_group(0).column(0).compression == compression.upper()
     with pytest.raises(ucid.UCIDConfigError, match="options, index or versions"):
         jobs.over_files("score", Plan.score(**options), [str(tmp_path / "in")], str(tmp_path / "zstd"), chunk_bytes=200_000).run(resume=True)
+
+
+def test_what_nobody_changed_is_written_from_its_files(places, town, tmp_path, monkeypatch):
+    """By tasks in this process: the rows that a stream of them gives, in order, in parts and nothing beside them, or nothing."""
+    monkeypatch.setattr(jobs, "PART_BYTES", (100_000, 100_000, 100_000))
+    monkeypatch.chdir(tmp_path)
+    for name, at in (("in/2.parquet", 0), ("in/10.parquet", 1), ("k=1/a.parquet", 0), ("ending/a.pq", 0), ("more/_hidden/a.parquet", 0),
+                     ("more/a.parquet", 1)):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(places.slice(at * 10_000, 10_000), name, row_group_size=2000)
+    wanted = ucid.score(places, index=town).replace_schema_metadata(None)
+    assert len(wanted.column("status").unique()) > 1
+
+    def made(*data, **options):
+        return distributed.score(list(data), index=town, engine="local", **options)
+
+    def parts(collection, folder):
+        distributed.write(collection, folder)
+        return sorted(one.name for one in (tmp_path / folder).iterdir())
+
+    names = parts(made("in/2.parquet", "in/10.parquet"), "listed")
+    assert names == [f"part-{at:06}.parquet" for at in range(len(names))] and len(names) > 4
+    assert pq.read_table(tmp_path / "listed").equals(wanted)
+    assert parts(made("in/*.parquet"), "pattern") == names
+    assert pq.read_table(tmp_path / "pattern").equals(pa.concat_tables([wanted.slice(10_000), wanted.slice(0, 10_000)]))
+    for at, data in enumerate((["k=1"], ["ending"], ["more"], ["in/2.parquet", "in"])):  # engines may differ in what they read of it
+        assert parts(made(*data), f"stream-{at}") == ["part-0.parquet"]
+    assert pq.read_table("stream-3").num_rows == 30_000
+    assert parts(made("in", errors="null"), "errors") == ["part-0.parquet"]
+
+    good = (tmp_path / "in" / "2.parquet").read_bytes()
+    begin = pq.ParquetFile(tmp_path / "in" / "2.parquet").metadata.row_group(3).column(1).data_page_offset
+    collection = made("in/*.parquet")
+    (tmp_path / "in" / "2.parquet").write_bytes(good[:begin] + b"\xff" * 40 + good[begin + 40 :])
+    for one, said in ((made("in/*.parquet"), "2.parquet: "), (collection, "2.parquet has changed since it was listed")):
+        with pytest.raises(ucid.UCIDDataError, match=said):
+            distributed.write(one, tmp_path / "never")
+        assert not list((tmp_path / "never").iterdir())
+    key = id(collection)
+    assert key in origins._ORIGINS
+    del collection, one
+    assert key not in origins._ORIGINS
 
 
 def test_a_value_for_all_rows_asks_for_no_column(places, town):

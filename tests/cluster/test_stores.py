@@ -57,6 +57,8 @@ def passed_through(engine, whole, uri, threads, town, zones):
     distributed.write(distributed.score(uri, index=town, engine=engine, **threads), scores)
     with pytest.raises(UCIDConfigError, match="holds files"):
         distributed.write(distributed.score(uri, index=town, engine=engine), scores)
+    by_tasks = [name.rpartition("/")[2] for name in fsspec.url_to_fs(scores)[0].find(fsspec.url_to_fs(scores)[1])]
+    assert by_tasks == [f"part-{at:06}.parquet" for at in range(len(by_tasks))] or engine == "modin"
     written = table(scores)
     hashes = {
         "score": same(written),

@@ -13,13 +13,14 @@ them. Engines are loaded when they are asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from ucid import latecomers
 from ucid.distributed import choose as _choose
+from ucid.distributed import origins as _origins
 from ucid.distributed.areas import area_table
 from ucid.distributed.plan import IndexAt, Plan, indexes_at
 from ucid.errors import UCIDConfigError
@@ -54,11 +55,16 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'ucid.distributed' has no attribute '{name}'")
 
 
+def _paths(data: Any) -> list[str]:
+    """Paths that data is; none where it is none."""
+    if not _choose.is_path(data):
+        return []
+    return [os.fspath(data)] if isinstance(data, (str, os.PathLike)) else [os.fspath(one) for one in data]
+
+
 def _on(data: Any, engine: str) -> tuple[Any, Any]:
     """Adapter of an engine, and the data as its collection."""
-    paths = []
-    if _choose.is_path(data):
-        paths = [os.fspath(data)] if isinstance(data, (str, os.PathLike)) else [os.fspath(one) for one in data]
+    paths = _paths(data)
     if of_csv := next((path for path in paths if path.endswith(".csv")), None):
         message = f"{of_csv}: paths are read as Parquet; give what the engine reads of CSV, or run a job (ucid distributed), which reads both"
         raise UCIDConfigError(message)
@@ -76,6 +82,16 @@ def _on(data: Any, engine: str) -> tuple[Any, Any]:
 _PARTS = 8  # of a table that one process holds, on a cluster
 
 
+def _apply(data: Any, engine: str, plan_of: Callable[..., Plan], *given: Any, **options: Any) -> Any:
+    """A plan on rows; of what is made of files the origin is kept."""
+    adapter, rows = _on(data, engine)
+    plan = plan_of(*given, **options)
+    made = adapter.apply(rows, plan)
+    if paths := _paths(data):
+        _origins.remember(made, paths, adapter.names(rows), plan)
+    return made
+
+
 def create(data: Any, *, engine: str = "auto", **options: Any) -> Any:
     """Identifiers of places: adds ``ucid`` and ``status``; options of :func:`ucid.create`.
 
@@ -85,14 +101,12 @@ def create(data: Any, *, engine: str = "auto", **options: Any) -> Any:
     engine : {"auto", "local", "dask", "ray", "spark", "modin"}
         ``auto``: that of the collection; for paths, by their bytes.
     """
-    adapter, data = _on(data, engine)
-    return adapter.apply(data, Plan.create(**options))
+    return _apply(data, engine, Plan.create, **options)
 
 
 def parse(data: Any, *, engine: str = "auto", **options: Any) -> Any:
     """Fields of identifiers; options of :func:`ucid.parse`."""
-    adapter, data = _on(data, engine)
-    return adapter.apply(data, Plan.parse(**options))
+    return _apply(data, engine, Plan.parse, **options)
 
 
 def score(data: Any, context: str = "15MIN", *, index: Any = None, engine: str = "auto", **options: Any) -> Any:
@@ -101,8 +115,7 @@ def score(data: Any, context: str = "15MIN", *, index: Any = None, engine: str =
     Workers open the index, or those of the catalog, by address and id: a path must be the same on every worker, a URI is
     fetched once a host.
     """
-    adapter, data = _on(data, engine)
-    return adapter.apply(data, Plan.score(context, index=index, **options))
+    return _apply(data, engine, Plan.score, context, index=index, **options)
 
 
 def join(data: Any, zones: str | os.PathLike[str], *, engine: str = "auto", **options: Any) -> Any:
@@ -113,8 +126,7 @@ def join(data: Any, zones: str | os.PathLike[str], *, engine: str = "auto", **op
     zones : path or URI
         A file of zones, small beside the places: each worker opens it once, fetched once a host, checked by its sha256.
     """
-    adapter, data = _on(data, engine)
-    return adapter.apply(data, Plan.join(zones, **options))
+    return _apply(data, engine, Plan.join, zones, **options)
 
 
 def grid(
@@ -155,7 +167,9 @@ def write(data: Any, folder: str | os.PathLike[str], *, compression: str = "snap
     """Rows of a collection as Parquet files of a folder; what is lazy is computed.
 
     The engine's own call writes the same rows. This one does not look for repetition where there is none, which halves the work on
-    identifiers and coordinates.
+    identifiers and coordinates. What :func:`create`, :func:`parse`, :func:`score` or :func:`join` made of paths, and nobody has
+    changed since, is made and written by tasks on the engine that read the files themselves (:mod:`ucid.distributed.jobs`): columns
+    are of the types that one process gives, and workers need fsspec's access to the store.
 
     Parameters
     ----------
@@ -168,11 +182,14 @@ def write(data: Any, folder: str | os.PathLike[str], *, compression: str = "snap
     ------
     UCIDConfigError
         The folder holds files.
+    UCIDDataError
+        A file that tasks read is damaged, or has changed since the collection was made. Nothing is written then.
     """
     name = os.fspath(folder)
     if _choose.holds_files(name):
         raise UCIDConfigError(f"{name} holds files already", code="OUTPUT_EXISTS")
-    _choose.adapter(_choose.engine_of(data)).write(data, name, compression)
+    if not _origins.write(data, name, compression):
+        _choose.adapter(_choose.engine_of(data)).write(data, name, compression)
 
 
 # A tree of states: of each partition, of so many partitions, of all.

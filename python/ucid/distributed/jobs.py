@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ from ucid.distributed.parquet import Kept, coded, described, footer_of, plain_sc
 from ucid.distributed.plan import Plan
 from ucid.errors import UCIDConfigError, UCIDDataError, UCIDError
 
-__all__ = ["Job", "Progress", "aggregate", "grid", "over_files", "run_task"]
+__all__ = ["Job", "Progress", "aggregate", "grid", "over_files", "run_task", "writing"]
 
 PART_BYTES = (16 << 20, 64 << 20, 256 << 20)  # before compression, of a part of a small, a middle and a large input
 PARTS = (256, 2048)  # of a small and of a large input
@@ -75,7 +76,7 @@ def _read(spec: dict[str, Any]) -> _Rows:
         return _Rows(states, states.schema)
     now = storage.info(spec["input"])
     if (now.size, now.tag) != (spec["size"], spec["tag"]):
-        raise UCIDDataError(f"{spec['input']} has changed since the job began", code="INPUT_CHANGED")
+        raise UCIDDataError(f"{spec['input']} has changed since it was listed", code="INPUT_CHANGED")
     if "range" in spec:
         return _Rows(storage.retry(lambda: csv_files.read(spec), spec["input"]), spec["csv"].schema)
     plan: Plan = spec["plan"]
@@ -176,7 +177,8 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
         put[uri] = {"sha256": digest.hexdigest(), "bytes": sum(map(len, pieces))}
     said = {"name": spec["name"], "files": put, "rows_in": given.table.num_rows, "rows": rows_out, "status": dict(statuses),
             "sources": spec.get("sources"), "at": spec.get("at")}  # fmt: skip
-    record(spec["checkpoint"], spec["name"], said)
+    if spec["checkpoint"]:
+        record(spec["checkpoint"], spec["name"], said)
     return {**said, "seconds": time.monotonic() - begun_s, "host": socket.gethostname()}
 
 
@@ -389,6 +391,29 @@ class Job:
             storage.put(f"{manifest.checkpoint}/report.json", [json.dumps(report, indent=2, sort_keys=True).encode()])
         return report
 
+    def write(self, pool: tasks.Pool) -> None:
+        """Put all files, with nothing beside them, or none; then close the pool. As other writers do, it leaves to the system when a
+        disk has them.
+
+        Raises
+        ------
+        UCIDDataError
+            What :meth:`run` would name in its report: an input cannot be read, or has changed.
+        NoResult
+            A task failed too often, or there was no worker.
+        """
+        todo = [self.task({**part, "plan": self.plan}) for part in self.manifest.parts]
+        try:
+            with closing(pool):
+                results = tasks.run(pool, run_task, todo, until=lambda said: "error" in said)
+                wrong = [f"{todo[one.position]['input']}: {one.result['error']}" for one in results if "error" in one.result]
+            if wrong:
+                raise UCIDDataError(wrong[0])
+        except BaseException:
+            with ThreadPoolExecutor(16) as threads:
+                list(threads.map(storage.remove, (uri for part in todo for uri in part["files"])))
+            raise
+
     def _merge(
         self, parts: list[dict[str, Any]], done: dict[str, dict[str, Any]],
         round_of: Callable[[list[dict[str, Any]], bool], dict[str, dict[str, Any]]],
@@ -464,8 +489,21 @@ def _of_files(
         return _of_csv(command, plan, found, output, checkpoint, folder, chunk_bytes, compression, columns_of, texts)
     if texts:
         raise UCIDConfigError(f"text is for CSV; {found[0].uri} is read as Parquet")
+    return _of_parquet(command, plan, found, _footers(found), output, checkpoint, folder, chunk_bytes, compression, columns_of)
+
+
+_Footer = tuple[pa.Schema, list[tuple[int, int, int]]] | str
+
+
+def _footers(found: Sequence[storage.Found]) -> list[_Footer]:
     with ThreadPoolExecutor(16) as pool:
-        footers = list(pool.map(_footer, found))
+        return list(pool.map(_footer, found))
+
+
+def _of_parquet(
+    command: str, plan: Plan, found: Sequence[storage.Found], footers: Sequence[_Footer], output: str, checkpoint: str, folder: str,
+    chunk_bytes: int | None, compression: str | None, columns_of: Callable[[pa.Schema], list[str] | None],
+) -> Job:  # fmt: skip
     sizes = (group[1] for footer in footers if not isinstance(footer, str) for group in footer[1])
     chunk_bytes = chunk_bytes or _part_bytes(sum(sizes))
     listed: list[dict[str, Any]] = []
@@ -586,6 +624,17 @@ def over_files(
     output = _absolute(output)
     checkpoint = _absolute(checkpoint) if checkpoint else f"{output}/_ucid"
     return _of_files(command, plan, inputs, output, checkpoint, output, chunk_bytes, compression, lambda schema: None, texts)
+
+
+def writing(plan: Plan, found: Sequence[storage.Found], names: Sequence[str], folder: str, compression: str) -> Job | None:
+    """A plan over rows of Parquet files, in this order, for :meth:`Job.write`; None where it would leave out a file, or a column of
+    those that rows are said to have."""
+    footers = _footers(found)
+    if any(isinstance(one, str) or not one[0].equals(footers[0][0]) or one[0].names != (names or one[0].names) for one in footers):
+        return None
+    folder = _absolute(folder)
+    job = _of_parquet("write", plan, found, footers, folder, "", folder, None, compression, lambda schema: None)
+    return job if job.manifest.parts else None
 
 
 def grid(

@@ -17,7 +17,7 @@ from ucid.distributed.parquet import Writer, coded, plain, plain_schema
 from ucid.distributed.plan import Plan
 from ucid.indexes import _keep
 
-__all__ = ["Files", "apply", "from_table", "names", "read", "repartition", "select", "shrink", "write", "write_file"]
+__all__ = ["Files", "apply", "begun", "from_table", "names", "read", "repartition", "select", "shrink", "write", "write_file"]
 
 
 class Files:
@@ -97,11 +97,14 @@ def _over_files(files: Files, plan: Plan) -> pa.RecordBatchReader:
         return plan.stream(files.reader(plan.repeating(files.schema)))
     made = _Coded(plan.to_file(files.reader(files.repeating())))
     schema = plain_schema(made.batches.schema, files.schema, plan.added(made.batches.schema.names))
-    if schema.equals(made.batches.schema):
-        return made.batches
     reader = pa.RecordBatchReader.from_batches(schema, made.plain(schema))
     _CODED[reader] = made
     return reader
+
+
+def begun(data: Any) -> bool:
+    """Whether somebody has begun to read rows of files."""
+    return data not in _CODED or _CODED[data].begun
 
 
 def apply(data: Any, plan: Plan) -> Any:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 from ucid.errors import UCIDConfigError, UCIDDataError
 from ucid.indexes import _keep
 
-__all__ = ["Found", "Missing", "Piece", "find", "get", "info", "is_transient", "list_names", "open_file", "put", "remove", "remove_parts", "settle"]
+__all__ = ["Found", "Missing", "Piece", "below", "find", "get", "info", "is_transient", "list_names", "open_file", "put", "remove", "remove_parts", "settle"]
 
 PATIENCE_S = float(os.environ.get("UCID_STORAGE_PATIENCE_S", "90"))
 
@@ -157,6 +157,17 @@ def find(patterns: Sequence[str], endings: Sequence[str] = (".parquet", ".csv"))
             raise UCIDDataError(f"{pattern}: no file", code="FILE_NOT_FOUND")
         made.update((one.uri, one) for one in found)
     return [made[uri] for uri in sorted(made)]
+
+
+def below(name: str) -> list[Found]:
+    """All files of a path, a URI or a pattern, by name; of folders whatever lies below, whatever it is called. Is not tried again."""
+    files, path = _file_system(name)
+    files.invalidate_cache()
+    starts = files.glob(path, detail=True) if any(one in path for one in "*?[") else {path: {"type": "directory"}}
+    made: dict[str, dict[str, Any]] = {}
+    for start, entry in starts.items():
+        made.update(files.find(start, detail=True) if entry["type"] == "directory" else {start: entry})
+    return [_found(files, one, _behind(files, one, made[one])) for one in sorted(made)]
 
 
 def info(uri: str) -> Found:

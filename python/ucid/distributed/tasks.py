@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ucid.errors import UCIDConfigError, UCIDError
 
-__all__ = ["ENGINES", "Done", "NoResult", "Pool", "open_pool", "run"]
+__all__ = ["ENGINES", "Done", "NoResult", "Pool", "open_pool", "run", "there"]
 
 Function = Callable[[Any], Any]
 
@@ -91,7 +91,7 @@ _SWEEP_S = 1.0  # between looks for tasks that are lost
 
 def run(
     pool: Pool, function: Function, values: Sequence[Any], *, deadline_s: float = 600.0, attempts: int = 6,
-    patience_s: float = 120.0, again: Callable[[int, str], None] | None = None,
+    patience_s: float = 120.0, again: Callable[[int, str], None] | None = None, until: Callable[[Any], bool] | None = None,
 ) -> Iterator[Done]:  # fmt: skip
     """Results of ``function(value)`` for all values, as they come.
 
@@ -105,6 +105,8 @@ def run(
         How long the engine may be without any worker.
     again : callable, optional
         Told the position and the reason of each task that is given out again.
+    until : callable, optional
+        Asked of each result; once it says so no task is given out any more, and those that run are waited for.
 
     Raises
     ------
@@ -117,8 +119,11 @@ def run(
     left = set(range(len(values)))
     alone_since = time.monotonic()
     slots, asked_s, looked_s = 0, 0.0, alone_since
+    ending = False
 
     def resubmit(one: _Run, reason: str) -> None:
+        if ending:
+            left.discard(one.position)
         if one.position not in left:
             return
         if one.attempt >= attempts:
@@ -178,6 +183,10 @@ def run(
                     if not known_late:
                         resubmit(one, f"{type(error).__name__}: {error}".strip().splitlines()[0][:300])
                     continue
+                if until is not None and until(result):
+                    ending = True
+                    waiting.clear()
+                    left.intersection_update([one.position, *(other.position for other in flying.values())])
                 if one.position in left:
                     left.discard(one.position)
                     yield Done(one.position, result, one.attempt)
@@ -299,21 +308,50 @@ class LocalPool:
         self._idle, self._busy = [], {}
 
 
+class ThreadPool:
+    """Threads of this process, for who wants no other: a program that is no module cannot be imported by a process of LocalPool."""
+
+    binds = False
+
+    def __init__(self) -> None:
+        self._count = len(os.sched_getaffinity(0))
+        self._threads = futures.ThreadPoolExecutor(self._count, thread_name_prefix="ucid")
+
+    def slots(self) -> int:
+        return self._count
+
+    def submit(self, function: Function, given: Sequence[tuple[Any, int]]) -> list[Any]:
+        return [self._threads.submit(function, value) for value, _ in given]
+
+    def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
+        return list(futures.wait(handles, timeout_s, futures.FIRST_COMPLETED).done)
+
+    def result(self, handle: Any) -> Any:
+        return handle.result()
+
+    def cancel(self, handle: Any) -> None:
+        handle.cancel()
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+
 class DaskPool:
     """A Dask scheduler by its address, or a LocalCluster. Answers come as events, which travel with the news that a task has ended:
     a result would have to be fetched from its worker, which costs the scheduler, and the worker, as much again as the task."""
 
     binds = True
 
-    def __init__(self, cluster: str | None = None, workers: int | None = None) -> None:
+    def __init__(self, cluster: str | None = None, workers: int | None = None, security: Any = None) -> None:
         self._address = cluster
+        self._security = security
         self._name = f"ucid-{uuid.uuid4().hex}"
         self._count = itertools.count()
         self._workers: dict[str, int] = {}  # and their threads
         self._told: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()  # keys, and what their tasks answer
         self._answers: dict[str, tuple[bool, Any]] = {}  # of keys that have ended
         self._silent: set[str] = set()  # keys that had ended at the last sweep, and whose events had not come
-        self._open({"address": cluster} if cluster else {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"})
+        self._open({"address": cluster, "security": security} if cluster else {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"})
 
     def _open(self, options: dict[str, Any]) -> None:
         from distributed import Client
@@ -336,7 +374,7 @@ class DaskPool:
 
     def submit(self, function: Function, given: Sequence[tuple[Any, int]]) -> list[Any]:
         if self._client.status == "closed" and self._address:  # its connection was cut for longer than it waits
-            self._open({"address": self._address})
+            self._open({"address": self._address, "security": self._security})
         work = functools.partial(_tell, function)
         # a host that fails at once is always idle, and would get every task again
         apart = [attempt > 1 and bool(self._workers) for _, attempt in given]
@@ -492,14 +530,15 @@ class SparkPool:
 
     binds = False
 
-    def __init__(self, cluster: str | None = None, workers: int | None = None) -> None:
+    def __init__(self, cluster: str | None = None, workers: int | None = None, session: Any = None) -> None:
         from pyspark.sql import SparkSession
 
-        self._own = SparkSession.getActiveSession() is None
-        builder = SparkSession.builder.appName("ucid")
-        if self._own:
-            builder = builder.master(cluster or f"local[{workers or '*'}]").config("spark.ui.enabled", "false")
-        self._spark = builder.getOrCreate()
+        session = session or SparkSession.getActiveSession()
+        self._own = session is None
+        if session is None:
+            builder = SparkSession.builder.appName("ucid").config("spark.ui.enabled", "false")
+            session = builder.master(cluster or f"local[{workers or '*'}]").getOrCreate()
+        self._spark = session
         self._context = self._spark.sparkContext
         self._answers = self._context.accumulator({}, _Answers())
         self._threads = futures.ThreadPoolExecutor(256, thread_name_prefix="ucid-spark")
@@ -659,3 +698,23 @@ def open_pool(engine: str, cluster: str | None = None, workers: int | None = Non
             raise
         message = f"engine '{engine}' needs {error.name}: pip install 'ucid[{engine}]'"
         raise UCIDConfigError(message, code="MISSING_DEPENDENCY") from error
+
+
+def there(engine: str, made: Any) -> Pool | None:
+    """A pool on what runs already for a collection, and goes on when the pool is closed: Dask's default client, else threads as Dask
+    has them, the Ray that this process is connected to, the session of Spark. None where nothing does, or where a task of Dask asks,
+    which would wait for its own worker."""
+    if engine == "dask":
+        from distributed import default_client, get_worker
+
+        with contextlib.suppress(ValueError):
+            get_worker()
+            return None
+        with contextlib.suppress(ValueError):
+            client = default_client()
+            return DaskPool(client.scheduler.address, security=client.security)
+    elif engine == "ray":
+        return RayPool() if importlib.import_module("ray").is_initialized() else None
+    elif engine == "spark":
+        return SparkPool(session=made.sparkSession)
+    return ThreadPool()
