@@ -555,40 +555,56 @@ class SparkPool:
         return max(0, (int(status) - 1) * per_executor)
 
     def submit(self, function: Function, given: Sequence[tuple[Any, int]]) -> list[Any]:
-        handles = [next(self._count) for _ in given]
-        answers, tag = self._answers, f"ucid-{id(self)}-{handles[0]}"
+        numbered = [(next(self._count), value, attempt) for value, attempt in given]
+        self._start(function, [(handle, value) for handle, value, attempt in numbered if attempt == 1])
+        for handle, value, attempt in numbered:
+            # a host that fails at once is always idle, and Spark cannot be told where a task goes: two runs at once are on two hosts
+            if attempt > 1:
+                self._start(function, [(handle, value)] * min(2, self.slots() or 1))
+        return [handle for handle, _, _ in numbered]
+
+    def _start(self, function: Function, numbered: Sequence[tuple[int, Any]]) -> None:
+        """One job of a partition a run; a handle may have several, of which one that gives a result is enough."""
+        if not numbered:
+            return
+        handles = {handle for handle, _ in numbered}
+        answers, tag = self._answers, f"ucid-{id(self)}-{numbered[0][0]}"
 
         def work(one: tuple[int, Any]) -> None:
-            answers.add({one[0]: _answer(function, one[1])})
+            answers.add({one[0]: [_answer(function, one[1])]})
             _settle()
 
         def run_job() -> None:
             with self._lock:  # the tag belongs to the thread, and the call to the JVM may not
                 self._context.addJobTag(tag)
             try:
-                numbered = list(zip(handles, [value for value, _ in given], strict=True))
                 self._context.parallelize(numbered, len(numbered)).foreach(work)
             finally:
                 self._context.removeJobTag(tag)
 
-        self._jobs.update(dict.fromkeys(handles, _SparkJob(tag, set(handles), self._threads.submit(run_job))))
-        return handles
+        job = _SparkJob(tag, handles, len(numbered) // len(handles), self._threads.submit(run_job))
+        self._jobs.update(dict.fromkeys(handles, job))
+
+    def _has_ended(self, handle: int, answers: Mapping[int, Sequence[tuple[bool, Any]]]) -> bool:
+        said, job = answers.get(handle, ()), self._jobs[handle]
+        return len(said) == job.runs or any(good for good, _ in said) or job.future.done()
 
     def ended(self, handles: Sequence[Any], timeout_s: float) -> list[Any]:
         end = time.monotonic() + timeout_s
         while True:
             there = self._answers.value
-            found = [one for one in handles if one in there or self._jobs[one].future.done()]
+            found = [one for one in handles if self._has_ended(one, there)]
             if found or time.monotonic() > end:
                 return found
             time.sleep(0.005)
 
     def result(self, handle: Any) -> Any:
-        job = self._jobs.pop(handle)
+        said = self._answers.value.pop(handle, [])
+        job = self._jobs.pop(handle)  # another run goes on: to end it ends its Python, whose start costs more than a task
         job.asked.discard(handle)
-        if handle not in self._answers.value:
+        if not said:
             raise RuntimeError(_said_by_spark(job.future.exception()))
-        good, value = self._answers.value.pop(handle)
+        good, value = max(said, key=lambda one: one[0])
         if not good:
             raise value
         return value
@@ -610,6 +626,7 @@ class _SparkJob(NamedTuple):
 
     tag: str
     asked: set[int]  # handles whose answers somebody waits for
+    runs: int  # of each
     future: futures.Future[None]
 
 
@@ -632,11 +649,12 @@ def _settle() -> None:
 class _Answers:
     """How answers come together, as :class:`pyspark.accumulators.AccumulatorParam` asks."""
 
-    def zero(self, value: dict[int, Any]) -> dict[int, Any]:
+    def zero(self, value: dict[int, list[Any]]) -> dict[int, list[Any]]:
         return {}
 
-    def addInPlace(self, value1: dict[int, Any], value2: dict[int, Any]) -> dict[int, Any]:  # noqa: N802
-        value1.update(value2)
+    def addInPlace(self, value1: dict[int, list[Any]], value2: dict[int, list[Any]]) -> dict[int, list[Any]]:  # noqa: N802
+        for handle, said in value2.items():
+            value1.setdefault(handle, []).extend(said)
         return value1
 
 
