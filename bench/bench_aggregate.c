@@ -53,9 +53,9 @@ static void bench(const char *order, int64_t n, const uint64_t *cells, const uci
         if (ucid_aggregate_sort(r7, &fine, NULL) != UCID_OK) abort();
         double *mean = malloc((size_t)fine * sizeof *mean);
         ucid_aggregates out = {.mean = mean};
-        ucid_aggregate_finish(r7, &out);
+        ucid_aggregate_finish(r7, 0, fine, &out);
         if (ucid_aggregate_merge(r5, r7, NULL) != UCID_OK || ucid_aggregate_sort(r5, &coarse, NULL) != UCID_OK) abort();
-        ucid_aggregate_finish(r5, &out);
+        ucid_aggregate_finish(r5, 0, coarse, &out);
         free(mean);
         ucid_aggregate_free(r7);
         ucid_aggregate_free(r5);

@@ -186,7 +186,7 @@ static void groups_equal_naive_sums(void **state)
         assert_true(count < 2000);
         out.weight = values[0], out.mean = values[1], out.std = values[2], out.min = values[3], out.max = values[4];
         out.confidence = values[5], out.grade = grades;
-        ucid_aggregate_finish(a, &out);
+        ucid_aggregate_finish(a, 0, count, &out);
         for (int i = 0; i < count; i++) {
             const naive *g = &list[i];
             assert_int_equal(s.cells[i], g->cell);
@@ -297,7 +297,7 @@ static void texts_are_keys(void **state)
     for (int i = 0; i < 5; i++) assert_int_equal(strncmp(s.text[i], order[i], 16), 0);
     double mean[5], std[5];
     ucid_aggregates out = {.mean = mean, .std = std};
-    ucid_aggregate_finish(a, &out);
+    ucid_aggregate_finish(a, 0, 5, &out);
     assert_true(mean[2] == 70.0 && std[2] == 10.0 && std[3] == 0.0);
 
     ucid_aggregate *b = aggregate_of(1, UCID_AGGREGATE_TEXT);
@@ -551,7 +551,7 @@ static void spreads_of_light_and_heavy_rows_are_the_same(void **state)
         assert_int_equal(ucid_aggregate_add_cells(a, ROWS, cells, &rows, NULL), UCID_OK);
         assert_int_equal(ucid_aggregate_sort(a, &groups, NULL), UCID_OK);
         ucid_aggregates out = {.std = spreads[k]};
-        ucid_aggregate_finish(a, &out);
+        ucid_aggregate_finish(a, 0, groups, &out);
         for (int64_t i = 0; k == 1 && i < groups; i++) {
             double light = spreads[0][i], heavy = spreads[1][i];
             assert_true((isnan(light) && isnan(heavy)) || fabs(light - heavy) <= 1e-15 * light);

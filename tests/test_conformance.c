@@ -387,7 +387,7 @@ static double roll_up(size_t n, const double *scores, const double *weights, con
     assert_int_equal(ucid_aggregate_sort(aggregate, &groups, NULL), UCID_OK);
     assert_int_equal(groups, n > 0);
     ucid_aggregates out = {.mean = &mean, .min = &min, .max = &max, .grade = grade};
-    if (groups > 0) ucid_aggregate_finish(aggregate, &out);
+    if (groups > 0) ucid_aggregate_finish(aggregate, 0, groups, &out);
     ucid_aggregate_free(aggregate);
     return strcmp(method, "min") == 0 ? min : strcmp(method, "max") == 0 ? max : mean;
 }

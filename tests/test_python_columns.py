@@ -531,6 +531,28 @@ def test_grids(chosen):
     assert scored.column("h3").equals(cells.column("h3")) and pc.max(scored.column("score")).as_py() > 0
 
 
+def test_results_come_in_batches():
+    """A quarter of a million groups at a time, whatever the levels: 400,000 cells of resolution 15, their parents, a city."""
+    rows = 400_000
+    digits = np.arange(rows, dtype=np.uint64)
+    fine = sum((digits // np.uint64(7**k) % np.uint64(7)) << np.uint64(3 * k) for k in range(7))
+    cells = fine | np.uint64(8 << 56 | 15 << 52 | 20 << 45)
+    scores = (digits % np.uint64(101)).astype(np.float64)
+    given = pa.table({"h3": cells.astype(np.int64), "city": pa.repeat("IST", rows), "score": scores})
+    batches = list(pa.RecordBatchReader.from_stream(ucid.aggregate(given.to_reader(), ["r15", "city", "r12", "r14"])))
+    assert [batch.num_rows for batch in batches[:-1]] == [1 << 18] and len(batches) == 2
+    made = pa.Table.from_batches(batches)
+    assert pc.run_end_encode(made.column("level").combine_chunks()).values.to_pylist() == ["r15", "city", "r12", "r14"]
+    for level, cell in (("r15", 0), ("r14", 1), ("r12", 3)):
+        of_level = made.filter(pc.equal(made.column("level"), level))
+        _, place = np.unique(cells >> np.uint64(3 * cell), return_inverse=True)
+        count = np.bincount(place)
+        assert of_level.column("rows").to_pylist() == count.tolist()
+        assert np.allclose(of_level.column("score").to_numpy(), np.bincount(place, scores) / count, rtol=1e-12)
+        assert of_level.column("key").to_pylist() == sorted(of_level.column("key").to_pylist())
+    assert made.filter(pc.equal(made.column("level"), "city")).column("rows").to_pylist() == [rows]
+
+
 def test_aggregates_are_those_of_the_program(chosen, tmp_path):
     scored = ucid.score(places(chosen, 20000), city="IST").append_column("people", pa.array(np.arange(20000) % 7))
     pyarrow.parquet.write_table(scored, tmp_path / "in.parquet")

@@ -2,7 +2,7 @@
  * and one piece of a batch.
  *
  *     rows, or states of groups --pieces--> cells, values --> finest cells --> coarser ones --\
- *                                    \----> texts, values --> finest texts --> coarser ones ---+--> one batch
+ *                                    \----> texts, values --> finest texts --> coarser ones ---+--> batches
  *
  * What the columns hold says what they are: a table with all columns of a state is one of states, one with the column
  * `states` alone has them as bytes, some thousand groups of a level a row, its name before them. Of a list of levels
@@ -14,6 +14,7 @@
 #include "rt/bits.h"
 #include "rt/error.h"
 #include "rt/memory.h"
+#include "rt/recycler.h"
 
 #include "nanoarrow.h"
 
@@ -22,7 +23,7 @@
 #include <string.h>
 
 enum { KEY_MAX = UCID_AGGREGATE_TEXT_MAX, CITY_LETTERS = 3, CELL_DIGITS = 15, GRADES = 6 };
-enum { GROUPS_MAX = INT32_MAX / KEY_MAX }; /* texts have 32-bit offsets */
+enum { RESULT_GROUPS = 1 << 18, GROUPS_MAX = INT32_MAX / KEY_MAX }; /* of a batch; texts have 32-bit offsets */
 enum { LEVELS_MAX = 19, CELL_LEVELS = 16, ROWS_A_KEY = 8 };
 enum { LEVEL_NAME_MAX = 8, PACKED_GROUPS = 1 << 16 }; /* of a row: some megabytes at most */
 static const char packed_column[] = "states";
@@ -36,11 +37,11 @@ typedef struct level {
     int resolution, by; /* of them one is -1 */
 } level;
 
-/* Groups of a level, that stand from one place of the batch on. */
+/* Groups of a level, from one of them on, that stand from one place of the batch on. */
 typedef struct made_level {
     level of;
     ucid_aggregate *groups;
-    int64_t first, count;
+    int64_t from, first, count;
 } made_level;
 
 typedef struct made_levels {
@@ -59,15 +60,17 @@ typedef struct aggregate_source {
     int resolution, to;                                       /* of the finest cells; BY_* of the finest texts; or -1 */
     ucid_aggregate *by_cell[CELL_LEVELS], *by_text[BY_COUNT]; /* the finest first; others when all rows are there */
     int threads, states;                                      /* states: what comes out, a UCID_STATES_* */
-    made_levels made;                                         /* of which come out as bytes: */
-    int packed_level;                                         /* the next level, */
-    int64_t packed_groups;                                    /* and groups of it that are out */
-    int64_t packed;                                           /* column of states in bytes, -1: none */
-    int64_t level_name;                                       /* column of levels of states, -1: none */
-    int of_states;                                            /* what goes in */
-    int64_t cell, ucid, lat, lon, score, confidence, weight;  /* columns, -1: none */
-    int64_t text;                                             /* column of text keys, */
-    int text_by;                                              /* and what they are */
+    made_levels made;                                         /* when all rows are there; of them: */
+    int next_level;                                           /* the level that comes out next, */
+    int64_t next_group;                                       /* and its first group that is not out */
+    ucid_recycler *recycler;                                  /* columns of a batch are as large as those before */
+    ucid_allocator columns;
+    int64_t packed;                                          /* column of states in bytes, -1: none */
+    int64_t level_name;                                      /* column of levels of states, -1: none */
+    int of_states;                                           /* what goes in */
+    int64_t cell, ucid, lat, lon, score, confidence, weight; /* columns, -1: none */
+    int64_t text;                                            /* column of text keys, */
+    int text_by;                                             /* and what they are */
     int64_t state[UCID_AGGREGATE_COLUMNS];
     arrow_numbers scores, confidences, weights, lats, lons;
     arrow_cells cells;
@@ -91,6 +94,7 @@ static void reset(arrow_fold *fold)
     arrow_texts_reset(&self->level_names, &allocator);
     for (int r = 0; r < CELL_LEVELS; r++) ucid_aggregate_free(self->by_cell[r]);
     for (int by = 0; by < BY_COUNT; by++) ucid_aggregate_free(self->by_text[by]);
+    ucid_recycler_leave(self->recycler);
 }
 
 /* ------------------------------------------------------------------------------------------------------- Columns -- */
@@ -666,7 +670,7 @@ static ucid_status put_levels(const aggregate_source *self, const made_levels *m
 {
     arrow_leaf leaf;
     ucid_status status = arrow_leaf_text(column, made->groups, (size_t)made->groups * LEVEL_NAME_MAX + LEVEL_NAME_MAX,
-                                         0, 0, &self->fold.allocator, &leaf, error);
+                                         0, 0, &self->columns, &leaf, error);
     if (status != UCID_OK) return status;
     char *bytes = leaf.values;
     int64_t at = 0;
@@ -687,8 +691,8 @@ static ucid_status put_keys(const aggregate_source *self, const made_levels *mad
                             ucid_error *error)
 {
     arrow_leaf leaf;
-    ucid_status status = arrow_leaf_text(column, made->groups, ((size_t)made->groups + 1) * KEY_MAX, 1, 0,
-                                         &self->fold.allocator, &leaf, error);
+    ucid_status status =
+        arrow_leaf_text(column, made->groups, ((size_t)made->groups + 1) * KEY_MAX, 1, 0, &self->columns, &leaf, error);
     if (status != UCID_OK) return status;
     char *bytes = leaf.values;
     int32_t at = 0;
@@ -719,7 +723,7 @@ static ucid_status make_states(const aggregate_source *self, const made_levels *
     for (int c = 0; c < UCID_AGGREGATE_COLUMNS; c++) {
         arrow_leaf leaf;
         ucid_status status =
-            arrow_leaf_fixed(&columns[c], made->groups, sizeof(int64_t), 0, &self->fold.allocator, &leaf, error);
+            arrow_leaf_fixed(&columns[c], made->groups, sizeof(int64_t), 0, &self->columns, &leaf, error);
         if (status != UCID_OK) return status;
         values[c] = leaf.values;
     }
@@ -753,7 +757,7 @@ static void finish_level(const made_levels *made, const made_level *one, const a
         out.text = made->text + first;
     }
     for (int g = 0; g < GRADES; g++) out.grade_rows[g] = (int64_t *)leaf[R_GRADES + g].values + first;
-    ucid_aggregate_finish(one->groups, &out);
+    ucid_aggregate_finish(one->groups, one->from, one->count, &out);
 }
 
 /* columns: from that of the rows on. */
@@ -764,7 +768,7 @@ static ucid_status make_results(const aggregate_source *self, const made_levels 
     for (int i = R_ROWS; i < R_COUNT; i++) {
         if (i == R_GRADE) continue;
         ucid_status status = arrow_leaf_fixed(&columns[i - R_ROWS], made->groups, sizeof(double),
-                                              result_columns[i].nullable, &self->fold.allocator, &leaf[i], error);
+                                              result_columns[i].nullable, &self->columns, &leaf[i], error);
         if (status != UCID_OK) return status;
     }
     for (int l = 0; l < made->count; l++) finish_level(made, &made->levels[l], leaf);
@@ -777,7 +781,7 @@ static ucid_status make_results(const aggregate_source *self, const made_levels 
         arrow_leaf_finish(&leaf[i], made->groups);
     }
     return arrow_leaf_names(&columns[R_GRADE - R_ROWS], made->groups, made->grades, grade_name, leaf[R_SCORE].validity,
-                            0, &self->fold.allocator, error);
+                            0, &self->columns, error);
 }
 
 /* --------------------------------------------------------------------------------------------------------- Levels --
@@ -845,54 +849,64 @@ static ucid_status find_made(aggregate_source *self, made_levels *made, ucid_err
         level of = self->states ? finest[l] : self->levels[l];
         if (of.resolution < 0 && of.by < 0) continue;
         made_level *one = &made->levels[made->count++];
-        *one = (made_level){of, of.by >= 0 ? self->by_text[of.by] : self->by_cell[of.resolution], made->groups, 0};
+        *one = (made_level){of, of.by >= 0 ? self->by_text[of.by] : self->by_cell[of.resolution], 0, made->groups, 0};
         status = ucid_aggregate_sort(one->groups, &one->count, error);
         made->groups += one->count;
     }
     return status;
 }
 
+/* The groups that come out next, at most so many, of one level or of any. */
+static made_levels take_groups(aggregate_source *self, int64_t most, int levels)
+{
+    const made_levels *made = &self->made;
+    made_levels batch = {.count = 0};
+    for (; self->next_level < made->count; self->next_level++, self->next_group = 0) {
+        const made_level *one = &made->levels[self->next_level];
+        int64_t left = one->count - self->next_group, room = batch.count < levels ? most - batch.groups : 0;
+        int64_t count = left < room ? left : room;
+        if (count > 0) {
+            batch.levels[batch.count++] = (made_level){one->of, one->groups, self->next_group, batch.groups, count};
+            batch.groups += count;
+            self->next_group += count;
+        }
+        if (count < left) break;
+    }
+    self->fold.more = self->next_level < made->count;
+    return batch;
+}
+
 /* A row of some groups; there is none where there are no groups. */
 static ucid_status make_packed(aggregate_source *self, struct ArrowArray *column, int64_t *rows, ucid_error *error)
 {
-    made_levels *made = &self->made;
-    ucid_status status = made->count == 0 ? find_made(self, made, error) : UCID_OK;
-    while (self->packed_level < made->count && self->packed_groups == made->levels[self->packed_level].count) {
-        self->packed_level++;
-        self->packed_groups = 0;
-    }
-    if (status != UCID_OK) return status;
-    *rows = self->packed_level < made->count;
-    const made_level *one = &made->levels[self->packed_level];
-    int64_t first = self->packed_groups, left = *rows ? one->count - first : 0;
-    int64_t count = left < PACKED_GROUPS ? left : PACKED_GROUPS;
-    size_t bytes = *rows ? LEVEL_NAME_MAX + ucid_aggregate_pack(one->groups, first, count, NULL) : 0;
+    const made_levels batch = take_groups(self, PACKED_GROUPS, 1);
+    const made_level *one = &batch.levels[0];
+    *rows = batch.count;
+    size_t bytes = *rows ? LEVEL_NAME_MAX + ucid_aggregate_pack(one->groups, one->from, one->count, NULL) : 0;
     arrow_leaf leaf;
-    status = arrow_leaf_text(column, *rows, bytes, 0, 0, &self->fold.allocator, &leaf, error);
+    ucid_status status = arrow_leaf_text(column, *rows, bytes, 0, 0, &self->columns, &leaf, error);
     if (status != UCID_OK || *rows == 0) return status;
     char name[LEVEL_NAME_MAX] = {0}, *to = leaf.values;
     (void)write_level(one->of, name);
     memcpy(to, name, sizeof name);
-    (void)ucid_aggregate_pack(one->groups, first, count, (uint8_t *)to + sizeof name);
+    (void)ucid_aggregate_pack(one->groups, one->from, one->count, (uint8_t *)to + sizeof name);
     arrow_leaf_end(&leaf, 0, (int64_t)bytes);
-    self->packed_groups += count;
-    self->fold.more = left > count;
-    for (int l = self->packed_level + 1; l < made->count; l++) self->fold.more |= made->levels[l].count > 0;
     return UCID_OK;
 }
 
 static ucid_status make_columns(arrow_fold *fold, struct ArrowArray *columns, int64_t *rows, ucid_error *error)
 {
     aggregate_source *self = (aggregate_source *)fold;
+    ucid_status status = self->made.count == 0 ? find_made(self, &self->made, error) : UCID_OK;
+    if (status != UCID_OK) return status;
     if (self->states == UCID_STATES_BYTES) return make_packed(self, &columns[0], rows, error);
-    made_levels made = {.count = 0};
-    ucid_status status = find_made(self, &made, error);
-    if (status == UCID_OK && made.groups > GROUPS_MAX) {
-        status =
-            ucid_fail(error, UCID_INVALID_ARGUMENT, "%lld groups are more than %d", (long long)made.groups, GROUPS_MAX);
+    made_levels made = self->states ? self->made : take_groups(self, RESULT_GROUPS, LEVELS_MAX);
+    if (made.groups > GROUPS_MAX) {
+        return ucid_fail(error, UCID_INVALID_ARGUMENT, "%lld groups are more than %d", (long long)made.groups,
+                         GROUPS_MAX);
     }
     size_t n = (size_t)made.groups + 1;
-    if (status == UCID_OK && self->resolution >= 0) {
+    if (self->resolution >= 0) {
         status = arrow_scratch_reserve(&self->cell_of_row, &fold->allocator, n * sizeof(uint64_t), error);
     }
     if (status == UCID_OK && self->to >= 0) {
@@ -918,6 +932,9 @@ static ucid_status begin(arrow_fold *fold, const void *given, ucid_error *error)
     const ucid_aggregate_stream_options *options = given;
     self->states = options->states;
     self->threads = options->threads;
+    self->recycler = ucid_recycler_new(&fold->allocator);
+    if (self->recycler == NULL) return ucid_fail_memory(error, "a stream", sizeof *self);
+    self->columns = ucid_recycler_allocator(self->recycler);
     if (options->states < UCID_RESULTS || options->states > UCID_STATES_BYTES) {
         return ucid_fail(error, UCID_INVALID_ARGUMENT, "states %d: 0 to 2", options->states);
     }

@@ -767,11 +767,6 @@ ucid_status ucid_aggregate_sort(ucid_aggregate *a, int64_t *groups, ucid_error *
     return UCID_OK;
 }
 
-static size_t group_count(const ucid_aggregate *a)
-{
-    return a->compact.pieces != NULL ? a->compact.groups : a->order_count;
-}
-
 static void key_get(group_key key, size_t i, uint64_t *cells, char (*text)[UCID_AGGREGATE_TEXT_MAX])
 {
     if (cells != NULL) cells[i] = key.low;
@@ -1036,7 +1031,7 @@ static double double_of(u128 x) { return x >> 64 == 0 ? (double)(uint64_t)x : (d
 typedef struct finish_job {
     const ucid_aggregate *aggregate;
     const ucid_aggregates *out;
-    size_t groups;
+    size_t first, count;
     int ranges;
 } finish_job;
 
@@ -1067,24 +1062,27 @@ static void finish_range(void *ctx, int64_t range, int worker)
     (void)worker;
     const finish_job *job = ctx;
     const ucid_aggregate *a = job->aggregate;
-    size_t first = job->groups / (size_t)job->ranges * (size_t)range;
-    size_t end = range + 1 == job->ranges ? job->groups : first + job->groups / (size_t)job->ranges;
+    size_t each = job->count / (size_t)job->ranges, from = job->first, first = from + each * (size_t)range;
+    size_t end = range + 1 == job->ranges ? from + job->count : first + each;
     if (a->compact.pieces == NULL) {
-        for (size_t i = first; i < end; i++) finish_group(job->out, i, a->tables[0].groups[a->order[i]]);
+        for (size_t i = first; i < end; i++) finish_group(job->out, i - from, a->tables[0].groups[a->order[i]]);
         return;
     }
     for (size_t number = cell_order_find(&a->compact, first); first < end; number++) {
         const cell_piece *piece = &a->compact.pieces[number];
         size_t last = piece->place + piece->count < end ? piece->place + piece->count : end;
-        for (; first < last; first++) finish_group(job->out, first, group_of(&piece->groups[first - piece->place]));
+        for (; first < last; first++) {
+            finish_group(job->out, first - from, group_of(&piece->groups[first - piece->place]));
+        }
     }
 }
 
-void ucid_aggregate_finish(const ucid_aggregate *a, const ucid_aggregates *out)
+void ucid_aggregate_finish(const ucid_aggregate *a, int64_t first, int64_t count, const ucid_aggregates *out)
 {
-    assert(a->sorted);
-    finish_job job = {.aggregate = a, .out = out, .groups = group_count(a)};
-    size_t ranges = job.groups / GROUPS_A_THREAD + 1;
+    assert(a->sorted && first >= 0 && count >= 0);
+    if (count == 0) return;
+    finish_job job = {.aggregate = a, .out = out, .first = (size_t)first, .count = (size_t)count};
+    size_t ranges = job.count / GROUPS_A_THREAD + 1;
     job.ranges = ranges < (size_t)a->threads ? (int)ranges : a->threads;
     ucid_parallel(job.ranges, job.ranges, finish_range, &job);
 }

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -157,9 +158,10 @@ def run_task(spec: dict[str, Any]) -> dict[str, Any]:
             added = pa.schema([made.field(at) for at in range(first, len(made))])
             files = [_parquet(counted(stream, first), pa.schema(fields, schema.metadata), added, spec, given.kept)]
         elif levels is not None:
-            whole = pa.Table.from_batches(counted(stream), stream.schema)
-            chosen = _levels(whole.replace_schema_metadata(schema.metadata), levels)
-            files = [_parquet(one.combine_chunks().to_batches(), one.schema, one.schema, spec) for one in chosen]
+            files = []
+            for level, rows in _by_level(counted(stream), levels):
+                of_level = _level_schema(schema, level)
+                files.append(_parquet((one.rename_columns(of_level.names) for one in rows), of_level, of_level, spec))
         else:
             files = [_parquet(counted(stream), schema, made, {**spec, "compression": "none"} if plan.packs else spec)]
     except UCIDError as error:
@@ -193,14 +195,32 @@ def _is_late(spec: dict[str, Any]) -> bool:
     return bool(said["at"] != spec["at"])
 
 
-def _levels(groups: pa.Table, levels: Sequence[str]) -> list[pa.Table]:
-    """Levels of a roll-up, each of which stands together, with their own names for the key."""
-    runs = pc.run_end_encode(groups.column("level").combine_chunks())
-    ends = [0, *runs.run_ends.to_pylist()]
-    spans = {name: (ends[at], ends[at + 1] - ends[at]) for at, name in enumerate(runs.values.to_pylist())}
-    keyed = groups.drop_columns(["level"])
-    return [keyed.slice(*spans.get(level, (0, 0))).rename_columns(["h3" if level[1:].isdigit() else level, *keyed.column_names[1:]])
-            for level in levels]  # fmt: skip
+def _by_level(batches: Iterable[pa.RecordBatch], levels: Sequence[str]) -> Iterator[tuple[str, Iterator[pa.RecordBatch]]]:
+    """Levels of a roll-up, each with its batches, which come one level after the other. None is held while the next one is made."""
+    pieces = (piece for batch in batches for piece in _pieces(batch))
+    held: list[tuple[str, pa.RecordBatch]] = list(islice(pieces, 1))
+
+    def of(level: str) -> Iterator[pa.RecordBatch]:
+        while held and held[0][0] == level:
+            yield held.pop()[1]
+            held.extend(islice(pieces, 1))
+
+    return ((level, of(level)) for level in levels)
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Rows of one level each."""
+    runs = pc.run_end_encode(batch.column("level"))
+    keyed = batch.drop_columns(["level"])
+    begin = 0
+    for level, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+        yield level, keyed.slice(begin, end - begin)
+        begin = end
+
+
+def _level_schema(given: pa.Schema, level: str) -> pa.Schema:
+    """Of a level's file: its key has a name of its own."""
+    return given.remove(0).set(0, given.field(1).with_name("h3" if level[1:].isdigit() else level))
 
 
 def _one_line(error: BaseException) -> str:
