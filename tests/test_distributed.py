@@ -151,6 +151,18 @@ def test_bytes_are_listed(tmp_path):
     assert choose.measure([f"file://{tmp_path}/a.parquet", str(tmp_path / "sub")]) == 50
 
 
+def test_what_is_noted_beside_files_is_not_read(places, tmp_path):
+    folder = tmp_path / "_made"
+    (folder / "_ucid" / "states").mkdir(parents=True)
+    pq.write_table(places, folder / "part-0.parquet")
+    for name in ("_SUCCESS", ".part-0.parquet.crc", "_ucid/manifest.json", "_ucid/states/part-0.parquet"):
+        (folder / name).write_bytes(b"1")
+    for given in (folder, folder / "part-*.parquet", folder / "part-0.parquet"):
+        made = distributed.create(str(given), engine="local", city="IST", timestamp="2026W01T12", context="15MIN")
+        assert made.read_all().num_rows == len(places)
+    assert choose.measure([str(folder)]) == (folder / "part-0.parquet").stat().st_size
+
+
 def test_jobs_follow_links_to_files(tmp_path):
     there, links = tmp_path / "there.parquet", tmp_path / "links"
     links.mkdir()
