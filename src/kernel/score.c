@@ -19,7 +19,7 @@
 enum {
     CHUNK_MIN = 1 << 16,   /* rows; their scratch stays in the cache */
     CHUNK_MAX = 1 << 19,   /* the more there are, the nearer to each other are places that follow */
-    BYTES_A_ROW = 512,     /* of the index: from so many on, what is shared with neighbours outweighs the scratch */
+    BYTES_A_ROW = 128,     /* of the index: from so many on, what is shared with neighbours outweighs the scratch */
     TILES = 4096,          /* at most */
     SORT_FROM = 256,       /* rows; fewer are not worth it */
     ROWS_A_THREAD = 16384, /* at least */

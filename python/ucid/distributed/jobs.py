@@ -38,7 +38,7 @@ __all__ = ["Job", "Progress", "aggregate", "grid", "over_files", "run_task", "wr
 
 PART_BYTES = (16 << 20, 64 << 20, 256 << 20)  # before compression, of a part of a small, a middle and a large input
 PARTS = (256, 2048)  # of a small and of a large input
-BATCH_ROWS = 1 << 16  # that go through a plan at once
+BATCH_ROWS = 1 << 18  # that go through a plan at once: the more there are, the more places share what is fetched of an index
 GROUP_ROWS = 1 << 18  # of a row group that is written
 MERGE_BYTES, MERGE_FILES = 256 << 20, (4, 256)  # of states that one task puts together: so many bytes of so many files
 READS = 3  # of a part whose bytes make no sense: a store may have broken off
