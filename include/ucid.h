@@ -1291,12 +1291,13 @@ typedef struct ucid_aggregate_stream_options {
         sizeof(ucid_aggregate_stream_options), NULL, 1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL                    \
     }
 
-/* Scored rows rolled up to coarser cells, cities, regions ("US-CA") or countries: a row a group, ascending by key, in
- * batches of at most 2^18. Rows need a score (and may have a confidence), and cells, identifiers or coordinates; for
- * texts a city, or identifiers. States that this function gave are merged: a table with all their columns is one, and
- * so is one of their bytes alone. Of a list all come out of one pass over the rows. in    takes in over when it
- * succeeds; the whole of it is read when the first batch is asked for out   the key (h3, city, region or country; null:
- * rows without), then results: rows, nulls, weight, score, grade, confidence, std, min, max, grade_f .. grade_a_plus
+/* Scored rows rolled up to coarser cells, cities, regions ("US-CA") or countries: a row a group, ascending by key;
+ * results in batches of at most 2^18. Rows need a score (and may have a confidence), and cells, identifiers or
+ * coordinates; for texts a city, or identifiers. States that this function gave are merged: a table with all their
+ * columns is one, and so is one of their bytes alone. Of a list all come out of one pass over the rows.
+ *   in    takes in over when it succeeds; the whole of it is read when the first batch is asked for
+ *   out   the key (h3, city, region or country; null: rows without), then
+ *         results: rows, nulls, weight, score, grade, confidence, std, min, max, grade_f .. grade_a_plus
  *         states: the columns of UCID_AGGREGATE_COLUMN_LIST, int64
  *         states in bytes: no key, but a column "states" (binary), a row and a batch for each 65,536 groups of a level;
  *         40 bytes a group of less than 65,536 rows of weight 1, 160 any other
