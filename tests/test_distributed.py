@@ -161,6 +161,8 @@ def test_what_is_noted_beside_files_is_not_read(places, tmp_path):
         made = distributed.create(str(given), engine="local", city="IST", timestamp="2026W01T12", context="15MIN")
         assert made.read_all().num_rows == len(places)
     assert choose.measure([str(folder)]) == (folder / "part-0.parquet").stat().st_size
+    for given in (folder, folder / "part-*.parquet", folder / "part-0.parquet"):
+        assert [one.uri.rpartition("/")[2] for one in storage.find([str(given)])] == ["part-0.parquet"]
 
 
 def test_jobs_follow_links_to_files(tmp_path):

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+from ucid.distributed.storage import visible
 from ucid.errors import UCIDConfigError, UCIDDataError
 from ucid.indexes import _keep
 
@@ -66,16 +67,12 @@ def adapter(engine: str) -> ModuleType:
 
 def listed(path: str | os.PathLike[str]) -> tuple[Any, dict[str, int]]:
     """File system of a path, folder or pattern, and the bytes of each file below it, by name. Below a folder, what lies there under a
-    name that starts with . or _ is somebody's notes (``_SUCCESS``, ``_ucid``), as all engines have it."""
+    name that starts with . or _ is left out, as all engines have it."""
     import fsspec
 
     files, _, found = fsspec.get_fs_token_paths(os.fspath(path), mode="rb")
     _keep(files)
-
-    def is_noted(name: str, start: str) -> bool:
-        return any(one.startswith((".", "_")) for one in name.removeprefix(start).split("/"))
-
-    sizes = {name: one["size"] or 0 for start in found for name, one in files.find(start, detail=True).items() if not is_noted(name, start)}
+    sizes = {name: one["size"] or 0 for start in found for name, one in files.find(start, detail=True).items() if visible(name, start)}
     if not sizes:
         raise UCIDDataError(f"{os.fspath(path)}: no such file", code="FILE_NOT_FOUND")
     return files, dict(sorted(sizes.items()))

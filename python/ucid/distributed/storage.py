@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 from ucid.errors import UCIDConfigError, UCIDDataError
 from ucid.indexes import _keep
 
-__all__ = ["Found", "Missing", "Piece", "below", "find", "get", "info", "is_transient", "list_names", "open_file", "put", "remove", "remove_parts", "settle"]
+__all__ = ["Found", "Missing", "Piece", "below", "find", "get", "info", "is_transient", "list_names", "open_file", "put", "remove", "remove_parts", "settle", "visible"]
 
 PATIENCE_S = float(os.environ.get("UCID_STORAGE_PATIENCE_S", "90"))
 
@@ -115,8 +115,9 @@ def _found(files: Any, name: str, entry: dict[str, Any]) -> Found:
     return Found(files.unstrip_protocol(name), int(entry["size"] or 0), str(tag))
 
 
-def _visible(path: str) -> bool:
-    return path.rsplit("/", 1)[-1][:1] not in ("", ".", "_")
+def visible(name: str, folder: str) -> bool:
+    """Whether nothing of a name below a folder starts with . or _, as what others note beside files does (``_SUCCESS``, ``_ucid``)."""
+    return not any(one.startswith((".", "_")) for one in name.removeprefix(folder).split("/"))
 
 
 def _behind(files: Any, name: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -128,8 +129,8 @@ def _behind(files: Any, name: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def find(patterns: Sequence[str], endings: Sequence[str] = (".parquet", ".csv")) -> list[Found]:
-    """Files that paths, URIs, folders and patterns name, by name; each once. Names that start with . or _ are left out. Of a folder
-    those of the first ending that any has.
+    """Files that paths, URIs, folders and patterns name, by name; each once. Names that start with . or _ are left out, and what
+    lies in folders that do. Of a folder those of the first ending that any has.
 
     Raises
     ------
@@ -141,15 +142,18 @@ def find(patterns: Sequence[str], endings: Sequence[str] = (".parquet", ".csv"))
         files, path = _file_system(os.fspath(pattern))
 
         def listing(files: Any = files, path: str = path) -> list[Found]:
+            def wanted(name: str) -> bool:
+                return visible(name, path if name.startswith(f"{path}/") else name.rpartition("/")[0])
+
             files.invalidate_cache()
             if any(one in path for one in "*?["):
                 names = files.glob(path, detail=True)
             else:
                 names = files.find(path, detail=True)
                 if path not in names:
-                    ending = next((one for one in endings if any(name.endswith(one) for name in names if _visible(name))), endings[0])
+                    ending = next((one for one in endings if any(name.endswith(one) for name in names if wanted(name))), endings[0])
                     names = {name: entry for name, entry in names.items() if name.endswith(ending)}
-            seen = {name: _behind(files, name, entry) for name, entry in names.items() if _visible(name)}
+            seen = {name: _behind(files, name, entry) for name, entry in names.items() if wanted(name)}
             return [_found(files, name, entry) for name, entry in seen.items() if entry["type"] == "file"]
 
         found = retry(listing, os.fspath(pattern))
